@@ -1,0 +1,41 @@
+"""How every command ends: status 0, or an error that says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from scirs_neural.core.errors import ScirsError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def run_door(main: Callable[[list[str]], int | None], argv: list[str] | None = None) -> int:
+    """Call one verb and turn what it raises into an exit status.
+
+    Args:
+        main: the verb; takes the arguments after its name.
+        argv: those arguments; None takes the process's own.
+
+    Returns:
+        0 when all went well, 2 for an error of the user's, 130 after Ctrl-C.
+    """
+    try:
+        return main(sys.argv[1:] if argv is None else argv) or 0
+    except ScirsError as error:
+        if os.environ.get("SCIRS_DEBUG", "") not in ("", "0"):
+            traceback.print_exc()
+        sys.stdout.flush()
+        print(error.render(), file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away (`… | head`): nothing to say to anybody
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

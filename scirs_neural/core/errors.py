@@ -1,0 +1,136 @@
+"""What users see when something is wrong: what happened, where it came from, how to put it right.
+
+Every error that a user can cause is a `ScirsError`. Its text is at most six lines, and the doors print it without
+a traceback and end with exit status 2 (``SCIRS_DEBUG=1`` shows the traceback).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+MAX_LINES = 6
+_LABEL_WIDTH = 7
+
+
+class ScirsError(Exception):
+    """The base of every error that this package raises for its user.
+
+    Args:
+        what: one sentence that names the wrong thing and its value.
+        where: where the value came from: a file and line, or "command line, key=value".
+        near: valid choices that the user may have meant, best first.
+        fix: what to do about it.
+        see: a command that shows the valid choices.
+
+    Example:
+        >>> print(ScirsError("unknown model 'resnet51'", where="command line", near=["resnet50"]).render())
+        error: unknown model 'resnet51'
+          from   command line
+          near   resnet50
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        near: Sequence[str] = (),
+        fix: str | None = None,
+        see: str | None = None,
+    ) -> None:
+        self.what, self.where, self.near, self.fix, self.see = what, where, tuple(near), fix, see
+        super().__init__(what)
+
+    def details(self) -> list[tuple[str, str]]:
+        """The labelled lines below the first one, in the order in which they are shown."""
+        rows = [("from", self.where), ("near", ", ".join(self.near)), ("fix", self.fix), ("list", self.see)]
+        return [(label, text) for label, text in rows if text]
+
+    def render(self) -> str:
+        """The whole message as it is printed: at most six lines."""
+        lines = [f"error: {self.what}"]
+        lines += [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in self.details()]
+        return "\n".join("\n".join(lines).splitlines()[:MAX_LINES])
+
+    def __str__(self) -> str:
+        return self.render().removeprefix("error: ")
+
+    def __reduce__(self) -> tuple[object, ...]:  # errors cross process borders (data workers, ranks)
+        return _rebuild, (type(self), self.what, self.where, self.near, self.fix, self.see)
+
+
+def _rebuild(
+    cls: type[ScirsError], what: str, where: str | None, near: tuple[str, ...], fix: str | None, see: str | None
+) -> ScirsError:
+    error = cls.__new__(cls)
+    ScirsError.__init__(error, what, where=where, near=near, fix=fix, see=see)
+    return error
+
+
+class ConfigError(ScirsError, ValueError):
+    """A setting that is unknown, of the wrong type, out of range, or at odds with another."""
+
+
+class UnknownNameError(ConfigError, LookupError):
+    """A name that no registry knows. ``near`` holds what may have been meant."""
+
+
+class ShapeError(ScirsError, ValueError):
+    """A tensor, layer or file whose shape does not fit. Names the place, the expected and the received shape."""
+
+
+class DataError(ScirsError, ValueError):
+    """Data that is missing, empty, corrupt, or at odds with what it says of itself."""
+
+
+class CheckpointError(ScirsError, ValueError):
+    """A checkpoint or weights file that cannot be used: missing, damaged, refused, or of another model."""
+
+
+class OfflineError(ScirsError, OSError):
+    """Something would have to be fetched, and cannot be. Names the file, its size, its place, and the offline way."""
+
+
+class NonFiniteError(ScirsError, ArithmeticError):
+    """A loss or metric became NaN or infinite."""
+
+
+class ParityError(ScirsError, AssertionError):
+    """Two forms of one model that must agree do not. Names both, and the largest difference."""
+
+
+class StorageError(ScirsError, OSError):
+    """A file or folder that cannot be written or read: no permission, no space, no such place."""
+
+
+class MissingExtraError(ScirsError, ImportError):
+    """An optional dependency is not installed. Names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the package '{package}', which is not installed",
+            fix=f"pip install 'scirs-neural[{extra}]'",
+        )
+
+
+class ManyErrors(ConfigError):
+    """Several faults found in one pass, shown together.
+
+    Example:
+        >>> both = ManyErrors([ConfigError("a is wrong"), ConfigError("b is wrong", fix="say c")])
+        >>> print(both.render())
+        error: a is wrong
+        error: b is wrong
+          fix    say c
+    """
+
+    def __init__(self, errors: Iterable[ScirsError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(f"{len(self.errors)} faults in the configuration")
+
+    def render(self) -> str:
+        """Every fault, one below the other."""
+        return "\n".join(error.render() for error in self.errors)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.errors,)

@@ -1,0 +1,60 @@
+"""Near names: what the user may have meant.
+
+Plain similarity ranks short names badly (``depth`` for ``epoch``), so names are compared on their normalised spelling
+(case, separators and the order of dotted parts taken out) by Damerau-Levenshtein distance, where a swap of two
+letters is one edit, and a shared prefix breaks ties. The distance that still counts as near grows with the length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os.path import commonprefix
+
+MAX_NEAR = 3
+
+
+def normalise(name: str) -> str:
+    """The spelling that is compared: lower case, no separators.
+
+    Example:
+        >>> normalise("ResNet-50"), normalise("max_epochs")
+        ('resnet50', 'maxepochs')
+    """
+    return "".join(ch for ch in name.lower() if ch.isalnum())
+
+
+def near_names(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> list[str]:
+    """The choices that are near to a name, nearest first; none when nothing is near.
+
+    Args:
+        name: what the user wrote.
+        choices: every valid name.
+        limit: how many to give at most.
+
+    Example:
+        >>> near_names("resnet51", ["resnet50", "resnet101", "vgg11"])
+        ['resnet50', 'resnet101']
+        >>> near_names("zebra", ["resnet50", "vgg11"])
+        []
+    """
+    from rapidfuzz.distance import DamerauLevenshtein  # only when something is already wrong
+
+    wanted = normalise(name)
+    if not wanted:
+        return []
+    ranked: list[tuple[float, int, int, str]] = []
+    for choice in dict.fromkeys(choices):
+        have = normalise(choice)
+        distance = float(DamerauLevenshtein.distance(wanted, have))
+        shared = len(commonprefix([wanted, have]))
+        contained = len(wanted) >= 3 and (have.startswith(wanted) or (len(have) >= 3 and wanted.startswith(have)))
+        reversed_parts = "_" in name and sorted(name.lower().split("_")) == sorted(choice.lower().split("_"))
+        if contained:  # a name cut short, or one with something tacked on
+            distance = min(distance, 1.0 + 0.1 * abs(len(wanted) - len(have)))
+        elif len(wanted) >= 4 and wanted in have:
+            distance = min(distance, 1.5 + 0.1 * (len(have) - len(wanted)))
+        if reversed_parts:
+            distance = 0.5
+        if distance <= max(1, min(len(wanted), len(have)) / 3):
+            ranked.append((distance, -shared, abs(len(wanted) - len(have)), choice))
+    return [choice for *_, choice in sorted(ranked)[:limit]]

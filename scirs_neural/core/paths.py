@@ -1,0 +1,127 @@
+"""Where things are kept: run folders, the cache, and writes that are whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from scirs_neural.core.errors import StorageError
+
+RUN_DIR_ENV = "SCIRS_RUN_DIR"
+
+
+def cache_dir() -> Path:
+    """The folder for what can be made or fetched again: ``SCIRS_CACHE``, else ``~/.cache/scirs_neural``."""
+    chosen = os.environ.get("SCIRS_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen).expanduser() if chosen else Path(base) / "scirs_neural"
+
+
+def is_offline() -> bool:
+    """Whether nothing may be fetched (``SCIRS_OFFLINE=1``)."""
+    return os.environ.get("SCIRS_OFFLINE", "").lower() not in ("", "0", "false", "no")
+
+
+def new_run_dir(root: str | Path, name: str) -> Path:
+    """Make and return the next free folder ``root/name/<n>``.
+
+    The number is taken by creating the folder, so two runs that start at once get two folders. A rank that was
+    started by another process finds its parent's folder in ``SCIRS_RUN_DIR`` and takes that.
+
+    Raises:
+        StorageError: the folder cannot be made.
+    """
+    handed_down = os.environ.get(RUN_DIR_ENV)
+    if handed_down:
+        return Path(handed_down)
+    parent = Path(root).expanduser().absolute() / re.sub(r"[^\w.=+-]+", "_", name)
+    with storage_errors(parent, "make the run folder"):
+        parent.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
+        while True:
+            try:
+                (parent / str(number)).mkdir()
+                return parent / str(number)
+            except FileExistsError:
+                number += 1
+
+
+def atomic_write(path: str | Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a part.
+
+    A temporary file beside it is written, flushed to the disk and renamed over it, and the folder is flushed too.
+
+    Raises:
+        StorageError: it could not be written. The old file is untouched.
+    """
+    path = Path(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; put it in the place of ``path`` when the block ends well.
+
+    Raises:
+        StorageError: it could not be written. The old file is untouched, the temporary one is gone.
+    """
+    with storage_errors(path, "write"):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())
+            sync_file(temporary)
+            os.replace(temporary, path)
+            sync_dir(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Flush a file's content to the disk."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_dir(path: Path) -> None:
+    """Flush a folder's entries to the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def storage_errors(path: str | Path, doing: str) -> Iterator[None]:
+    """Turn the system's refusals into a `StorageError` that names the place and the way out."""
+    fixes = {
+        errno.ENOSPC: "free some space, or choose another place with paths.runs=…",
+        errno.EACCES: "choose a place that you may write to with paths.runs=…",
+        errno.EPERM: "choose a place that you may write to with paths.runs=…",
+        errno.EROFS: "the file system is read-only: choose another place with paths.runs=…",
+    }
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        where = str(error.filename or path)
+        fix = fixes.get(error.errno or 0)
+        raise StorageError(f"could not {doing}: {reason.lower()}", where=where, fix=fix) from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
