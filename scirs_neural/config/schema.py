@@ -9,33 +9,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
-
-
-def _no_bool_for_number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("expected a number, not true or false")
-    return value
-
-
-Limit = Annotated[int | float, BeforeValidator(_no_bool_for_number), Field(ge=0)]
+Limit = Annotated[int | float, Field(ge=0)]
 
 
 class Section(BaseModel):
     """A part of the configuration with a closed set of keys."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Named(Section):
     """A part chosen by registry name; keys beyond the declared ones are options of the part named."""
 
-    model_config = ConfigDict(extra="allow", validate_default=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     name: str
 
@@ -74,7 +66,7 @@ class DataConfig(Named):
 class TaskConfig(Named):
     """What is learnt: the loss, the metrics, the way a batch is used."""
 
-    loss: str = Field("auto", description="auto: cross_entropy, or bce_with_logits for several labels a sample")
+    loss: str | dict[str, Any] | list[Any] = Field("auto", description="a name, file.py:Class, or a list of weighted terms; auto: cross_entropy, or bce_with_logits for several labels a sample")
     label_smoothing: Fraction = Field(0.0, description="share of the target spread over all classes")
     metrics: list[str] = Field(default_factory=list, description="by name, beside the task's own; or file.py:function")
 

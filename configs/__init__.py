@@ -1,0 +1,1 @@
+"""The shipped Hydra tree, installed as ``scirs_neural.configs``."""

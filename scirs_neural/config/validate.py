@@ -1,0 +1,210 @@
+"""The strict walk over a composed configuration: every unknown key, wrong type and bad range, all in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from scirs_neural.config.origin import Key, Origin
+from scirs_neural.config.overrides import FILE_CHOICE
+from scirs_neural.config.schema import Named, RunConfig
+from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
+from scirs_neural.core.importing import load_file, resolve
+from scirs_neural.core.near import near_names
+from scirs_neural.core.registry import Registry
+
+_EXPECTED = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "list": "a list",
+    "dict": "a group of settings", "model": "a group of settings",
+}  # fmt: skip
+
+
+def validate(
+    tree: Mapping[str, Any], registries: Mapping[str, Registry], origin: Origin
+) -> tuple[RunConfig | None, list[ScirsError]]:
+    """Check a composed tree against the schema and the registries.
+
+    Args:
+        tree: plain data, interpolations resolved.
+        registries: by section: they say which options the part named there takes.
+        origin: names the place of a fault.
+
+    Returns:
+        The configuration, or None if the schema refuses it; and every fault found.
+    """
+    faults: list[ScirsError] = []
+    try:
+        config = RunConfig.model_validate(tree)
+    except ValidationError as error:
+        config = None
+        faults += [_schema_fault(detail, origin.of) for detail in _once(error.errors(include_url=False))]
+    for module in tree.get("plugins_modules") or []:
+        _load_plugin_module(module, faults, origin)
+    for section, registry in registries.items():
+        part = tree.get(section)
+        if section == "callbacks":
+            for name, options in (part or {}).items():
+                faults += _part_faults(registry, str(name), options or {}, (section, str(name)), origin)
+        elif isinstance(part, Mapping) and isinstance(part.get("name"), str):
+            declared = RunConfig.model_fields[section].annotation
+            assert isinstance(declared, type) and issubclass(declared, Named)
+            options = {key: value for key, value in part.items() if key not in declared.model_fields}
+            faults += _part_faults(registry, part["name"], options, (section,), origin, tuple(declared.model_fields))
+    return config, faults
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def check_section(section: type[S], values: S | Mapping[str, Any], where: str) -> S:
+    """One section from keyword arguments, for callers that build parts in Python.
+
+    Args:
+        section: the schema.
+        values: the section itself, or its settings.
+        where: what the settings belong to, for the error.
+
+    Raises:
+        ConfigError: one fault, or `ManyErrors` with all of them.
+
+    Example:
+        >>> from scirs_neural.config.schema import PathsConfig
+        >>> check_section(PathsConfig, {"run": "here"}, "paths")
+        Traceback (most recent call last):
+            ...
+        scirs_neural.core.errors.ConfigError: unknown setting 'run'
+          from   paths
+          near   runs
+    """
+    if isinstance(values, section):
+        return values
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        details = _once(error.errors(include_url=False), section)
+        faults = [_schema_fault(detail, lambda key: where, section) for detail in details]
+        raise faults[0] if len(faults) == 1 else ManyErrors(faults) from error
+
+
+def _part_faults(
+    registry: Registry, name: str, options: Mapping[str, Any], key: Key, origin: Origin, declared: tuple[str, ...] = ()
+) -> list[ScirsError]:
+    """What is wrong with a part chosen by name: the name, or an option that the part does not take."""
+    if ".py" in name or name.endswith((".yaml", ".yml", ".json")):
+        return []  # a file of the user's: its own code judges its options when it is built
+    if name not in registry:
+        where = origin.of((*key, "name")) or origin.of(key)
+        return [registry.unknown(name, where=where)] if name != FILE_CHOICE else []
+    known = registry.options(name)
+    faults: list[ScirsError] = []
+    for option, value in options.items():
+        where, dotted = origin.of((*key, option)), ".".join(map(str, (*key, option)))
+        if option not in known:
+            near = [".".join(map(str, (*key, n))) for n in near_names(str(option), [*declared, *known])]
+            taken = ", ".join([*declared, *known])
+            fix = None if near else f"{name} takes {taken}"
+            faults.append(ConfigError(f"unknown setting '{dotted}' of {registry.kind} '{name}'", where=where, near=near, fix=fix))
+        elif (expected := _mismatch(value, known[option])) is not None:
+            faults.append(ConfigError(f"{dotted} must be {expected}, not {value!r}", where=where))
+    return faults
+
+
+def _mismatch(value: Any, default: Any) -> str | None:
+    """What a value should have been, judged by the type of the option's default; None if it may pass."""
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else _EXPECTED["bool"]
+    if isinstance(default, int | float):
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        whole = isinstance(default, int) and isinstance(value, float) and not value.is_integer()
+        return _EXPECTED["float"] if not fits else _EXPECTED["int"] if whole else None
+    if isinstance(default, str):
+        return None if isinstance(value, str) else _EXPECTED["string"]
+    if isinstance(default, list | tuple):
+        return None if isinstance(value, list | tuple) else _EXPECTED["list"]
+    return None
+
+
+def _once(details: list[ErrorDetails], root: type[BaseModel] = RunConfig) -> list[ErrorDetails]:
+    """One detail a key: a union reports each of its members, of which the first is enough."""
+    kept: dict[Key, ErrorDetails] = {}
+    for detail in details:
+        kept.setdefault(_own_key(detail, root), detail)
+    return list(kept.values())
+
+
+def _own_key(detail: ErrorDetails, root: type[BaseModel]) -> Key:
+    """The key of a fault, without the names of union members that pydantic appends."""
+    model: Any = root
+    key: list[str | int] = []
+    for part in detail["loc"]:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            key.append(part)
+            model = model.model_fields[part].annotation if part in model.model_fields else None
+        elif isinstance(part, int):
+            key.append(part)
+    return tuple(key)
+
+
+def _schema_fault(
+    detail: ErrorDetails, origin_of: Callable[[Key], str | None], root: type[BaseModel] = RunConfig
+) -> ScirsError:
+    key, kind = _own_key(detail, root), detail["type"]
+    dotted, where = ".".join(map(str, key)), origin_of(key)
+    if kind == "extra_forbidden":
+        near = _near_keys(key, root)
+        fix = None if near else "python -m scirs_neural.train --help shows every setting"
+        return ConfigError(f"unknown setting '{dotted}'", where=where, near=near, fix=fix)
+    if kind == "missing":
+        return ConfigError(f"the setting '{dotted}' is missing", where=where)
+    value = detail["input"]
+    if kind == "literal_error":
+        choices = [str(choice) for choice in _literal_choices(key, root)]
+        near = near_names(str(value), choices)
+        return ConfigError(f"{dotted} cannot be {value!r}", where=where, near=near, fix=f"choose one of {', '.join(choices)}")
+    expected = _EXPECTED.get(kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float"))
+    message = f"must be {expected}" if expected else "m" + detail["msg"].removeprefix("Input should").strip().replace("be", "ust be", 1)
+    return ConfigError(f"{dotted} {message}, not {value!r}", where=where)
+
+
+def _section_of(key: Key, root: type[BaseModel]) -> type[BaseModel]:
+    model = root
+    for part in key[:-1]:
+        inner = model.model_fields[str(part)].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return model
+
+
+def _near_keys(key: Key, root: type[BaseModel]) -> list[str]:
+    """Settings near to an unknown one: in its own section first, then anywhere."""
+    prefix = [str(part) for part in key[:-1]]
+    inside = [".".join([*prefix, name]) for name in near_names(str(key[-1]), _section_of(key, root).model_fields)]
+    return inside or near_names(".".join(map(str, key)), all_settings(root))
+
+
+def all_settings(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]:
+    """Every setting's dotted name."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names += all_settings(inner, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def _literal_choices(key: Key, root: type[BaseModel]) -> list[Any]:
+    return [c for c in get_args(_section_of(key, root).model_fields[str(key[-1])].annotation) if not isinstance(c, type)]
+
+
+def _load_plugin_module(module: Any, faults: list[ScirsError], origin: Origin) -> None:
+    try:
+        if isinstance(module, str):
+            load_file(module) if module.endswith(".py") else resolve(f"{module}:__name__")
+    except ConfigError as error:
+        faults.append(ConfigError(error.what, where=origin.of(("plugins_modules",))))

@@ -1,0 +1,32 @@
+"""Floor 4: what is learnt. One LightningModule a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scirs_neural.core.registry import Registry
+
+if TYPE_CHECKING:
+    from scirs_neural.tasks.build import create_task as create_task
+    from scirs_neural.tasks.classification import ImageClassification as ImageClassification
+
+TASKS = Registry("task")
+TASKS.add(
+    "image_classification",
+    "scirs_neural.tasks.classification:ImageClassification",
+    summary="one class, or any number of classes, for an image",
+    options={},
+)
+
+_PUBLIC = {
+    "create_task": "scirs_neural.tasks.build",
+    "ImageClassification": "scirs_neural.tasks.classification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,177 @@
+"""Image classification: one class, or any number of classes, for an image."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig, TaskConfig
+from scirs_neural.core.errors import ShapeError
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.losses import create_loss
+from scirs_neural.metrics import create_metrics
+from scirs_neural.optim.build import build_optimizer, build_scheduler
+from scirs_neural.optim.groups import ParameterGroup, parameter_groups
+from scirs_neural.optim.schedules import Span
+
+
+class Prediction(NamedTuple):
+    """What the network says of one batch: class probabilities (N, K), and the targets if it came with any."""
+
+    probabilities: Tensor
+    targets: Tensor | None
+
+
+class ImageClassification(L.LightningModule):
+    """A network with its loss, metrics, optimizer and schedule.
+
+    Args:
+        model: images (N, C, H, W) to logits (N, K).
+        spec: what the data says of itself; decides between one label a sample and several.
+        task: loss, label smoothing, metrics.
+        optimizer: which, and its settings.
+        scheduler: which, and its settings.
+        finetune: learning rates of body and head.
+
+    Raises:
+        ShapeError: the network does not give one logit a class.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        task: TaskConfig,
+        optimizer: OptimizerConfig,
+        scheduler: SchedulerConfig,
+        finetune: FinetuneConfig,
+    ) -> None:
+        super().__init__()
+        self.model, self.spec = model, spec
+        self.settings, self.optimizer_settings, self.scheduler_settings = task, optimizer, scheduler
+        self.finetune = finetune
+        self.loss = create_loss(**_loss_options(task, spec))
+        names = [spec.multi_label and "f1" or "accuracy", *task.metrics]
+        metrics = create_metrics(list(dict.fromkeys(names)), num_classes=spec.num_classes, multi_label=spec.multi_label)
+        self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
+        self._check_output_shape()
+
+    @property
+    def main_metric(self) -> tuple[str, str]:
+        """The metric that ranks checkpoints, and whether it is to be "max" or "min"."""
+        return ("val/f1" if self.spec.multi_label else "val/accuracy"), "max"
+
+    @property
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Which parameters learn at which rate, and which decay."""
+        tuning, chosen = self.finetune, self.optimizer_settings
+        return parameter_groups(
+            self.model,
+            lr=chosen.lr,
+            weight_decay=chosen.weight_decay,
+            decay_norm_and_bias=chosen.decay_norm_and_bias,
+            backbone_lr_ratio=tuning.backbone_lr_ratio if tuning.enabled else 1.0,
+            layer_decay=tuning.layer_decay if tuning.enabled else 1.0,
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, C, H, W)."""
+        logits: Tensor = self.model(images)
+        return logits
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        images, targets = batch
+        loss: Tensor = self.loss(self(images), targets)
+        self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(images))
+        for name, term in getattr(self.loss, "terms", {}).items():
+            self.log(f"train/loss_{name}", term, on_step=False, on_epoch=True, batch_size=len(images))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Update the validation loss and metrics."""
+        self._evaluate(batch, "val", self.val_metrics)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Update the test loss and metrics."""
+        self._evaluate(batch, "test", self.test_metrics)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Prediction:
+        """Class probabilities of one batch, with or without targets."""
+        images, targets = batch if isinstance(batch, tuple | list) else (batch, None)
+        return Prediction(self.probabilities(self(images)), targets)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Class probabilities (N, K) of logits (N, K): softmax, or sigmoid for several labels."""
+        logits = logits.float()
+        return logits.sigmoid() if self.spec.multi_label else logits.softmax(dim=1)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer over the parameter groups, and the schedule over the length of the run."""
+        chosen, moving = self.optimizer_settings, self.scheduler_settings
+        optimizer = build_optimizer(chosen.name, self.model, self.parameter_groups, **chosen.options())
+        total = int(self.trainer.estimated_stepping_batches)
+        span = Span(total, max(1, round(total / max(1, self.trainer.max_epochs or 1))), moving.warmup)
+        schedule = build_scheduler(moving.name, optimizer, span, **moving.options())
+        if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            monitor = moving.options().get("monitor", "val/loss")
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": monitor}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metrics: Any) -> None:
+        images, targets = batch
+        logits = self(images)
+        hard = targets if self.spec.multi_label or targets.ndim == 1 else targets.argmax(dim=1)
+        metrics.update(self.probabilities(logits), hard.long() if self.spec.multi_label else hard)
+        self.log(f"{stage}/loss", self.loss(logits, targets), batch_size=len(images), sync_dist=True)
+        self.log_dict(metrics, batch_size=len(images))
+
+    def _check_output_shape(self) -> None:
+        """Run the network once on meta tensors, where that is possible, before any heavy work."""
+        expected = self.spec.num_classes
+        shape = output_shape(self.model, self.spec.input_shape)
+        if shape is not None and shape != (2, expected):
+            raise ShapeError(
+                f"the network gives an output of shape {_one(shape)} for an image of shape {self.spec.input_shape}, "
+                f"and '{self.spec.name}' needs ({expected},): one number a class",
+                fix=f"build it with num_classes={expected}",
+            )
+
+
+def output_shape(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...] | None:
+    """The shape of a network's output for two images, found without computing; None where that cannot be done.
+
+    Example:
+        >>> output_shape(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), (1, 8, 8))
+        (2, 10)
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.func import functional_call
+
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
+        return None
+    was_training = model.training
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
+            state = {name: mode.from_tensor(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
+            output = functional_call(model.eval(), state, (torch.empty(2, *input_shape),))
+    except RuntimeError as error:
+        raise ShapeError(f"the network cannot take an image of shape {input_shape}: {str(error).splitlines()[0]}") from error
+    finally:
+        model.train(was_training)
+    return tuple(output.shape) if isinstance(output, Tensor) else None
+
+
+def _one(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[1:]
+
+
+def _loss_options(task: TaskConfig, spec: DataSpec) -> dict[str, Any]:
+    automatic = "bce_with_logits" if spec.multi_label else "cross_entropy"
+    name = automatic if task.loss == "auto" else task.loss
+    smoothing = {"label_smoothing": task.label_smoothing} if task.label_smoothing else {}
+    return {"spec": name, **smoothing}

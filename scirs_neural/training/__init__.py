@@ -1,0 +1,41 @@
+"""Floor 5: the Trainer, its callbacks and run folders. The only home of Lightning's Trainer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scirs_neural.core.registry import Registry
+
+if TYPE_CHECKING:
+    from scirs_neural.training.run import train_run as train_run
+    from scirs_neural.training.run_folder import RunFolder as RunFolder
+    from scirs_neural.training.trainer import Trainer as Trainer
+
+CALLBACKS = Registry("callback")
+
+_CALLBACKS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "early_stopping": ("lightning.pytorch.callbacks:EarlyStopping", "stop when a metric no longer improves",
+        {"monitor": "val/loss", "mode": "min", "patience": 3, "min_delta": 0.0}),
+    "ema": ("lightning.pytorch.callbacks:EMAWeightAveraging", "evaluate and keep an exponential moving average of the weights",
+        {"decay": 0.999, "use_buffers": True, "update_every_n_steps": 1, "update_starting_at_step": None, "update_starting_at_epoch": None}),
+    "swa": ("lightning.pytorch.callbacks:StochasticWeightAveraging", "average the weights of the last epochs (Izmailov 2018)",
+        {"swa_lrs": 0.01, "swa_epoch_start": 0.8, "annealing_epochs": 10}),
+    "timer": ("lightning.pytorch.callbacks:Timer", "stop after a time span, DD:HH:MM:SS", {"duration": None, "interval": "step"}),
+    "device_stats": ("lightning.pytorch.callbacks:DeviceStatsMonitor", "log memory and utilisation", {"cpu_stats": None}),
+}  # fmt: skip
+for _name, (_target, _summary, _options) in _CALLBACKS.items():
+    CALLBACKS.add(_name, _target, summary=_summary, options=_options)
+
+_PUBLIC = {
+    "RunFolder": "scirs_neural.training.run_folder",
+    "Trainer": "scirs_neural.training.trainer",
+    "train_run": "scirs_neural.training.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)

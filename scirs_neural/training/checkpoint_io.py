@@ -1,0 +1,68 @@
+"""Checkpoints that are whole or not there, and that load as plain data only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from scirs_neural.core.errors import CheckpointError
+from scirs_neural.core.paths import replacing, storage_errors
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, written beside the old one, flushed to the disk and renamed over it.
+
+    A full disk or a kill at any moment leaves the previous checkpoint as it was. Loading never unpickles objects.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            StorageError: it could not be written; what stood there before is untouched.
+        """
+        target = Path(path)
+        with storage_errors(target, "save the checkpoint"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as temporary:
+                try:
+                    torch.save(checkpoint, temporary)
+                except RuntimeError as error:  # torch's zip writer reports a full disk as one of these
+                    raise _as_os_error(error, target) from error
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read a checkpoint as plain data.
+
+        Raises:
+            CheckpointError: the file is missing, damaged, or holds more than plain data.
+        """
+        return read_checkpoint(path)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A training checkpoint as plain data, on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds more than plain data.
+    """
+    from scirs_neural.serialization.guard import read_checkpoint as guarded
+
+    if not Path(path).is_file():
+        raise CheckpointError(f"no such checkpoint: {path}")
+    return guarded(path)
+
+
+def _as_os_error(error: RuntimeError, target: Path) -> Exception:
+    import errno
+    import shutil
+
+    if isinstance(error.__cause__ or error.__context__, OSError):
+        return error.__cause__ or error.__context__ or error  # type: ignore[return-value]
+    if "enforce fail" in str(error) or "PytorchStreamWriter" in str(error) or shutil.disk_usage(target.parent).free < 1 << 20:
+        return OSError(errno.ENOSPC, "no space left on device", str(target))
+    return error

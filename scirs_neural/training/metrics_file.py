@@ -1,0 +1,141 @@
+"""``metrics.csv``: one row an epoch, every column that any epoch had."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from scirs_neural.core.errors import NonFiniteError
+from scirs_neural.core.paths import atomic_write
+
+Row = dict[str, float]
+
+
+class MetricsFile(Logger):
+    """Collects what is logged at epoch ends and writes it whole after each.
+
+    Args:
+        path: of the CSV file. Rows that it holds already are kept: a resumed run goes on below them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[Row] = read_metrics(path) if path.is_file() else []
+
+    @property
+    def name(self) -> str:
+        """The logger's name."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """The logger's version."""
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run folder holds the configuration."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Take in one set of values; only those of whole epochs are kept."""
+        values = epoch_values(metrics)
+        if "epoch" not in metrics or not values:
+            return
+        epoch = int(metrics["epoch"])
+        if not self.rows or self.rows[-1]["epoch"] != epoch:
+            self.rows.append({"epoch": epoch, "step": step or 0})
+        self.rows[-1].update(values)
+
+    def forget_from(self, epoch: int) -> None:
+        """Drop the rows of an epoch and all later ones: they are about to be run again."""
+        self.rows = [row for row in self.rows if row["epoch"] < epoch]
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the file."""
+        if self.rows:
+            atomic_write(self.path, format_metrics(self.rows))
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write the file a last time."""
+        self.save()
+
+
+class FiniteGuard(Logger):
+    """Stops a run whose loss is no number any more.
+
+    Loggers are given values that are on the host already, so looking at them costs the training step nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_finite: dict[str, float] = {}
+
+    @property
+    def name(self) -> str:
+        """The logger's name."""
+        return "finite"
+
+    @property
+    def version(self) -> str:
+        """The logger's version."""
+        return ""
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Look at the losses among the values.
+
+        Raises:
+            NonFiniteError: one of them is NaN or infinite.
+        """
+        for name, value in metrics.items():
+            if "loss" not in name:
+                continue
+            if not math.isfinite(value):
+                before = self.last_finite.get(name)
+                seen = f"; it was {before:.4g} when last logged" if before is not None else ""
+                raise NonFiniteError(
+                    f"{name} became {value} at step {step}{seen}",
+                    fix="lower optimizer.lr, set trainer.gradient_clip_val=1, or raise the precision; "
+                    "trainer.stop_on_nonfinite=false goes on regardless",
+                )
+            self.last_finite[name] = value
+
+
+def epoch_values(metrics: Mapping[str, float]) -> Row:
+    """The values of a whole epoch among what Lightning logs, under their plain names.
+
+    Example:
+        >>> epoch_values({"epoch": 0, "train/loss_step": 1.0, "train/loss_epoch": 2.0, "val/accuracy": 0.5})
+        {'train/loss': 2.0, 'val/accuracy': 0.5}
+    """
+    kept = {name: value for name, value in metrics.items() if name != "epoch" and not name.endswith("_step")}
+    return {name.removesuffix("_epoch"): float(value) for name, value in kept.items()}
+
+
+def format_metrics(rows: list[Row]) -> str:
+    """Rows as CSV; a value that a row lacks is an empty cell."""
+    columns = list(dict.fromkeys(["epoch", "step", *(key for row in rows for key in row)]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: int(v) if key in ("epoch", "step") else repr(v) for key, v in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """The rows of a metrics file."""
+    with open(path, newline="") as file:
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
