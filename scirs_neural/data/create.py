@@ -1,0 +1,92 @@
+"""Data by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scirs_neural.core.errors import ConfigError, ManyErrors, UnknownNameError
+from scirs_neural.core.near import near_names
+from scirs_neural.data import DATA, REQUIRED
+from scirs_neural.data.module import ImageDataModule
+
+
+def create_data(
+    name: str,
+    *,
+    seed: int = 0,
+    batch_size: int = 64,
+    image_size: int | None = None,
+    transforms: str | Sequence[str | Mapping[str, Any]] = "auto",
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+    num_workers: int | None = None,
+    prefetch_factor: int = 2,
+    pin_memory: bool | None = None,
+    persistent_workers: bool = True,
+    on_corrupt: str = "raise",
+    **options: Any,
+) -> ImageDataModule:
+    """Make the data module of a named dataset.
+
+    Args:
+        name: a name of the registry `DATA`.
+        seed: see `ImageDataModule`, as for all that follow.
+        batch_size: samples a step and process.
+        image_size: side of the square input in px.
+        transforms: augmentation.
+        mixup: alpha of MixUp.
+        cutmix: alpha of CutMix.
+        val_fraction: share of the training samples held out.
+        test_fraction: share of all samples held out.
+        split_seed: of the split.
+        num_workers: loader processes.
+        prefetch_factor: batches that each worker keeps ready.
+        pin_memory: for copies to a GPU.
+        persistent_workers: keep the workers between epochs.
+        on_corrupt: "raise" or "skip".
+        **options: the dataset's own, such as ``root``.
+
+    Raises:
+        UnknownNameError: no such dataset or option.
+        DataError: the data is not usable.
+        OfflineError: it would have to be downloaded.
+
+    Example:
+        >>> create_data("digits").spec.num_classes
+        10
+    """
+    known = DATA.options(name)
+    faults: list[ConfigError] = [
+        UnknownNameError(f"data '{name}' has no option '{key}'", near=near_names(key, known), fix=_options_line(known))
+        for key in options
+        if key not in known
+    ]
+    missing = [key for key, default in known.items() if default is REQUIRED and options.get(key) is None]
+    faults += [ConfigError(f"data '{name}' needs {key}", fix=f"data.{key}=…") for key in missing]
+    if faults:
+        raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+    return ImageDataModule(
+        DATA.get(name)(**options),
+        seed=seed,
+        batch_size=batch_size,
+        image_size=image_size,
+        transforms=transforms,
+        mixup=mixup,
+        cutmix=cutmix,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        num_workers=num_workers,
+        prefetch_factor=prefetch_factor,
+        pin_memory=pin_memory,
+        persistent_workers=persistent_workers,
+        on_corrupt=on_corrupt,
+    )
+
+
+def _options_line(known: Mapping[str, Any]) -> str:
+    return f"its options are {', '.join(known)}" if known else "it has no options of its own"

@@ -1,0 +1,67 @@
+"""The one way in which an image file is opened."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from scirs_neural.core.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+def load_image(path: str | Path, mode: str = "RGB") -> Image.Image:
+    """Read an image file whole, turn it upright, and convert it.
+
+    The camera's orientation (EXIF) is applied. Transparent parts become white. Greys of 16 bits are scaled to 8. Of
+    an animation, the first frame is taken.
+
+    Args:
+        path: the file. Its content decides the format, not its name.
+        mode: "RGB" or "L" (grey).
+
+    Raises:
+        DataError: there is no such file, it is no image, it is cut short, or it has more pixels than
+            `PIL.Image.MAX_IMAGE_PIXELS` allows. Names the file and the reason.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                file.load()
+                return _converted(ImageOps.exif_transpose(file), mode)
+    except FileNotFoundError as error:
+        raise DataError("no such image file", where=str(path)) from error
+    except UnidentifiedImageError as error:
+        raise DataError("not an image, or of a kind that Pillow cannot read", where=str(path)) from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"an image of more pixels than is safe to open (limit {Image.MAX_IMAGE_PIXELS})",
+            where=str(path),
+            fix="scale the file down, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it",
+        ) from error
+    except Exception as error:  # decoders raise anything on damaged bytes: OSError, SyntaxError, struct.error, …
+        raise DataError(f"the image cannot be read: {str(error) or type(error).__name__}", where=str(path)) from error
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """An opened picture with 1 (grey) or 3 (RGB) channels, converted as `load_image` does."""
+    return _converted(image, "L" if channels == 1 else "RGB")
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == mode:
+        return image
+    if image.mode == "F":
+        raise ValueError("pictures of floating-point numbers have no fixed scale: save it with 8 or 16 bits")
+    if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip at 255
+        wide = image.convert("I")
+        if wide.getextrema()[1] > 255:
+            wide = wide.point(lambda value: value * (1 / 257))
+        image = wide.convert("L")
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    return image.convert(mode)

@@ -1,0 +1,103 @@
+"""A loader that knows where it stands, so that a run goes on at the very batch where it stopped."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from scirs_neural.core.errors import ScirsError
+from scirs_neural.data.batching import Batch, BatchSampler, BatchSource, rank_and_world_size
+
+
+class ResumableLoader(DataLoader[Batch]):
+    """A DataLoader over whole batches whose place is part of a checkpoint.
+
+    Lightning calls ``state_dict`` and ``load_state_dict`` by themselves, and the sampler's ``set_epoch``. In a loop of
+    your own nothing need be called: each pass that reaches its end moves on to the next epoch.
+
+    Args:
+        dataset: makes the batches.
+        sampler: says which.
+        on_skip: called once a pass with the samples that could not be read, {index: reason}, if there were any.
+        **options: DataLoader's own, such as ``num_workers``.
+
+    Shape: yields (images (N, C, H, W) float32, targets (N,) int64 or (N, K) float32).
+    """
+
+    def __init__(
+        self,
+        dataset: BatchSource,
+        sampler: BatchSampler,
+        *,
+        on_skip: Callable[[dict[int, str]], None] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(dataset, sampler=sampler, **{**options, "batch_size": None, "collate_fn": _as_it_is})
+        self.on_skip = on_skip
+        self.epoch, self.place = 0, 0
+        self._unreported: dict[int, str] = {}
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next pass."""
+        self._order.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        """The place: epoch, batches given out in it, and how many samples a step has over all ranks."""
+        return {"epoch": self.epoch, "batches": self.place, "samples_per_step": self._samples_per_step()}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a place. After a whole epoch that is the start of the next one.
+
+        With another batch size or number of processes than the place was made with, the pass goes on at the last step
+        that begins no later, and a warning says so.
+        """
+        now, start = self._samples_per_step(), state["batches"]
+        if state["samples_per_step"] != now:
+            seen = start * state["samples_per_step"]
+            start = len(self) if seen >= len(self.dataset) else seen // now
+            warnings.warn(
+                f"a step now has {now} samples instead of {state['samples_per_step']}: epoch {state['epoch']} goes on "
+                f"after {min(start * now, len(self.dataset))} of its samples, where {seen} had been seen",
+                stacklevel=2,
+            )
+        finished = start >= len(self)
+        self.epoch, self.place = state["epoch"], start
+        self._order.epoch, self._order.start = state["epoch"] + finished, 0 if finished else start
+
+    def report(self) -> None:
+        """Say which samples could not be read since the last time. Called by itself once a pass."""
+        skipped, self._unreported = self._unreported, {}
+        if skipped and self.on_skip is not None:
+            self.on_skip(skipped)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
+        self.report()  # of a pass that was broken off
+        order, count = self._order, len(self)
+        batches = super().__iter__()
+        self.epoch, self.place, order.start = order.epoch, order.start, 0
+        for batch in batches:
+            if isinstance(batch, ScirsError):
+                raise batch
+            self._unreported.update(batch.skipped)
+            self.place += 1
+            if self.place == count:  # now, not after the last batch: who knows the length never asks for more
+                order.set_epoch(self.epoch + 1)
+                self.report()
+            if len(batch.targets):
+                yield batch.images, batch.targets
+
+    @property
+    def _order(self) -> BatchSampler:
+        assert isinstance(self.sampler, BatchSampler)
+        return self.sampler
+
+    def _samples_per_step(self) -> int:
+        return self._order.batch_size * rank_and_world_size()[1]
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
