@@ -160,7 +160,15 @@ _TABLE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tversky": (
         "scirs_neural.losses.overlap:TverskyLoss",
         "Dice with false positives and false negatives weighed apart",
-        {"alpha": 0.5, "beta": 0.5, "gamma": 1.0, "mode": "softmax", "smooth": 1.0, "per_sample": False, "ignore_index": None},
+        {
+            "alpha": 0.5,
+            "beta": 0.5,
+            "gamma": 1.0,
+            "mode": "softmax",
+            "smooth": 1.0,
+            "per_sample": False,
+            "ignore_index": None,
+        },
     ),
     "lovasz": (
         "scirs_neural.losses.lovasz:LovaszLoss",

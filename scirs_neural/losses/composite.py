@@ -46,8 +46,10 @@ class CompositeLoss(nn.Module):
         terms = list(terms)
         names = [term.name for term in terms]
         if not names or len(set(names)) < len(names):
-            raise ConfigError(f"a sum of losses needs terms of different names, not {names}", fix="name them with as: …")
-        self.losses = nn.ModuleDict({_key(term.name): term.loss for term in terms})
+            raise ConfigError(
+                f"a sum of losses needs terms of different names, not {names}", fix="name them with as: …"
+            )
+        self.losses = nn.ModuleList(term.loss for term in terms)
         self.weights = {term.name: term.weight for term in terms}
         self.terms: dict[str, Tensor] = {}
 
@@ -55,8 +57,8 @@ class CompositeLoss(nn.Module):
         """The weighted sum; the summands are in `terms` afterwards."""
         total: Tensor | None = None
         terms: dict[str, Tensor] = {}
-        for name, weight in self.weights.items():
-            value = self.losses[_key(name)](input, target) * weight
+        for loss, (name, weight) in zip(self.losses, self.weights.items(), strict=True):
+            value = loss(input, target) * weight
             if value.dim() != 0:
                 raise ShapeError(
                     f"the loss term '{name}' has shape {tuple(value.shape)}, expected a scalar",
@@ -71,7 +73,3 @@ class CompositeLoss(nn.Module):
     def extra_repr(self) -> str:
         """The weights."""
         return " + ".join(f"{weight:g}*{name}" for name, weight in self.weights.items())
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "_")  # a module's name cannot hold a dot

@@ -79,27 +79,49 @@ def create_loss(spec: LossSpec, *, where: str | None = None, **options: Any) -> 
         return _build(_name_of(spec, where), {**{k: v for k, v in spec.items() if k != "name"}, **options}, where)
     if isinstance(spec, Sequence) and len(spec) > 0:
         if options:
-            raise ConfigError(f"options {sorted(options)} beside a list of losses", where=where, fix="give them to a term")
+            raise ConfigError(
+                f"options {sorted(options)} beside a list of losses", where=where, fix="give them to a term"
+            )
         return CompositeLoss(_terms(spec, where))
-    raise ConfigError(f"no loss can be made of {spec!r}", where=where, fix="give a name, a mapping with a name, or a list")
+    raise ConfigError(
+        f"no loss can be made of {spec!r}", where=where, fix="give a name, a mapping with a name, or a list"
+    )
+
+
+def registered_name(loss: nn.Module) -> str:
+    """The name under which a loss's class is registered, else the class's own.
+
+    Example:
+        >>> registered_name(nn.L1Loss()), registered_name(nn.Identity())
+        ('l1', 'Identity')
+    """
+    mine = f"{type(loss).__module__}:{type(loss).__qualname__}"
+    for name in LOSSES.names():
+        target = LOSSES.entry(name).target
+        if target is type(loss) or target in (mine, f"torch.nn:{type(loss).__name__}"):
+            return name
+    return type(loss).__name__
 
 
 def _terms(specs: Sequence[Any], where: str | None) -> list[Term]:
     terms: list[Term] = []
     for index, item in enumerate(specs):
         place = f"{where or 'loss'}[{index}]"
-        plain = {"name": item} if isinstance(item, str) else item
+        plain: Any = {"name": item} if isinstance(item, str) else item
         if not isinstance(plain, Mapping):
-            raise ConfigError(f"no loss can be made of {item!r}", where=place, fix="give a name, or a mapping with a name")
+            raise ConfigError(
+                f"no loss can be made of {item!r}", where=place, fix="give a name, or a mapping with a name"
+            )
         name, weight = _name_of(plain, place), plain.get("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, (int, float)):
             fix = "weight is the term's, a number; class weights go under options: {weight: […]}"
             raise ConfigError(f"the weight of term '{name}' is {weight!r}", where=place, fix=fix)
-        options = {key: value for key, value in plain.items() if key not in ("name", "weight", "as", "options")}
+        options = {str(key): value for key, value in plain.items() if key not in ("name", "weight", "as", "options")}
+        options |= dict(plain.get("options", {}))
         label = str(plain.get("as") or _label(name))
         taken = {term.name for term in terms}
         label = next(n for n in [label, *(f"{label}_{i}" for i in range(2, len(specs) + 2))] if n not in taken)
-        terms.append(Term(label, _build(name, {**options, **plain.get("options", {})}, place), float(weight)))
+        terms.append(Term(label, _build(name, options, place), float(weight)))
     return terms
 
 
@@ -124,11 +146,12 @@ def _build(name: str, options: Mapping[str, Any], where: str | None) -> nn.Modul
     if isinstance(target, nn.Module):
         return target
     is_class = isinstance(target, type)
-    takes = signature_options(target)
+    bare = is_class and target.__init__ is nn.Module.__init__  # its signature says **kwargs, but it takes none
+    takes = {} if bare else signature_options(target)
     if not is_class:  # a function: its first two arguments are input and target
         takes = dict(list(takes.items())[2:])
     known = [option for option in takes if option not in _DEPRECATED]
-    free = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(target).parameters.values())
+    free = not bare and any(p.kind is p.VAR_KEYWORD for p in inspect.signature(target).parameters.values())
     for option in options:
         if option not in known and not free:
             near = near_names(str(option), known)
@@ -142,7 +165,9 @@ def _build(name: str, options: Mapping[str, Any], where: str | None) -> nn.Modul
         return FunctionLoss(target, **ready)
     loss = target(**ready)
     if not callable(loss):
-        raise ConfigError(f"'{name}' is a class whose objects cannot be called", where=where, fix="derive it from torch.nn.Module")
+        raise ConfigError(
+            f"'{name}' is a class whose objects cannot be called", where=where, fix="derive it from torch.nn.Module"
+        )
     return loss if isinstance(loss, nn.Module) else FunctionLoss(loss)
 
 
