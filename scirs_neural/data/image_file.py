@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scirs_neural.core.errors import DataError
@@ -58,9 +59,8 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
         raise ValueError("pictures of floating-point numbers have no fixed scale: save it with 8 or 16 bits")
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip at 255
         wide = image.convert("I")
-        if wide.getextrema()[1] > 255:
-            wide = wide.point(lambda value: value * (1 / 257))
-        image = wide.convert("L")
+        deep = np.asarray(wide).max() > 255
+        image = wide.point(lambda value: value * (1 / 257)).convert("L") if deep else wide.convert("L")
     if image.has_transparency_data:
         seen = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)

@@ -13,7 +13,7 @@ from scirs_neural.core.errors import ScirsError
 from scirs_neural.data.batching import Batch, BatchSampler, BatchSource, rank_and_world_size
 
 
-class ResumableLoader(DataLoader[Batch]):
+class ResumableLoader(DataLoader["Batch | ScirsError"]):
     """A DataLoader over whole batches whose place is part of a checkpoint.
 
     Lightning calls ``state_dict`` and ``load_state_dict`` by themselves, and the sampler's ``set_epoch``. In a loop of
@@ -57,11 +57,11 @@ class ResumableLoader(DataLoader[Batch]):
         """
         now, start = self._samples_per_step(), state["batches"]
         if state["samples_per_step"] != now:
-            seen = start * state["samples_per_step"]
-            start = len(self) if seen >= len(self.dataset) else seen // now
+            seen, total = start * state["samples_per_step"], self._order.num_samples
+            start = len(self) if seen >= total else seen // now
             warnings.warn(
                 f"a step now has {now} samples instead of {state['samples_per_step']}: epoch {state['epoch']} goes on "
-                f"after {min(start * now, len(self.dataset))} of its samples, where {seen} had been seen",
+                f"after {min(start * now, total)} of its samples, where {seen} had been seen",
                 stacklevel=2,
             )
         finished = start >= len(self)

@@ -135,7 +135,9 @@ class ImageDataModule(LightningDataModule):
             known = ", ".join(SPLITS)
             raise UnknownNameError(f"unknown split '{split}'", near=near_names(split, SPLITS), fix=f"one of {known}")
         if not len(self._samples[split]):
-            raise DataError(f"data '{self.spec.name}' has no {split} split", fix=f"data.{split}_fraction=0.1, or give one")
+            raise DataError(
+                f"data '{self.spec.name}' has no {split} split", fix=f"data.{split}_fraction=0.1, or give one"
+            )
         return ImageSplit(self._samples[split], build_preprocess(self.spec.preprocess))
 
     def train_dataloader(self) -> ResumableLoader:
@@ -189,9 +191,9 @@ class ImageDataModule(LightningDataModule):
         """Count samples that could not be read, and warn of them."""
         ids, known = self._samples[split].ids, self.skipped[split]
         known.update({ids[index]: reason for index, reason in found.items()})
-        first, reason = ids[min(found)], found[min(found)]
+        first = f"{ids[min(found)]}: {found[min(found)]}"
         warnings.warn(
-            f"{split}: {len(found)} of {len(ids)} samples could not be read and were skipped, the first: {first}: {reason}",
+            f"{split}: {len(found)} of {len(ids)} samples could not be read and were skipped, the first: {first}",
             CorruptDataWarning,
             stacklevel=2,
         )
@@ -232,7 +234,9 @@ def _preprocess(source: DataSource, train: Samples, image_size: int | None) -> P
     size = source.image_size if image_size is None else image_size
     height, width = (size, size) if isinstance(size, int) else size
     resize = round(min(height, width) * 8 / 7) if source.crop else None
-    plain = Preprocess(source.channels, (height, width), resize, "bilinear", (0.0,) * source.channels, (1.0,) * source.channels)
+    plain = Preprocess(
+        source.channels, (height, width), resize, "bilinear", (0.0,) * source.channels, (1.0,) * source.channels
+    )
     if source.mean is not None and source.std is not None:
         return replace(plain, mean=source.mean, std=source.std)
     mean, std = _measured(ImageSplit(train, build_preprocess(plain)))

@@ -74,12 +74,19 @@ class DataSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it is kept in checkpoints and packages."""
         plain = asdict(self)
-        return {**plain, "classes": list(self.classes), "sizes": dict(self.sizes), "preprocess": _listed(plain["preprocess"])}
+        return {
+            **plain,
+            "classes": list(self.classes),
+            "sizes": dict(self.sizes),
+            "preprocess": _listed(plain["preprocess"]),
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> DataSpec:
         """The spec that `to_dict` gave the plain data of."""
-        pre = {key: tuple(value) if isinstance(value, list) else value for key, value in plain["preprocess"].items()}
+        pre: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in plain["preprocess"].items()
+        }
         return cls(**{**plain, "classes": tuple(plain["classes"]), "preprocess": Preprocess(**pre)})
 
 

@@ -9,7 +9,9 @@ from torch import Tensor
 from scirs_neural.core.errors import DataError
 
 
-def hold_out(indices: np.ndarray, targets: Tensor, fraction: float, seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(
+    indices: np.ndarray, targets: Tensor, fraction: float, seed: int, split: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Take a share of the samples out for another split.
 
     With one label a sample, every class gives its share, to within one sample; with several, the draw is plain.
