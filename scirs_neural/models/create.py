@@ -1,0 +1,222 @@
+"""From a name to a network that fits the data: the one function that builds."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from scirs_neural.core.errors import ConfigError, ShapeError
+from scirs_neural.core.importing import resolve
+from scirs_neural.core.near import near_names
+from scirs_neural.core.registry import signature_options
+from scirs_neural.core.seeding import stream_seed
+from scirs_neural.models import MODELS
+from scirs_neural.models.catalog import ModelEntry, catalogue
+from scirs_neural.models.loading import load_weights, weights_source
+from scirs_neural.models.meta import is_on_meta, output_shape
+from scirs_neural.models.vision.build import Adaptation, build, wants_small
+from scirs_neural.models.vision.families import FAMILIES
+
+_ADAPTATIONS = ("num_classes", "in_channels", "input_size")
+_LARGEST_TRIED = 1024  # px
+
+
+def create_model(
+    name: str,
+    *,
+    weights: str | None = None,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    stem: str = "auto",
+    input_size: int | tuple[int, int] | None = None,
+    seed: int | None = None,
+    **options: Any,
+) -> nn.Module:
+    """Build a network by name, adapted to the data.
+
+    A network of torchvision's comes out as torchvision's own module, with its head for `num_classes`, its first
+    convolution for `in_channels`, and the stem that was asked for. Any other registered builder, and one named by an
+    import string (``"my_nets.py:Net"``), is called with those of `num_classes`, `in_channels` and `input_size` that it
+    takes, and with the options.
+
+    The two old networks with auxiliary classifiers (googlenet, inception_v3) are built without them, so they give plain
+    logits while they train too.
+
+    Args:
+        name: a registered name (``list_models()``), or an import string.
+        weights: a published name such as "IMAGENET1K_V1" or "DEFAULT", or the path of a .pth, .pt, .ckpt or .safetensors
+            file. Only a new head, a new stem and first kernels for other channels may differ from the file; see
+            `scirs_neural.models.loading.load_weights`.
+        num_classes: logits given out; None takes the network's own.
+        in_channels: channels of the input; None takes the network's own.
+        stem: "standard"; "small" for inputs of few pixels: less early down-sampling; "auto": small for networks without
+            pretrained weights when `input_size` is at most 64 px and the family is among ``SMALL_BY_DEFAULT``.
+        input_size: side of the input in px, or (height, width). Given, it is checked that the network takes it, and
+            networks that are built for one size (ViT, MaxViT) are built for this one. None takes the network's own.
+        seed: for the first weights, whatever the state of torch's generator; None draws from that.
+        **options: the builder's own; ``python -m scirs_neural.info NAME`` shows them.
+
+    Returns:
+        The network, in training mode.
+
+    Raises:
+        UnknownNameError: no such network or weights.
+        ConfigError: an option that the builder does not take, or of the wrong type; a stem that is not offered.
+        ShapeError: the input is too small, or of a shape that the network cannot take.
+        CheckpointError: the weights file cannot be used, or does not fit.
+        OfflineError: published weights that are not here and cannot be fetched.
+
+    Example:
+        >>> net = create_model("resnet18", num_classes=10, in_channels=1, input_size=32)
+        >>> net.conv1, net.fc.out_features
+        (Conv2d(1, 64, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False), 10)
+    """
+    _check_count("num_classes", num_classes)
+    _check_count("in_channels", in_channels)
+    size = _sides(input_size)
+    entry = catalogue().get(name) if _is_catalogued(name) else None
+    with _seeded(seed):
+        if entry is not None and entry.family in FAMILIES:
+            model = _from_catalogue(entry, weights, num_classes, in_channels, stem, size, options)
+        else:
+            if stem == "small":
+                raise ConfigError(f"{name} has no small stem", fix="stem=standard or stem=auto, or another network")
+            given = {"num_classes": num_classes, "in_channels": in_channels, "input_size": input_size}
+            model = _from_builder(name, {key: value for key, value in given.items() if value is not None}, options)
+            if weights is not None and not is_on_meta():
+                load_weights(model, *weights_source(weights, entry, name), new_head=False)
+            if entry is not None and size is not None:
+                check_input(model, name, (in_channels or entry.in_channels, *size))
+    return model.to("meta") if is_on_meta() else model
+
+
+def check_input(model: nn.Module, name: str, input_shape: tuple[int, int, int]) -> None:
+    """Find out, on the meta device, whether a network takes inputs of a shape.
+
+    Args:
+        model: the network.
+        name: what to call it.
+        input_shape: (channels, height, width).
+
+    Raises:
+        ShapeError: it does not. Names the smallest square that it takes.
+    """
+    channels, height, width = input_shape
+    if _takes(model, input_shape):
+        return
+    low, high = min(height, width), _LARGEST_TRIED
+    if not _takes(model, (channels, high, high)):
+        raise ShapeError(f"{name} cannot take inputs of {channels}x{height}x{width}", fix="another data.image_size")
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _takes(model, (channels, middle, middle)) else (middle, high)
+    raise ShapeError(
+        f"{name} needs inputs of at least {high}x{high} px, not {height}x{width}",
+        fix=f"data.image_size={high} or more, or another network",
+    )
+
+
+def _from_catalogue(
+    entry: ModelEntry,
+    weights: str | None,
+    num_classes: int | None,
+    in_channels: int | None,
+    stem: str,
+    size: tuple[int, int] | None,
+    options: Mapping[str, Any],
+) -> nn.Module:
+    _check_options(entry.name, options, entry.options, closed=True)
+    small = wants_small(entry, stem, size, pretrained=weights is not None)
+    source = weights_source(weights, entry, entry.name) if weights is not None and not is_on_meta() else None
+    own = source[1].input_size if source and source[1] else entry.input_size
+    wanted = Adaptation(num_classes or entry.num_classes, in_channels or entry.in_channels, size or (own, own), small)
+    if source and source[1] and "transform_input" in entry.options and wanted.in_channels == entry.in_channels:
+        options = {"transform_input": True, **options}  # these two were trained on inputs scaled to -1..1
+    model = build(entry, wanted, options)
+    if size is not None:
+        check_input(model, entry.name, (wanted.in_channels, *size))
+    if source is not None:
+        layout = FAMILIES[entry.family].layout
+        load_weights(model, *source, layout=layout, new_head=num_classes is not None, new_stem=small)
+    return model
+
+
+def _from_builder(name: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
+    builder: Callable[..., Any] = resolve(name) if ":" in name else MODELS.get(name)
+    parameters = inspect.signature(builder).parameters.values()
+    is_open = any(held.kind is inspect.Parameter.VAR_KEYWORD for held in parameters)
+    takes = signature_options(builder)
+    _check_options(name, options, {key: takes[key] for key in takes if key not in _ADAPTATIONS}, closed=not is_open)
+    model = builder(**{key: value for key, value in given.items() if is_open or key in takes}, **options)
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"the builder '{name}' gave a {type(model).__name__}, not an nn.Module")
+    return model
+
+
+def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, Any], *, closed: bool) -> None:
+    for key, value in options.items():
+        if key not in known:
+            if not closed:
+                continue
+            fix = f"its options are {', '.join(known)}" if known else "it has none beside num_classes, in_channels, stem"
+            see = f"python -m scirs_neural.info {name}"
+            raise ConfigError(f"{name} has no option '{key}'", near=near_names(key, known), fix=fix, see=see)
+        if not _same_kind(value, known[key]):
+            kind = type(known[key]).__name__
+            raise ConfigError(f"option {key} of {name} is a {kind}, not {value!r}", fix=f"its default is {known[key]!r}")
+
+
+def _same_kind(value: Any, default: Any) -> bool:
+    """Whether a value may stand where the default stands."""
+    if default is None or default is inspect.Parameter.empty:
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list | tuple):
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        return is_list and all(_same_kind(item, default[0]) for item in value if default)
+    return isinstance(value, type(default))
+
+
+def _is_catalogued(name: str) -> bool:
+    held = catalogue().get(name)
+    return held is not None and ":" not in name and name in MODELS
+
+
+def _takes(model: nn.Module, input_shape: tuple[int, int, int]) -> bool:
+    try:
+        output_shape(model, (2, *input_shape))
+    except (RuntimeError, ValueError, AssertionError, IndexError):
+        return False
+    return True
+
+
+def _check_count(key: str, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigError(f"{key} is a whole number of at least 1, not {value!r}")
+
+
+def _sides(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ConfigError(f"input_size is a side in px or (height, width), not {size!r}")
+    return sides
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed("model", seed))
+        yield

@@ -1,0 +1,237 @@
+"""Weights into a network, strictly: what does not fit is an error that lists it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import sep
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from scirs_neural.core.errors import CheckpointError
+from scirs_neural.models.catalog import ModelEntry, WeightsEntry
+from scirs_neural.models.vision.build import adapt_kernel
+from scirs_neural.models.vision.families import Layout
+from scirs_neural.serialization.guard import SUFFIXES, read_state_dict
+
+PREFIXES = ("module.", "_orig_mod.", "model.")  # DataParallel and DDP, torch.compile, LightningModules
+_SHOWN = 3
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class LoadReport:
+    """What became of every name when a file was loaded into a network.
+
+    Args:
+        source: the file.
+        loaded: names whose values were taken over, adapted ones included.
+        missing: names of the network that the file lacks.
+        unexpected: names of the file that the network lacks.
+        mismatched: (name, shape in the file, shape in the network).
+        replaced: names of a new head or stem, which keep the values that were drawn for them.
+        adapted: (name, shape in the file, shape in the network) of values that were converted.
+        dropped: names of the file's auxiliary classifiers.
+        renamed: what was done to names before they were compared.
+    """
+
+    source: str
+    loaded: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    mismatched: list[tuple[str, Shape, Shape]] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    adapted: list[tuple[str, Shape, Shape]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        """Whether everything that should have matched did."""
+        return not (self.missing or self.unexpected or self.mismatched)
+
+    def __str__(self) -> str:
+        lines = [f"{self.source}: {len(self.loaded)} tensors loaded"]
+        lines += [f"  {label:<12}{text}" for label, text in self._rows(None)]
+        return "\n".join(lines)
+
+    def faults(self) -> str:
+        """What does not fit, on one line, with the first few names."""
+        kinds = ("missing", "unexpected", "other shape")
+        counts = {"missing": self.missing, "unexpected": self.unexpected, "other shape": self.mismatched}
+        return "; ".join(
+            f"{len(counts[label])} {label}: {text}" for label, text in self._rows(_SHOWN) if label in kinds
+        )
+
+    def _rows(self, limit: int | None) -> list[tuple[str, str]]:
+        def shaped(rows: list[tuple[str, Shape, Shape]]) -> list[str]:
+            return [f"{name} {list(theirs)} for {list(ours)}" for name, theirs, ours in rows]
+
+        kinds = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "other shape": shaped(self.mismatched),
+            "new": self.replaced,
+            "adapted": shaped(self.adapted),
+            "left out": self.dropped,
+            "renamed": self.renamed,
+        }
+        return [
+            (label, ", ".join(names[:limit]) + (", …" if limit and len(names) > limit else ""))
+            for label, names in kinds.items()
+            if names
+        ]
+
+
+def weights_source(weights: str, entry: ModelEntry | None, name: str) -> tuple[Path, WeightsEntry | None]:
+    """The file that ``weights`` means, and the catalogue's row for it if they are published ones.
+
+    Raises:
+        UnknownNameError: neither a published name nor a file name.
+        OfflineError: published weights that are not here and cannot be fetched.
+    """
+    if sep in weights or "/" in weights or weights.endswith(SUFFIXES):
+        return Path(weights).expanduser(), None
+    if entry is None:
+        raise CheckpointError(f"{name} has no published weights '{weights}'", fix=f"a path to a {' or '.join(SUFFIXES)} file")
+    from scirs_neural.models.official import weights_file
+
+    held = entry.find_weights(weights)
+    return weights_file(entry, held), held
+
+
+def load_weights(
+    model: nn.Module,
+    path: str | Path,
+    published: WeightsEntry | None = None,
+    *,
+    layout: Layout | None = None,
+    new_head: bool = False,
+    new_stem: bool = False,
+) -> LoadReport:
+    """Load a weights file into a network, in place.
+
+    Names must match one to one after wrappers' prefixes (``module.``, ``_orig_mod.``, ``model.``) are taken off, and
+    shapes too, but for what the layout allows: a head for another number of classes if `new_head`, a stem of another
+    kernel if `new_stem`, a first kernel for other channels (grey: the sum over RGB), the position embedding of a Vision
+    Transformer for another input size (interpolated), and auxiliary classifiers, which are left out.
+
+    Args:
+        model: the network.
+        path: the file.
+        published: the catalogue's row for it, for the error.
+        layout: where stem and head are; None allows no difference.
+        new_head: whether the head may be another than the file's.
+        new_stem: whether the first convolution may be.
+
+    Returns:
+        What became of every name.
+
+    Raises:
+        CheckpointError: the file cannot be used, or does not fit. Nothing of the network was changed.
+    """
+    ours = model.state_dict()
+    report = LoadReport(published.file if published else Path(path).name)
+    theirs = _rename(read_state_dict(path), ours, layout, report)
+    if layout is not None:
+        theirs = _drop_aux(theirs, layout, report)
+        theirs = _resize_positions(model, theirs, report)
+        theirs = _adapt_stem(theirs, ours, layout, new_stem, report)
+        if new_head:
+            theirs = _skip(theirs, ours, f"{layout.head}.", report)
+    skipped = set(report.replaced)
+    report.missing = [key for key in ours if key not in theirs and key not in skipped]
+    report.unexpected = [key for key in theirs if key not in ours]
+    shapes = {key: (tuple(theirs[key].shape), tuple(ours[key].shape)) for key in theirs if key in ours}
+    report.mismatched = [(key, *pair) for key, pair in shapes.items() if pair[0] != pair[1]]
+    if not report.fits:
+        raise _does_not_fit(report, path, layout)
+    model.load_state_dict(theirs, strict=False)
+    report.loaded = list(theirs)
+    return report
+
+
+def _rename(
+    theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], layout: Layout | None, report: LoadReport
+) -> dict[str, Tensor]:
+    """Take wrappers' prefixes off, and bring old names of published files up to date."""
+    found = dict(theirs)
+    while prefix := next((held for held in PREFIXES if _is_wrapped(found, ours, held)), None):
+        found = {key.removeprefix(prefix): tensor for key, tensor in found.items()}
+        report.renamed.append(f"'{prefix}' taken off")
+    for pattern, replacement in layout.renames if layout else ():
+        renamed = {re.sub(pattern, replacement, key): tensor for key, tensor in found.items()}
+        if renamed.keys() != found.keys():
+            report.renamed.append(f"'{pattern}' to '{replacement}'")
+        found = renamed
+    return found
+
+
+def _is_wrapped(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], prefix: str) -> bool:
+    return any(key.startswith(prefix) for key in theirs) and not any(key.startswith(prefix) for key in ours)
+
+
+def _drop_aux(theirs: dict[str, Tensor], layout: Layout, report: LoadReport) -> dict[str, Tensor]:
+    prefixes = tuple(f"{path}." for path in layout.aux)
+    report.dropped = [key for key in theirs if prefixes and key.startswith(prefixes)]
+    return {key: tensor for key, tensor in theirs.items() if key not in report.dropped}
+
+
+def _resize_positions(model: nn.Module, theirs: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
+    """Interpolate a Vision Transformer's position embedding to the number of patches that it has now."""
+    from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+
+    key = "encoder.pos_embedding"
+    if not isinstance(model, VisionTransformer) or key not in theirs:
+        return theirs
+    old, new = theirs[key], model.encoder.pos_embedding
+    if old.shape == new.shape or old.dim() != 3 or old.shape[2] != new.shape[2] or not _is_square(old.shape[1] - 1):
+        return theirs
+    report.adapted.append((key, tuple(old.shape), tuple(new.shape)))
+    return dict(interpolate_embeddings(model.image_size, model.patch_size, dict(theirs)))
+
+
+def _is_square(count: int) -> bool:
+    return count > 0 and int(count**0.5 + 0.5) ** 2 == count
+
+
+def _adapt_stem(
+    theirs: dict[str, Tensor], ours: Mapping[str, Tensor], layout: Layout, new_stem: bool, report: LoadReport
+) -> dict[str, Tensor]:
+    key = f"{layout.stem}.weight"
+    if key not in theirs or theirs[key].shape == ours[key].shape or theirs[key].dim() != 4:
+        return theirs
+    old, new = tuple(theirs[key].shape), tuple(ours[key].shape)
+    if new_stem and old[0] == new[0] and old[2:] != new[2:]:
+        return _skip(theirs, ours, f"{layout.stem}.", report)
+    if old[0] == new[0] and old[2:] == new[2:]:
+        report.adapted.append((key, old, new))
+        return {**theirs, key: adapt_kernel(theirs[key], new[1])}
+    return theirs
+
+
+def _skip(
+    theirs: dict[str, Tensor], ours: Mapping[str, Tensor], prefix: str, report: LoadReport
+) -> dict[str, Tensor]:
+    """Leave out everything below a path, unless all of it fits."""
+    keys = [key for key in ours if key.startswith(prefix)]
+    if all(key in theirs and theirs[key].shape == ours[key].shape for key in keys):
+        return theirs
+    report.replaced += keys
+    return {key: tensor for key, tensor in theirs.items() if not key.startswith(prefix)}
+
+
+def _does_not_fit(report: LoadReport, path: str | Path, layout: Layout | None) -> CheckpointError:
+    fix = "build the network that the file was saved from"
+    head = f"{layout.head}." if layout else None
+    wrong = [(key, theirs[0]) for key, theirs, _ in report.mismatched if theirs]
+    if head and wrong and all(key.startswith(head) for key, _ in wrong) and not report.missing:
+        fix = f"num_classes={wrong[0][1]}, as in the file, or any other number for a new head"
+    elif layout and [key for key, _ in wrong] == [f"{layout.stem}.weight"]:
+        fix = "stem=small, or stem=standard: the file's first kernel is of another size"
+    error = CheckpointError(f"the weights do not fit: {report.faults()}", where=str(path), fix=fix)
+    error.report = report  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,63 @@
+"""Building and running networks without memory or time: on torch's meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+
+class _SmallTensorsOnCPU(TorchFunctionMode):
+    """Keep tensors that builders compute sizes with off the meta device (RegNet derives its widths from some)."""
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (torch.arange, torch.tensor):
+            kwargs.setdefault("device", "cpu")
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Build networks without memory inside this block: shapes and names are true, there are no values.
+
+    Example:
+        >>> from scirs_neural.models import create_model
+        >>> with on_meta():
+        ...     net = create_model("regnet_y_128gf")
+        >>> sum(p.numel() for p in net.parameters()), next(net.parameters()).device.type
+        (644812894, 'meta')
+    """
+    with torch.device("meta"), _SmallTensorsOnCPU():
+        yield
+
+
+def is_on_meta() -> bool:
+    """Whether what is built now is built on the meta device."""
+    return torch.get_default_device().type == "meta"
+
+
+def output_shape(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a network gives for an input of a shape, found on the meta device; the network stays as it is.
+
+    Args:
+        model: a network whose forward pass does not look at values.
+        input_shape: with the batch, such as (1, 3, 224, 224).
+
+    Raises:
+        RuntimeError: and what else torch raises where the input does not fit.
+    """
+    state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            output = torch.func.functional_call(model, state, (torch.empty(input_shape, device="meta"),))
+    finally:
+        for module, training in modes:
+            module.training = training
+    return tuple(output.shape)
