@@ -145,7 +145,8 @@ def _search(steps: list[list[float]], blank: int, beam_width: int) -> list[tuple
                     _add(grown[prefix], 0, both + log_prob)
                 elif prefix and prefix[-1] == label:  # a repeat merges, unless a blank stood between
                     _add(grown[prefix], 1, in_label + log_prob)
-                    _add(grown[(*prefix, label)], 1, in_blank + log_prob)
+                    if in_blank > -math.inf:
+                        _add(grown[(*prefix, label)], 1, in_blank + log_prob)
                 else:
                     _add(grown[(*prefix, label)], 1, both + log_prob)
         best = sorted(grown.items(), key=lambda item: -_log_add(*item[1]))[:beam_width]
