@@ -1,0 +1,86 @@
+"""Layers by name: torch's own classes under torch's argument names, and the few that torch lacks.
+
+`LAYERS` is the table, `create_layer` builds from it, `list` names what is there. Nothing here imports torch until a
+layer is built.
+
+Example:
+    >>> LAYERS.names("snake"), dict(LAYERS.options("dropout"))
+    (['snake'], {'p': 0.5, 'inplace': False})
+    >>> from scirs_neural.layers import create_layer
+    >>> create_layer("conv2d", 3, 8, kernel_size=3)
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+from scirs_neural.core.importing import resolve
+from scirs_neural.core.registry import Registry
+from scirs_neural.layers.own_table import OWN
+from scirs_neural.layers.torch_table import TORCH, TORCHVISION
+
+if TYPE_CHECKING:
+    from scirs_neural.layers.attention import CrossAttention as CrossAttention
+    from scirs_neural.layers.attention import MultiHeadAttention as MultiHeadAttention
+    from scirs_neural.layers.attention import SelfAttention as SelfAttention
+    from scirs_neural.layers.bidirectional import Bidirectional as Bidirectional
+    from scirs_neural.layers.dot_product import dot_product_attention as dot_product_attention
+    from scirs_neural.layers.encoder_decoder import EncoderDecoder as EncoderDecoder
+    from scirs_neural.layers.gradcheck import check_gradients as check_gradients
+    from scirs_neural.layers.kv_cache import KVCache as KVCache
+    from scirs_neural.layers.mc_dropout import mc_predict as mc_predict
+    from scirs_neural.layers.norms import convert_batch_norm as convert_batch_norm
+    from scirs_neural.layers.norms import freeze_batch_norm as freeze_batch_norm
+    from scirs_neural.layers.norms import recalibrate_batch_norm as recalibrate_batch_norm
+    from scirs_neural.layers.norms import unfreeze_batch_norm as unfreeze_batch_norm
+    from scirs_neural.layers.penalties import collect_penalties as collect_penalties
+    from scirs_neural.layers.recurrent import Recurrent as Recurrent
+    from scirs_neural.layers.recurrent import RecurrentCell as RecurrentCell
+    from scirs_neural.layers.spec import build_layer as build_layer
+    from scirs_neural.layers.spec import create_layer as create_layer
+    from scirs_neural.layers.weight_decay import no_decay_names as no_decay_names
+    from scirs_neural.layers.word_embedding import load_word_vectors as load_word_vectors
+    from scirs_neural.layers.word_embedding import tied_linear as tied_linear
+
+SHIPPED = {**TORCH, **TORCHVISION, **OWN}
+
+LAYERS = Registry("layer")
+for _name, (_target, _summary, _options) in SHIPPED.items():
+    LAYERS.add(_name, _target, summary=_summary, options=_options)
+
+_PUBLIC = {
+    "attention": ("CrossAttention", "MultiHeadAttention", "SelfAttention"),
+    "bidirectional": ("Bidirectional",),
+    "dot_product": ("dot_product_attention",),
+    "encoder_decoder": ("EncoderDecoder",),
+    "gradcheck": ("check_gradients",),
+    "kv_cache": ("KVCache",),
+    "mc_dropout": ("mc_predict",),
+    "norms": ("convert_batch_norm", "freeze_batch_norm", "recalibrate_batch_norm", "unfreeze_batch_norm"),
+    "penalties": ("collect_penalties",),
+    "recurrent": ("Recurrent", "RecurrentCell"),
+    "spec": ("build_layer", "create_layer"),
+    "weight_decay": ("no_decay_names",),
+    "word_embedding": ("load_word_vectors", "tied_linear"),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = ["LAYERS", "SHIPPED", "list", *sorted(_HOME)]
+
+
+def list(pattern: str = "*") -> builtins.list[str]:
+    """The names of all layers that match a shell-style pattern.
+
+    Example:
+        >>> list("*glu")
+        ['geglu', 'glu', 'reglu', 'swiglu']
+    """
+    return LAYERS.names(pattern)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return resolve(f"{__name__}.{_HOME[name]}:{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
