@@ -10,8 +10,8 @@ from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 
 if TYPE_CHECKING:
     from scirs_neural.models.create import check_input, create_model
-    from scirs_neural.models.loading import LoadReport, load_weights
     from scirs_neural.models.meta import on_meta
+    from scirs_neural.models.weights import LoadReport, load_strictly, load_weights
 
 __all__ = [
     "LoadReport",
@@ -22,15 +22,17 @@ __all__ = [
     "check_input",
     "create_model",
     "list_models",
+    "load_strictly",
     "load_weights",
     "on_meta",
 ]
 
 _LAZY = {  # these need torch
-    "LoadReport": "loading",
+    "LoadReport": "weights",
     "check_input": "create",
     "create_model": "create",
-    "load_weights": "loading",
+    "load_strictly": "weights",
+    "load_weights": "weights",
     "on_meta": "meta",
 }
 

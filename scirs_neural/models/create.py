@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +17,12 @@ from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import signature_options
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.models import MODELS
-from scirs_neural.models.catalog import ModelEntry, catalogue
-from scirs_neural.models.loading import load_weights, weights_source
+from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.meta import is_on_meta, output_shape
+from scirs_neural.models.official import weights_file
 from scirs_neural.models.vision.build import Adaptation, build, wants_small
-from scirs_neural.models.vision.families import FAMILIES
+from scirs_neural.models.vision.families import FAMILIES, Layout
+from scirs_neural.models.weights import find_weights, load_weights
 
 _ADAPTATIONS = ("num_classes", "in_channels", "input_size")
 _LARGEST_TRIED = 1024  # px
@@ -35,6 +37,7 @@ def create_model(
     stem: str = "auto",
     input_size: int | tuple[int, int] | None = None,
     seed: int | None = None,
+    load: bool = True,
     **options: Any,
 ) -> nn.Module:
     """Build a network by name, adapted to the data.
@@ -49,9 +52,9 @@ def create_model(
 
     Args:
         name: a registered name (``list_models()``), or an import string.
-        weights: a published name such as "IMAGENET1K_V1" or "DEFAULT", or the path of a .pth, .pt, .ckpt or .safetensors
-            file. Only a new head, a new stem and first kernels for other channels may differ from the file; see
-            `scirs_neural.models.loading.load_weights`.
+        weights: a published name such as "IMAGENET1K_V1" or "DEFAULT", or the path of a .pth, .pt, .ckpt or
+            .safetensors file. Only a new head, a new stem and first kernels for other channels may differ from the
+            file; see `scirs_neural.models.weights.load_weights`.
         num_classes: logits given out; None takes the network's own.
         in_channels: channels of the input; None takes the network's own.
         stem: "standard"; "small" for inputs of few pixels: less early down-sampling; "auto": small for networks without
@@ -59,6 +62,8 @@ def create_model(
         input_size: side of the input in px, or (height, width). Given, it is checked that the network takes it, and
             networks that are built for one size (ViT, MaxViT) are built for this one. None takes the network's own.
         seed: for the first weights, whatever the state of torch's generator; None draws from that.
+        load: whether to read the weights. False builds the same network without them, for a checkpoint of one's own;
+            so does building on the meta device.
         **options: the builder's own; ``python -m scirs_neural.info NAME`` shows them.
 
     Returns:
@@ -79,19 +84,26 @@ def create_model(
     _check_count("num_classes", num_classes)
     _check_count("in_channels", in_channels)
     size = _sides(input_size)
-    entry = catalogue().get(name) if _is_catalogued(name) else None
+    entry = catalogue().get(name)
+    source = None if weights is None else find_weights(weights, entry, name)
+    load = load and source is not None and not is_on_meta()
     with _seeded(seed):
         if entry is not None and entry.family in FAMILIES:
-            model = _from_catalogue(entry, weights, num_classes, in_channels, stem, size, options)
+            layout: Layout | None = FAMILIES[entry.family].layout
+            small = wants_small(entry, stem, size, pretrained=source is not None)
+            model = _from_catalogue(entry, source, num_classes, in_channels, small, size, options)
         else:
             if stem == "small":
                 raise ConfigError(f"{name} has no small stem", fix="stem=standard or stem=auto, or another network")
             given = {"num_classes": num_classes, "in_channels": in_channels, "input_size": input_size}
             model = _from_builder(name, {key: value for key, value in given.items() if value is not None}, options)
-            if weights is not None and not is_on_meta():
-                load_weights(model, *weights_source(weights, entry, name), new_head=False)
-            if entry is not None and size is not None:
-                check_input(model, name, (in_channels or entry.in_channels, *size))
+            layout, small = None, False
+    if entry is not None and size is not None:
+        check_input(model, name, (in_channels or entry.in_channels, *size))
+    if load:
+        path = weights_file(name, source) if isinstance(source, WeightsEntry) else source
+        assert path is not None
+        load_weights(model, path, layout=layout, new_head=num_classes is not None, new_stem=small)
     return model.to("meta") if is_on_meta() else model
 
 
@@ -123,27 +135,20 @@ def check_input(model: nn.Module, name: str, input_shape: tuple[int, int, int]) 
 
 def _from_catalogue(
     entry: ModelEntry,
-    weights: str | None,
+    source: Path | WeightsEntry | None,
     num_classes: int | None,
     in_channels: int | None,
-    stem: str,
+    small: bool,
     size: tuple[int, int] | None,
     options: Mapping[str, Any],
 ) -> nn.Module:
     _check_options(entry.name, options, entry.options, closed=True)
-    small = wants_small(entry, stem, size, pretrained=weights is not None)
-    source = weights_source(weights, entry, entry.name) if weights is not None and not is_on_meta() else None
-    own = source[1].input_size if source and source[1] else entry.input_size
+    published = source if isinstance(source, WeightsEntry) else None
+    own = published.input_size if published else entry.input_size
     wanted = Adaptation(num_classes or entry.num_classes, in_channels or entry.in_channels, size or (own, own), small)
-    if source and source[1] and "transform_input" in entry.options and wanted.in_channels == entry.in_channels:
+    if published and "transform_input" in entry.options and wanted.in_channels == entry.in_channels:
         options = {"transform_input": True, **options}  # these two were trained on inputs scaled to -1..1
-    model = build(entry, wanted, options)
-    if size is not None:
-        check_input(model, entry.name, (wanted.in_channels, *size))
-    if source is not None:
-        layout = FAMILIES[entry.family].layout
-        load_weights(model, *source, layout=layout, new_head=num_classes is not None, new_stem=small)
-    return model
+    return build(entry, wanted, options)
 
 
 def _from_builder(name: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
@@ -163,12 +168,12 @@ def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, An
         if key not in known:
             if not closed:
                 continue
-            fix = f"its options are {', '.join(known)}" if known else "it has none beside num_classes, in_channels, stem"
+            fix = f"its options are {', '.join(known)}" if known else "it has no options of its own"
             see = f"python -m scirs_neural.info {name}"
             raise ConfigError(f"{name} has no option '{key}'", near=near_names(key, known), fix=fix, see=see)
         if not _same_kind(value, known[key]):
-            kind = type(known[key]).__name__
-            raise ConfigError(f"option {key} of {name} is a {kind}, not {value!r}", fix=f"its default is {known[key]!r}")
+            what = f"option {key} of {name} is of type {type(known[key]).__name__}, not {value!r}"
+            raise ConfigError(what, fix=f"its default is {known[key]!r}")
 
 
 def _same_kind(value: Any, default: Any) -> bool:
@@ -183,11 +188,6 @@ def _same_kind(value: Any, default: Any) -> bool:
         is_list = isinstance(value, Sequence) and not isinstance(value, str)
         return is_list and all(_same_kind(item, default[0]) for item in value if default)
     return isinstance(value, type(default))
-
-
-def _is_catalogued(name: str) -> bool:
-    held = catalogue().get(name)
-    return held is not None and ":" not in name and name in MODELS
 
 
 def _takes(model: nn.Module, input_shape: tuple[int, int, int]) -> bool:

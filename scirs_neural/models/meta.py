@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 
 class _SmallTensorsOnCPU(TorchFunctionMode):
@@ -51,13 +52,44 @@ def output_shape(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, .
     Raises:
         RuntimeError: and what else torch raises where the input does not fit.
     """
+    return tuple(_run(model, input_shape).shape)
+
+
+def count_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int | None:
+    """Multiply-accumulate operations of one sample in convolutions, linear layers and attention.
+
+    Args:
+        model: a network; it stays as it is.
+        input_shape: without the batch, such as (3, 224, 224).
+
+    Returns:
+        The count, or None when the network looks at values and so cannot be run without any.
+
+    Example:
+        >>> count_macs(nn.Linear(10, 4), (10,))
+        40
+    """
+    with FlopCounterMode(display=False) as counter:
+        try:
+            _run(model, (1, *input_shape))
+        except (RuntimeError, NotImplementedError, ValueError):
+            return None
+    return counter.get_total_flops() // 2
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers a network learns or may learn: every parameter once, frozen ones too."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _run(model: nn.Module, input_shape: tuple[int, ...]) -> Any:
+    """What a network gives in evaluation mode for an input without values."""
     state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
-            output = torch.func.functional_call(model, state, (torch.empty(input_shape, device="meta"),))
+            return torch.func.functional_call(model, state, (torch.empty(input_shape, device="meta"),))
     finally:
         for module, training in modes:
             module.training = training
-    return tuple(output.shape)

@@ -106,7 +106,9 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         raise CheckpointError(f"the file is damaged: {error}", where=str(path)) from error
 
 
-def write_state_dict(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+def write_state_dict(
+    path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write a .safetensors file whole or not at all.
 
     Tensors that share memory are written each for itself, so every name comes back.
@@ -179,7 +181,7 @@ def _check_zip(path: Path) -> None:
     packed = [member.filename for member in members if member.compress_type != zipfile.ZIP_STORED]
     if packed or unpacked > path.stat().st_size:
         raise CheckpointError(
-            f"refused: {path.stat().st_size:,} bytes would unpack to {unpacked:,}; torch never compresses what it saves",
+            f"refused: {path.stat().st_size:,} bytes would unpack to {unpacked:,}, and torch never compresses",
             where=str(path),
             fix="if you trust it, unpack it and save it again with torch.save, or as .safetensors",
         )
@@ -194,7 +196,8 @@ def _check_tensor(name: object, tensor: object, file_size: int, path: Path) -> N
         raise CheckpointError(f"'{name}' is a {tensor.layout} tensor on {tensor.device}", where=str(path))
     if tensor.nbytes > file_size:
         raise CheckpointError(
-            f"refused: '{name}' of {tuple(tensor.shape)} is larger than the file of {file_size:,} bytes", where=str(path)
+            f"refused: '{name}' of {tuple(tensor.shape)} is larger than the file of {file_size:,} bytes",
+            where=str(path),
         )
 
 

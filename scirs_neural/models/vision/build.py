@@ -63,7 +63,13 @@ def build(entry: ModelEntry, wanted: Adaptation, options: Mapping[str, Any]) -> 
         conv = {} if patch == own else {"kernel_size": patch, "stride": patch}
     elif layout.size_option:
         arguments[layout.size_option] = _multiple(entry, wanted.input_size)
-    model: nn.Module = resolve(entry.builder)(**arguments)
+    try:
+        model: nn.Module = resolve(entry.builder)(**arguments)
+    except (ValueError, NotImplementedError, TypeError) as error:
+        if not options:
+            raise
+        given = ", ".join(f"{key}={value}" for key, value in options.items())
+        raise ConfigError(f"{entry.name} cannot be built with {given}: {error}") from error
     if patch:
         model.patch_size, model.image_size = patch, side  # type: ignore[assignment]
     _rebuild_stem(model, layout, wanted.in_channels, conv)
@@ -82,10 +88,12 @@ def _patch_size(entry: ModelEntry, layout: Layout, small: bool, side: int, asked
         patch = max(1, side // layout.small.patches_per_side)
     else:
         patch = own
-    if patch < 1 or side % patch:
+    if patch < 1:
+        raise ConfigError(f"patch_size is a whole number of at least 1, not {patch}")
+    if side % patch:
         raise ShapeError(
             f"{entry.name} cuts its input into patches of {patch} px, and {side} px is no multiple of that",
-            fix=f"data.image_size={max(patch, round(side / max(patch, 1)) * patch)}, or model.patch_size=…",
+            fix=f"data.image_size={max(patch, round(side / patch) * patch)}, or model.patch_size=…",
         )
     return patch, own
 

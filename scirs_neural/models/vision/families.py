@@ -44,8 +44,8 @@ class Layout:
         stem: path of the first convolution.
         head: path of the layer that gives the logits.
         init: function of ``torch.nn.init`` and its arguments for the stem's kernel; None is the layer's own default.
-        options: keyword arguments that a user may set: torchvision's own, and ``patch_size`` of Vision Transformers, which
-            torchvision fixes by name and `build` changes.
+        options: keyword arguments that a user may set: torchvision's own, and ``patch_size`` of Vision Transformers,
+            which torchvision fixes by name and `build` changes.
         small: the stem for small inputs, if there is one.
         size_option: the builder's argument that takes the input's size, if it is built for one size.
         aux: paths of auxiliary classifiers; they are left out, so that training sees plain logits.
@@ -77,7 +77,11 @@ _THREE = {"kernel_size": 3, "stride": 1, "padding": 1}
 _TWO = {"kernel_size": 2, "stride": 2}
 
 _RESNET = Layout(
-    "conv1", "fc", _FAN_OUT, ("zero_init_residual", "replace_stride_with_dilation"), SmallStem(conv=_THREE, drop_pools=1)
+    "conv1",
+    "fc",
+    _FAN_OUT,
+    ("zero_init_residual", "replace_stride_with_dilation"),
+    SmallStem(conv=_THREE, drop_pools=1),
 )
 _DENSENET = Layout(
     "features.conv0",
@@ -157,26 +161,42 @@ _INCEPTION = Layout(
 )
 
 FAMILIES: dict[str, Family] = {
-    "alexnet": Family("One weird trick for parallelizing convolutional neural networks", "arXiv:1404.5997", 2014, _ALEXNET),
+    "alexnet": Family(
+        "One weird trick for parallelizing convolutional neural networks", "arXiv:1404.5997", 2014, _ALEXNET
+    ),
     "convnext": Family("A ConvNet for the 2020s", "arXiv:2201.03545", 2022, _CONVNEXT),
     "densenet": Family("Densely Connected Convolutional Networks", "arXiv:1608.06993", 2016, _DENSENET),
     "efficientnet": Family(
-        "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", "arXiv:1905.11946", 2019, _EFFICIENTNET
+        "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+        "arXiv:1905.11946",
+        2019,
+        _EFFICIENTNET,
     ),
-    "efficientnet_v2": Family("EfficientNetV2: Smaller Models and Faster Training", "arXiv:2104.00298", 2021, _EFFICIENTNET),
+    "efficientnet_v2": Family(
+        "EfficientNetV2: Smaller Models and Faster Training", "arXiv:2104.00298", 2021, _EFFICIENTNET
+    ),
     "googlenet": Family("Going Deeper with Convolutions", "arXiv:1409.4842", 2014, _GOOGLENET),
-    "inception": Family("Rethinking the Inception Architecture for Computer Vision", "arXiv:1512.00567", 2015, _INCEPTION),
+    "inception": Family(
+        "Rethinking the Inception Architecture for Computer Vision", "arXiv:1512.00567", 2015, _INCEPTION
+    ),
     "maxvit": Family("MaxViT: Multi-Axis Vision Transformer", "arXiv:2204.01697", 2022, _MAXVIT),
-    "mnasnet": Family("MnasNet: Platform-Aware Neural Architecture Search for Mobile", "arXiv:1807.11626", 2018, _MNASNET),
+    "mnasnet": Family(
+        "MnasNet: Platform-Aware Neural Architecture Search for Mobile", "arXiv:1807.11626", 2018, _MNASNET
+    ),
     "mobilenet_v2": Family(
         "MobileNetV2: Inverted Residuals and Linear Bottlenecks", "arXiv:1801.04381", 2018, _MOBILENET_V2
     ),
     "mobilenet_v3": Family("Searching for MobileNetV3", "arXiv:1905.02244", 2019, _MOBILENET_V3),
     "regnet": Family("Designing Network Design Spaces", "arXiv:2003.13678", 2020, _REGNET),
     "resnet": Family("Deep Residual Learning for Image Recognition", "arXiv:1512.03385", 2015, _RESNET),
-    "resnext": Family("Aggregated Residual Transformations for Deep Neural Networks", "arXiv:1611.05431", 2016, _RESNET),
+    "resnext": Family(
+        "Aggregated Residual Transformations for Deep Neural Networks", "arXiv:1611.05431", 2016, _RESNET
+    ),
     "shufflenet_v2": Family(
-        "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", "arXiv:1807.11164", 2018, _SHUFFLENET
+        "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
+        "arXiv:1807.11164",
+        2018,
+        _SHUFFLENET,
     ),
     "squeezenet": Family(
         "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
@@ -188,9 +208,7 @@ FAMILIES: dict[str, Family] = {
         "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", "arXiv:2103.14030", 2021, _SWIN
     ),
     "swin_v2": Family("Swin Transformer V2: Scaling Up Capacity and Resolution", "arXiv:2111.09883", 2021, _SWIN),
-    "vgg": Family(
-        "Very Deep Convolutional Networks for Large-Scale Image Recognition", "arXiv:1409.1556", 2014, _VGG
-    ),
+    "vgg": Family("Very Deep Convolutional Networks for Large-Scale Image Recognition", "arXiv:1409.1556", 2014, _VGG),
     "vit": Family(
         "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale", "arXiv:2010.11929", 2020, _VIT
     ),

@@ -14,14 +14,12 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-import torch
 import torchvision.models
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from scirs_neural.core.importing import resolve
 from scirs_neural.models.catalog import CATALOG_FILE
-from scirs_neural.models.meta import on_meta
+from scirs_neural.models.meta import count_macs, count_parameters, on_meta
 from scirs_neural.models.vision.families import FAMILIES, family_of
 
 TASK = "image_classification"
@@ -136,12 +134,11 @@ def _count(
     """Parameters, and multiply-accumulate operations of one sample."""
     with on_meta():
         model = builder()
-    model.to("meta").eval()
     for path in without:
         setattr(model, path, None)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty(1, channels, input_size, input_size, device="meta"))
-    return sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2
+    macs = count_macs(model, (channels, input_size, input_size))
+    assert macs is not None
+    return count_parameters(model), macs
 
 
 def _defaults(builder: Callable[..., nn.Module], options: tuple[str, ...]) -> dict[str, Any]:

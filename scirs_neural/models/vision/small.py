@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 from torch import nn
@@ -82,7 +83,7 @@ def mlp(
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
     sizes = [prod((in_channels, height, width)), *hidden]
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-    for index, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+    for index, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
         layers[f"hidden{index}"] = nn.Sequential(nn.Linear(fan_in, fan_out), nn.ReLU(), nn.Dropout(dropout))
     layers["head"] = nn.Linear(sizes[-1], num_classes)
     return nn.Sequential(layers)

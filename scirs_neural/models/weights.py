@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from scirs_neural.core.errors import CheckpointError
+from scirs_neural.core.errors import CheckpointError, UnknownNameError
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry
 from scirs_neural.models.vision.build import adapt_kernel
 from scirs_neural.models.vision.families import Layout
@@ -60,11 +60,12 @@ class LoadReport:
 
     def faults(self) -> str:
         """What does not fit, on one line, with the first few names."""
-        kinds = ("missing", "unexpected", "other shape")
-        counts = {"missing": self.missing, "unexpected": self.unexpected, "other shape": self.mismatched}
-        return "; ".join(
-            f"{len(counts[label])} {label}: {text}" for label, text in self._rows(_SHOWN) if label in kinds
-        )
+        counts = {
+            "missing": len(self.missing),
+            "unexpected": len(self.unexpected),
+            "other shape": len(self.mismatched),
+        }
+        return "; ".join(f"{counts[label]} {label}: {text}" for label, text in self._rows(_SHOWN) if label in counts)
 
     def _rows(self, limit: int | None) -> list[tuple[str, str]]:
         def shaped(rows: list[tuple[str, Shape, Shape]]) -> list[str]:
@@ -86,27 +87,23 @@ class LoadReport:
         ]
 
 
-def weights_source(weights: str, entry: ModelEntry | None, name: str) -> tuple[Path, WeightsEntry | None]:
-    """The file that ``weights`` means, and the catalogue's row for it if they are published ones.
+def find_weights(weights: str, entry: ModelEntry | None, name: str) -> Path | WeightsEntry:
+    """What ``weights`` means: a file, or published weights. Nothing is read or fetched.
 
     Raises:
-        UnknownNameError: neither a published name nor a file name.
-        OfflineError: published weights that are not here and cannot be fetched.
+        UnknownNameError: neither a file name nor a published name of this network.
     """
     if sep in weights or "/" in weights or weights.endswith(SUFFIXES):
-        return Path(weights).expanduser(), None
-    if entry is None:
-        raise CheckpointError(f"{name} has no published weights '{weights}'", fix=f"a path to a {' or '.join(SUFFIXES)} file")
-    from scirs_neural.models.official import weights_file
-
-    held = entry.find_weights(weights)
-    return weights_file(entry, held), held
+        return Path(weights).expanduser()
+    if entry is not None:
+        return entry.find_weights(weights)
+    fix = f"give the path of a {' or '.join(SUFFIXES)} file, or leave weights out"
+    raise UnknownNameError(f"{name} has no published weights, and '{weights}' is no weights file", fix=fix)
 
 
 def load_weights(
     model: nn.Module,
     path: str | Path,
-    published: WeightsEntry | None = None,
     *,
     layout: Layout | None = None,
     new_head: bool = False,
@@ -122,7 +119,6 @@ def load_weights(
     Args:
         model: the network.
         path: the file.
-        published: the catalogue's row for it, for the error.
         layout: where stem and head are; None allows no difference.
         new_head: whether the head may be another than the file's.
         new_stem: whether the first convolution may be.
@@ -134,7 +130,7 @@ def load_weights(
         CheckpointError: the file cannot be used, or does not fit. Nothing of the network was changed.
     """
     ours = model.state_dict()
-    report = LoadReport(published.file if published else Path(path).name)
+    report = LoadReport(Path(path).name)
     theirs = _rename(read_state_dict(path), ours, layout, report)
     if layout is not None:
         theirs = _drop_aux(theirs, layout, report)
@@ -142,13 +138,34 @@ def load_weights(
         theirs = _adapt_stem(theirs, ours, layout, new_stem, report)
         if new_head:
             theirs = _skip(theirs, ours, f"{layout.head}.", report)
+    return _load(model, theirs, report, str(path), layout)
+
+
+def load_strictly(model: nn.Module, state: Mapping[str, Tensor], where: str) -> LoadReport:
+    """Load a state dict into a network, in place; every name and shape must match.
+
+    Args:
+        model: the network.
+        state: names to tensors.
+        where: where the state dict came from, for the error.
+
+    Raises:
+        CheckpointError: it does not fit. Nothing of the network was changed.
+    """
+    return _load(model, dict(state), LoadReport(Path(where).name), where, None)
+
+
+def _load(
+    model: nn.Module, theirs: dict[str, Tensor], report: LoadReport, where: str, layout: Layout | None
+) -> LoadReport:
+    ours = model.state_dict()
     skipped = set(report.replaced)
     report.missing = [key for key in ours if key not in theirs and key not in skipped]
     report.unexpected = [key for key in theirs if key not in ours]
     shapes = {key: (tuple(theirs[key].shape), tuple(ours[key].shape)) for key in theirs if key in ours}
     report.mismatched = [(key, *pair) for key, pair in shapes.items() if pair[0] != pair[1]]
     if not report.fits:
-        raise _does_not_fit(report, path, layout)
+        raise _does_not_fit(report, where, layout)
     model.load_state_dict(theirs, strict=False)
     report.loaded = list(theirs)
     return report
@@ -213,9 +230,7 @@ def _adapt_stem(
     return theirs
 
 
-def _skip(
-    theirs: dict[str, Tensor], ours: Mapping[str, Tensor], prefix: str, report: LoadReport
-) -> dict[str, Tensor]:
+def _skip(theirs: dict[str, Tensor], ours: Mapping[str, Tensor], prefix: str, report: LoadReport) -> dict[str, Tensor]:
     """Leave out everything below a path, unless all of it fits."""
     keys = [key for key in ours if key.startswith(prefix)]
     if all(key in theirs and theirs[key].shape == ours[key].shape for key in keys):
@@ -224,7 +239,7 @@ def _skip(
     return {key: tensor for key, tensor in theirs.items() if not key.startswith(prefix)}
 
 
-def _does_not_fit(report: LoadReport, path: str | Path, layout: Layout | None) -> CheckpointError:
+def _does_not_fit(report: LoadReport, where: str, layout: Layout | None) -> CheckpointError:
     fix = "build the network that the file was saved from"
     head = f"{layout.head}." if layout else None
     wrong = [(key, theirs[0]) for key, theirs, _ in report.mismatched if theirs]
@@ -232,6 +247,6 @@ def _does_not_fit(report: LoadReport, path: str | Path, layout: Layout | None) -
         fix = f"num_classes={wrong[0][1]}, as in the file, or any other number for a new head"
     elif layout and [key for key, _ in wrong] == [f"{layout.stem}.weight"]:
         fix = "stem=small, or stem=standard: the file's first kernel is of another size"
-    error = CheckpointError(f"the weights do not fit: {report.faults()}", where=str(path), fix=fix)
+    error = CheckpointError(f"the weights do not fit: {report.faults()}", where=where, fix=fix)
     error.report = report  # type: ignore[attr-defined]
     return error
