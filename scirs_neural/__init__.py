@@ -1,1 +1,54 @@
-"""scirs_neural: name a model, a dataset and the end product; get a trained, checked, deployable PyTorch model."""
+"""scirs_neural: name a model, a dataset and the end product; get a trained, checked, deployable PyTorch model.
+
+The public names are imported when they are first used, so that this import, help and error messages stay fast.
+
+Example:
+    >>> import scirs_neural as sn
+    >>> sn.create_model("resnet18", num_classes=10).fc.out_features
+    10
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from scirs_neural.api import Run as Run
+    from scirs_neural.api import fit as fit
+    from scirs_neural.api import load_run as load_run
+    from scirs_neural.core.errors import ScirsError as ScirsError
+    from scirs_neural.data import create_data as create_data
+    from scirs_neural.losses import create_loss as create_loss
+    from scirs_neural.models import create_model as create_model
+    from scirs_neural.models import list_models as list_models
+    from scirs_neural.tasks import create_task as create_task
+    from scirs_neural.training import Trainer as Trainer
+
+_PUBLIC = {
+    "Run": "scirs_neural.api",
+    "ScirsError": "scirs_neural.core.errors",
+    "Trainer": "scirs_neural.training",
+    "create_data": "scirs_neural.data",
+    "create_loss": "scirs_neural.losses",
+    "create_model": "scirs_neural.models",
+    "create_task": "scirs_neural.tasks",
+    "fit": "scirs_neural.api",
+    "list_models": "scirs_neural.models",
+    "load_run": "scirs_neural.api",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scirs_neural.config.origin import Origin
@@ -115,7 +116,8 @@ def store_registries(registries: Mapping[str, Registry]) -> None:
     store = ConfigStore.instance()
     for group, registry in registries.items():
         for name in registry.names():
-            options = dict(registry.entry(name).options or {})
+            declared = registry.entry(name).options or {}
+            options = {key: MISSING if value is Parameter.empty else value for key, value in declared.items()}
             if group in _PACKAGED:
                 store.store(group=group, name=name, node=options, package=f"{group}.{name}")
             else:

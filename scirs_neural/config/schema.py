@@ -50,7 +50,7 @@ class DataConfig(Named):
 
     batch_size: PositiveInt = Field(64, description="samples a step and process")
     image_size: PositiveInt | None = Field(None, description="side of the square input in px; null: what suits the data")
-    transforms: str = Field("auto", description="none, light, standard, strong; auto: what suits the data")
+    transforms: str | list[Any] = Field("auto", description="none, light, standard, strong, or a list of torchvision transforms; auto: what suits the data")
     mixup: NonNegativeFloat = Field(0.0, description="alpha of MixUp; 0 is off")
     cutmix: NonNegativeFloat = Field(0.0, description="alpha of CutMix; 0 is off")
     val_fraction: Fraction = Field(0.1, description="share of the training samples held out, where the data has no split of its own")

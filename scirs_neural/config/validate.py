@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
+from omegaconf import MISSING
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -13,7 +14,7 @@ from scirs_neural.config.overrides import FILE_CHOICE
 from scirs_neural.config.schema import Named, RunConfig
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
 from scirs_neural.core.importing import load_file, resolve
-from scirs_neural.core.near import near_names
+from scirs_neural.core.near import MAX_NEAR, near_names
 from scirs_neural.core.registry import Registry
 
 _EXPECTED = {
@@ -107,8 +108,10 @@ def _part_faults(
             taken = ", ".join([*declared, *known])
             fix = None if near else f"{name} takes {taken}"
             faults.append(ConfigError(f"unknown setting '{dotted}' of {registry.kind} '{name}'", where=where, near=near, fix=fix))
+        elif value == MISSING:
+            faults.append(ConfigError(f"{registry.kind} '{name}' needs the setting '{dotted}'", fix=f"write {dotted}=…"))
         elif (expected := _mismatch(value, known[option])) is not None:
-            faults.append(ConfigError(f"{dotted} must be {expected}, not {value!r}", where=where))
+            faults.append(ConfigError(f"{dotted} must be {expected}, not {_yaml(value)}", where=where))
     return faults
 
 
@@ -163,10 +166,16 @@ def _schema_fault(
     if kind == "literal_error":
         choices = [str(choice) for choice in _literal_choices(key, root)]
         near = near_names(str(value), choices)
-        return ConfigError(f"{dotted} cannot be {value!r}", where=where, near=near, fix=f"choose one of {', '.join(choices)}")
+        return ConfigError(f"{dotted} cannot be {_yaml(value)}", where=where, near=near, fix=f"choose one of {', '.join(choices)}")
     expected = _EXPECTED.get(kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float"))
     message = f"must be {expected}" if expected else "m" + detail["msg"].removeprefix("Input should").strip().replace("be", "ust be", 1)
-    return ConfigError(f"{dotted} {message}, not {value!r}", where=where)
+    return ConfigError(f"{dotted} {message}, not {_yaml(value)}", where=where)
+
+
+def _yaml(value: Any) -> str:
+    """A value as the user would write it."""
+    words = {True: "true", False: "false"}
+    return "null" if value is None else words[value] if isinstance(value, bool) else repr(value)
 
 
 def _section_of(key: Key, root: type[BaseModel]) -> type[BaseModel]:
@@ -183,7 +192,12 @@ def _near_keys(key: Key, root: type[BaseModel]) -> list[str]:
     """Settings near to an unknown one: in its own section first, then anywhere."""
     prefix = [str(part) for part in key[:-1]]
     inside = [".".join([*prefix, name]) for name in near_names(str(key[-1]), _section_of(key, root).model_fields)]
-    return inside or near_names(".".join(map(str, key)), all_settings(root))
+    if inside:
+        return inside
+    by_last: dict[str, list[str]] = {}
+    for setting in all_settings(root):
+        by_last.setdefault(setting.rpartition(".")[2], []).append(setting)
+    return [setting for last in near_names(str(key[-1]), by_last) for setting in by_last[last]][:MAX_NEAR]
 
 
 def all_settings(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]:

@@ -47,14 +47,15 @@ def near_names(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> list
         have = normalise(choice)
         distance = float(DamerauLevenshtein.distance(wanted, have))
         shared = len(commonprefix([wanted, have]))
-        contained = len(wanted) >= 3 and (have.startswith(wanted) or (len(have) >= 3 and wanted.startswith(have)))
-        reversed_parts = "_" in name and sorted(name.lower().split("_")) == sorted(choice.lower().split("_"))
-        if contained:  # a name cut short, or one with something tacked on
-            distance = min(distance, 1.0 + 0.1 * abs(len(wanted) - len(have)))
-        elif len(wanted) >= 4 and wanted in have:
-            distance = min(distance, 1.5 + 0.1 * (len(have) - len(wanted)))
-        if reversed_parts:
-            distance = 0.5
-        if distance <= max(1, min(len(wanted), len(have)) / 3):
-            ranked.append((distance, -shared, abs(len(wanted) - len(have)), choice))
+        gap = abs(len(wanted) - len(have))
+        is_cut = min(len(wanted), len(have)) >= 3 and (have.startswith(wanted) or wanted.startswith(have))
+        is_part = len(wanted) >= 4 and wanted in have
+        if "_" in name and sorted(name.lower().split("_")) == sorted(choice.lower().split("_")):
+            distance = 0.5  # the parts in another order
+        elif is_cut:  # a name cut short, or one with something tacked on
+            distance = min(distance, 1.0 + 0.1 * gap)
+        elif is_part:
+            distance = min(distance, 1.5 + 0.1 * gap)
+        if is_cut or is_part or distance <= max(1, min(len(wanted), len(have)) / 3):
+            ranked.append((distance, -shared, gap, choice))
     return [choice for *_, choice in sorted(ranked)[:limit]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning.pytorch as L
 import torch
@@ -14,16 +14,10 @@ from scirs_neural.core.errors import ShapeError
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.losses import create_loss
 from scirs_neural.metrics import create_metrics
+from scirs_neural.models.meta import output_shape
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, parameter_groups
 from scirs_neural.optim.schedules import Span
-
-
-class Prediction(NamedTuple):
-    """What the network says of one batch: class probabilities (N, K), and the targets if it came with any."""
-
-    probabilities: Tensor
-    targets: Tensor | None
 
 
 class ImageClassification(L.LightningModule):
@@ -55,7 +49,7 @@ class ImageClassification(L.LightningModule):
         self.settings, self.optimizer_settings, self.scheduler_settings = task, optimizer, scheduler
         self.finetune = finetune
         self.loss = create_loss(**_loss_options(task, spec))
-        names = [spec.multi_label and "f1" or "accuracy", *task.metrics]
+        names = ["f1" if spec.multi_label else "accuracy", *task.metrics]
         metrics = create_metrics(list(dict.fromkeys(names)), num_classes=spec.num_classes, multi_label=spec.multi_label)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         self._check_output_shape()
@@ -100,10 +94,10 @@ class ImageClassification(L.LightningModule):
         """Update the test loss and metrics."""
         self._evaluate(batch, "test", self.test_metrics)
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Prediction:
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Class probabilities of one batch, with or without targets."""
-        images, targets = batch if isinstance(batch, tuple | list) else (batch, None)
-        return Prediction(self.probabilities(self(images)), targets)
+        images = batch[0] if isinstance(batch, tuple | list) else batch
+        return self.probabilities(self(images))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Class probabilities (N, K) of logits (N, K): softmax, or sigmoid for several labels."""
@@ -132,42 +126,20 @@ class ImageClassification(L.LightningModule):
 
     def _check_output_shape(self) -> None:
         """Run the network once on meta tensors, where that is possible, before any heavy work."""
-        expected = self.spec.num_classes
-        shape = output_shape(self.model, self.spec.input_shape)
-        if shape is not None and shape != (2, expected):
+        expected, size = self.spec.num_classes, self.spec.input_shape
+        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in self.model.parameters()):
+            return  # a lazy layer learns its shape from the first batch
+        try:
+            shape = output_shape(self.model, (2, *size))
+        except (RuntimeError, NotImplementedError) as error:
+            if "meta" in str(error):
+                return  # a forward pass that looks at values cannot be checked without them
+            raise ShapeError(f"the network cannot take images of shape {size}: {str(error).splitlines()[0]}") from error
+        if shape != (2, expected):
             raise ShapeError(
-                f"the network gives an output of shape {_one(shape)} for an image of shape {self.spec.input_shape}, "
-                f"and '{self.spec.name}' needs ({expected},): one number a class",
+                f"the network gives {shape[1:]} for an image of shape {size}, and '{self.spec.name}' needs ({expected},)",
                 fix=f"build it with num_classes={expected}",
             )
-
-
-def output_shape(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...] | None:
-    """The shape of a network's output for two images, found without computing; None where that cannot be done.
-
-    Example:
-        >>> output_shape(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), (1, 8, 8))
-        (2, 10)
-    """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.func import functional_call
-
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
-        return None
-    was_training = model.training
-    try:
-        with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
-            state = {name: mode.from_tensor(t) for name, t in (*model.named_parameters(), *model.named_buffers())}
-            output = functional_call(model.eval(), state, (torch.empty(2, *input_shape),))
-    except RuntimeError as error:
-        raise ShapeError(f"the network cannot take an image of shape {input_shape}: {str(error).splitlines()[0]}") from error
-    finally:
-        model.train(was_training)
-    return tuple(output.shape) if isinstance(output, Tensor) else None
-
-
-def _one(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape[1:]
 
 
 def _loss_options(task: TaskConfig, spec: DataSpec) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,23 @@ Row = dict[str, float]
 
 
 class MetricsFile(Logger):
-    """Collects what is logged at epoch ends and writes it whole after each.
+    """Collects what is logged for whole epochs, and writes the file when an epoch is complete.
+
+    Lightning logs an epoch's validation first and its training last, so training values complete a row.
+
+    Only what is logged while `is_open` is kept: the trainer opens it for a fit, not for a later test.
 
     Args:
-        path: of the CSV file. Rows that it holds already are kept: a resumed run goes on below them.
+        path: of the CSV file; None keeps the rows in memory only. Rows that the file holds already are kept: a resumed
+            run goes on below them.
+        on_row: called with each complete row.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None, on_row: Callable[[Row], None] | None = None) -> None:
         super().__init__()
-        self.path = path
-        self.rows: list[Row] = read_metrics(path) if path.is_file() else []
+        self.path, self.on_row = path, on_row
+        self.is_open = False
+        self.rows: list[Row] = read_metrics(path) if path is not None and path.is_file() else []
 
     @property
     def name(self) -> str:
@@ -46,29 +53,26 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Take in one set of values; only those of whole epochs are kept."""
+        """Take in one set of values; only those of whole epochs of a fit are kept."""
         values = epoch_values(metrics)
-        if "epoch" not in metrics or not values:
+        if not self.is_open or "epoch" not in metrics or not values:
             return
         epoch = int(metrics["epoch"])
         if not self.rows or self.rows[-1]["epoch"] != epoch:
             self.rows.append({"epoch": epoch, "step": step or 0})
         self.rows[-1].update(values)
+        if any(name.startswith("train/") for name in values):
+            self._write()
+            if self.on_row is not None:
+                self.on_row(self.rows[-1])
 
     def forget_from(self, epoch: int) -> None:
         """Drop the rows of an epoch and all later ones: they are about to be run again."""
         self.rows = [row for row in self.rows if row["epoch"] < epoch]
 
-    @rank_zero_only
-    def save(self) -> None:
-        """Write the file."""
-        if self.rows:
+    def _write(self) -> None:
+        if self.path is not None:
             atomic_write(self.path, format_metrics(self.rows))
-
-    @rank_zero_only
-    def finalize(self, status: str) -> None:
-        """Write the file a last time."""
-        self.save()
 
 
 class FiniteGuard(Logger):

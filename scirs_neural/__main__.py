@@ -1,0 +1,51 @@
+"""``scirs-neural <verb>`` and ``python -m scirs_neural <verb>``: the same doors as ``python -m scirs_neural.<verb>``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from scirs_neural.core.door import run_door
+from scirs_neural.core.errors import UnknownNameError
+from scirs_neural.core.near import near_names
+
+VERBS = {
+    "train": "train a model and report how it ended",
+    "evaluate": "judge a trained run on a split",
+    "predict": "classify images with a trained run",
+    "compare": "compare runs on the same test set",
+    "list": "the names of models, data, layers, losses, …",
+    "info": "everything about one name",
+    "doctor": "look at this machine and installation",
+}
+
+
+def main() -> int:
+    """Call the verb that was typed."""
+    return run_door(dispatch)
+
+
+def dispatch(argv: list[str]) -> int | None:
+    """Hand the arguments to a verb, or show the verbs.
+
+    Raises:
+        UnknownNameError: no such verb.
+    """
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: scirs-neural <verb> …        (the same as: python -m scirs_neural.<verb> …)\n")
+        print("\n".join(f"  {verb:<10}{meaning}" for verb, meaning in VERBS.items()))
+        return None
+    if argv[0] == "--version":
+        from scirs_neural import __version__
+
+        print(f"scirs_neural {__version__}")
+        return None
+    verb = argv[0]
+    if verb not in VERBS:
+        raise UnknownNameError(f"unknown verb '{verb}'", near=near_names(verb, VERBS), see="scirs-neural --help")
+    status: int | None = import_module(f"scirs_neural.{verb}").main(argv[1:])
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

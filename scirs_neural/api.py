@@ -1,0 +1,217 @@
+"""Python in five lines: fit, evaluate, predict.
+
+    import scirs_neural as sn
+    run = sn.fit("resnet18", data="digits", overrides=["trainer.max_epochs=3"])
+    print(run.evaluate().metrics["accuracy"])
+    print(run.predict("scan.png"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from scirs_neural.config.compose import Request, load_config
+from scirs_neural.core import terminal
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.training.groups import config_groups
+from scirs_neural.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from scirs_neural.data.module import ImageDataModule
+    from scirs_neural.evaluation.predictions import Predictions
+    from scirs_neural.evaluation.report import Evaluation
+    from scirs_neural.tasks.classification import ImageClassification
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the network says of one image.
+
+    Args:
+        source: the file, or the number of the image in what was given.
+        classes: names, the most probable first.
+        probabilities: of those classes.
+    """
+
+    source: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+class Run:
+    """A run folder with its network: evaluate it, use it.
+
+    Args:
+        folder: what the run left behind.
+        parts: data and task, if they are at hand already.
+    """
+
+    def __init__(self, folder: RunFolder, parts: tuple[ImageDataModule, ImageClassification] | None = None) -> None:
+        self.folder = folder
+        if parts is not None:
+            self.data, self.task = parts
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder.path)!r})"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """How the run ended."""
+        return self.folder.read_summary()
+
+    @cached_property
+    def data(self) -> ImageDataModule:
+        """The data that it learnt from."""
+        from scirs_neural.data import create_data
+
+        config = self._config.data
+        return create_data(config.name, seed=self._config.seed, **config.model_dump(exclude={"name"}))
+
+    @cached_property
+    def task(self) -> ImageClassification:
+        """The network with its best weights, and what goes with it. The data itself is not touched."""
+        from scirs_neural.training.run import load_checkpoint, task_from_spec
+
+        task = task_from_spec(self._config, self._spec)
+        load_checkpoint(task, self.folder.checkpoint())
+        task.eval()
+        return task
+
+    def predictions(self, split: str = "test") -> Predictions:
+        """Class probabilities and targets of every sample of a split, as they were saved.
+
+        Raises:
+            ConfigError: the run saved none for that split.
+        """
+        from scirs_neural.evaluation.predictions import Predictions
+
+        path = self.folder.predictions(split)
+        if not path.is_file():
+            have = sorted(p.stem for p in path.parent.glob("*.npz"))
+            raise ConfigError(f"the run has no predictions for the split '{split}'", where=str(self.folder.path), near=have)
+        return Predictions.load(path)
+
+    def evaluate(self, split: str = "test") -> Evaluation:
+        """Run the network over a split anew and judge it.
+
+        Args:
+            split: "train", "val" or "test".
+        """
+        from scirs_neural.evaluation.predictions import Predictions
+        from scirs_neural.evaluation.report import evaluate_predictions
+        from scirs_neural.training.run import predict_split
+
+        return evaluate_predictions(Predictions(**predict_split(self.task, self.data, split)))
+
+    def predict(self, inputs: Any, *, top_k: int = 1, batch_size: int = 64) -> list[Guess]:
+        """What the network says of images.
+
+        Args:
+            inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
+            top_k: how many classes to name for each.
+            batch_size: images at a time.
+
+        Returns:
+            One `Guess` an image.
+        """
+        from scirs_neural.tasks.inference import classify
+
+        return [
+            Guess(source, tuple(names), tuple(shares))
+            for source, names, shares in classify(self.task, inputs, top_k=top_k, batch_size=batch_size)
+        ]
+
+    @cached_property
+    def _config(self) -> Any:
+        return self.folder.read_config(config_groups())
+
+    @cached_property
+    def _spec(self) -> Any:
+        from scirs_neural.data.spec import DataSpec
+
+        return DataSpec.from_dict(self.summary["data"])
+
+
+def fit(
+    model: str | nn.Module = "resnet18",
+    data: Any = "digits",
+    *,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    console: Console | None = None,
+) -> Run:
+    """Train a network, test it, and keep the run.
+
+    Args:
+        model: a registry name, or any ``nn.Module`` from images (N, C, H, W) to logits (N, K).
+        data: a registry name, a data module, or arrays ``(images, labels)`` with images (N, H, W) or (N, H, W, C).
+        overrides: settings as on the command line (``["trainer.max_epochs=3"]``) or as a mapping.
+        console: where progress is reported; ``Console(quiet=True)`` for silence.
+
+    Returns:
+        The run: its folder, its summary, and the network with its best weights.
+
+    Raises:
+        ConfigError: a name or setting is wrong.
+        ShapeError: network and data do not fit each other.
+    """
+    from torch import nn
+
+    from scirs_neural.data import from_arrays
+    from scirs_neural.data.module import ImageDataModule
+    from scirs_neural.training.run import train_run
+
+    texts = [f"{k}={v}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else list(overrides)
+    names = [f"{group}={value}" for group, value in (("model", model), ("data", data)) if isinstance(value, str)]
+    config = load_config(Request([*names, *texts]), config_groups())
+    own_data = data if isinstance(data, ImageDataModule) else None
+    if isinstance(data, tuple | list):
+        own_data = from_arrays(*data, seed=config.seed, batch_size=config.data.batch_size)
+    done = train_run(
+        config, model=model if isinstance(model, nn.Module) else None, data=own_data, console=console or terminal.console()
+    )
+    return Run(done.folder, (done.data, done.task))
+
+
+def load_run(path: str | Path) -> Run:
+    """A run from its folder.
+
+    Args:
+        path: the run folder, a file in it, or the folder of several runs (then its newest).
+
+    Raises:
+        ConfigError: there is no run there.
+    """
+    return Run(RunFolder.find(path))
+
+
+def expand(inputs: Iterable[str]) -> list[Path]:
+    """The image files that paths, folders and globs mean, in a stable order.
+
+    Raises:
+        ConfigError: one of them means no file.
+    """
+    from scirs_neural.data.image_file import IMAGE_SUFFIXES
+
+    found: list[Path] = []
+    for text in inputs:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        elif path.is_file():
+            files = [path]
+        else:
+            base = Path(path.anchor) if path.is_absolute() else Path()
+            pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else text
+            files = sorted(p for p in base.glob(pattern) if p.is_file()) if any(c in text for c in "*?[") else []
+        if not files:
+            raise ConfigError(f"no image there: {text}", fix="name files, folders, or patterns in quotes, such as 'scans/*.png'")
+        found += files
+    return list(dict.fromkeys(found))

@@ -1,0 +1,38 @@
+"""Judge a trained run on a split: ``python -m scirs_neural.evaluate runs/digits-resnet18/1``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from scirs_neural.core import terminal
+from scirs_neural.core.door import run_door
+from scirs_neural.core.paths import atomic_write
+
+
+def main(argv: list[str]) -> int | None:
+    """Run the network over a split anew, print its metrics with intervals, and keep them as JSON."""
+    parser = argparse.ArgumentParser("python -m scirs_neural.evaluate", description=__doc__)
+    parser.add_argument("run", help="a run folder")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    args = parser.parse_args(argv)
+    from scirs_neural.api import load_run
+    from scirs_neural.evaluation.show import show_evaluation
+
+    run = load_run(args.run)
+    evaluation = run.evaluate(args.split)
+    path = run.folder.path / f"evaluation-{args.split}.json"
+    atomic_write(path, json.dumps(evaluation.to_dict(), indent=2) + "\n")
+    if args.json:
+        print(json.dumps(evaluation.to_dict(), indent=2))
+        return None
+    console = terminal.console()
+    show_evaluation(evaluation, console, title=f"{run.folder.path}, {args.split} split")
+    terminal.summary(console, {"written": {path.name: "every figure, with the confusion matrix"}, "folder": str(run.folder.path)})
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

@@ -1,0 +1,67 @@
+"""Classify images with a trained run: ``python -m scirs_neural.predict runs/digits-resnet18/1 'scans/*.png'``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scirs_neural.core import terminal
+from scirs_neural.core.door import run_door
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.paths import atomic_write
+
+if TYPE_CHECKING:
+    from scirs_neural.api import Guess
+
+
+def main(argv: list[str]) -> int | None:
+    """Name the most probable classes of every image, on the terminal and, if asked for, in a file."""
+    parser = argparse.ArgumentParser("python -m scirs_neural.predict", description=__doc__)
+    parser.add_argument("run", help="a run folder")
+    parser.add_argument("images", nargs="+", help="files, folders, or patterns in quotes")
+    parser.add_argument("--top-k", type=int, default=3, metavar="K", help="classes to name for each image (default 3)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write a .csv or .json file too")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N")
+    args = parser.parse_args(argv)
+    if args.top_k < 1 or args.batch_size < 1:
+        raise ConfigError("--top-k and --batch-size must be at least 1")
+    if args.output is not None and args.output.suffix not in (".csv", ".json"):
+        raise ConfigError(f"cannot write '{args.output}'", where="command line, --output", fix="name a .csv or a .json file")
+    from scirs_neural.api import expand, load_run
+
+    run, files = load_run(args.run), expand(args.images)
+    guesses = run.predict([str(f) for f in files], top_k=args.top_k, batch_size=args.batch_size)
+    rows = [[g.source, *(_shown(g, k) for k in range(len(g.classes)))] for g in guesses]
+    heads = ["image", *(f"top {k + 1}" for k in range(len(guesses[0].classes)))]
+    terminal.table(terminal.console(), heads, rows)
+    if args.output is not None:
+        atomic_write(args.output, format_guesses(guesses, args.output.suffix))
+        print(f"written {args.output}")
+    return None
+
+
+def format_guesses(guesses: list[Guess], suffix: str) -> str:
+    """Guesses as CSV (one row an image) or JSON."""
+    if suffix == ".json":
+        plain = [{"image": g.source, "top": [{"class": c, "probability": p} for c, p in zip(g.classes, g.probabilities, strict=True)]} for g in guesses]  # fmt: skip
+        return json.dumps(plain, indent=2) + "\n"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    places = range(1, len(guesses[0].classes) + 1)
+    writer.writerow(["image", *(head for k in places for head in (f"class_{k}", f"probability_{k}"))])
+    for g in guesses:
+        writer.writerow([g.source, *(cell for pair in zip(g.classes, g.probabilities, strict=True) for cell in pair)])
+    return text.getvalue()
+
+
+def _shown(guess: Guess, place: int) -> str:
+    return f"{guess.classes[place]} ({terminal.percent(guess.probabilities[place])})"
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

@@ -1,0 +1,101 @@
+"""Using a trained task: probabilities of a loader's samples, and of single images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from scirs_neural.core.errors import DataError
+from scirs_neural.data import build_preprocess, load_image
+from scirs_neural.tasks.classification import ImageClassification
+
+
+def predict_loader(task: ImageClassification, loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities (N, K) and targets (N,) or (N, K) of every sample of a loader, in its order."""
+    probabilities, targets = [], []
+    with evaluating(task):
+        for images, labels in loader:
+            probabilities.append(task.probabilities(task(images.to(task.device))).cpu())
+            targets.append(labels)
+    return torch.cat(probabilities).numpy(), torch.cat(targets).numpy()
+
+
+def classify(
+    task: ImageClassification, inputs: Any, *, top_k: int = 1, batch_size: int = 64
+) -> Iterator[tuple[str, list[str], list[float]]]:
+    """The most probable classes of images, one image after the other.
+
+    Args:
+        task: in evaluation mode or not; its mode is kept.
+        inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
+        top_k: how many classes to name.
+        batch_size: images at a time.
+
+    Yields:
+        What the image is called, the names of its most probable classes, and their probabilities.
+
+    Raises:
+        DataError: a file is no image, or damaged; an array has the wrong shape or type.
+    """
+    spec = task.spec
+    prepare = build_preprocess(spec.preprocess)
+    top_k = min(top_k, spec.num_classes)
+    queue: list[tuple[str, Tensor]] = []
+
+    def flush() -> Iterator[tuple[str, list[str], list[float]]]:
+        with evaluating(task):
+            shares = task.probabilities(task(torch.stack([image for _, image in queue]).to(task.device))).cpu()
+        best = shares.topk(top_k, dim=1)
+        for (name, _), values, places in zip(queue, best.values.tolist(), best.indices.tolist(), strict=True):
+            yield name, [spec.classes[place] for place in places], values
+        queue.clear()
+
+    for number, item in enumerate(_each(inputs)):
+        queue.append((str(item) if isinstance(item, str | Path) else str(number), prepare(_as_image(item))))
+        if len(queue) == batch_size:
+            yield from flush()
+    if queue:
+        yield from flush()
+
+
+class evaluating:  # noqa: N801 - reads as a function in its with statement
+    """Evaluation mode without gradients for a block; the mode before is put back."""
+
+    def __init__(self, task: ImageClassification) -> None:
+        self.task, self.was_training = task, task.training
+        self.inference = torch.inference_mode()
+
+    def __enter__(self) -> None:
+        self.task.eval()
+        self.inference.__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        self.inference.__exit__(*raised)
+        self.task.train(self.was_training)
+
+
+def _each(inputs: Any) -> Iterable[Any]:
+    if isinstance(inputs, str | Path | Image.Image) or (isinstance(inputs, np.ndarray) and inputs.ndim == 2):
+        return [inputs]
+    if isinstance(inputs, np.ndarray) and inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4) and inputs.shape[1] > 4:
+        return [inputs]
+    return inputs  # type: ignore[no-any-return]
+
+
+def _as_image(item: Any) -> Image.Image:
+    if isinstance(item, Image.Image):
+        return item
+    if isinstance(item, str | Path):
+        return load_image(item)
+    array = np.asarray(item)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3):
+        raise DataError(
+            f"an image must be an array of uint8 of shape (H, W) or (H, W, C), not {array.dtype} of shape {array.shape}"
+        )
+    return Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)

@@ -1,0 +1,65 @@
+"""Train a model: ``python -m scirs_neural.train model=resnet50 data=digits trainer.max_epochs=5``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from scirs_neural.config.compose import Request, load_config
+from scirs_neural.core import terminal
+from scirs_neural.core.door import run_door
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.training.groups import config_groups
+
+
+def main(argv: list[str]) -> int | None:
+    """Train, evaluate and report one run, or each run of a sweep."""
+    args = _parser().parse_args(argv)
+    if args.help:
+        from scirs_neural.config.help import print_help
+
+        print_help(terminal.console(), _parser().format_usage(), Request((), args.config_dir), config_groups())
+        return None
+    if args.multirun:
+        from scirs_neural.training.sweep import run_sweep
+
+        return run_sweep(args.overrides, args.config_dir, terminal.console())
+    request = Request(args.overrides, args.config_dir, _saved_config(args.from_run))
+    config = load_config(request, config_groups())
+    if args.check:
+        from scirs_neural.training.check import check_run
+
+        check_run(config, terminal.console())
+        return None
+    from scirs_neural.training.run import train_run
+    from scirs_neural.visualize.ending import finish
+
+    console = terminal.console()
+    finish(train_run(config, console=console), console)
+    return None
+
+
+def _saved_config(run: str | None) -> Path | None:
+    if run is None:
+        return None
+    path = Path(run)
+    found = path / "config.yaml" if path.is_dir() else path
+    if not found.is_file():
+        raise ConfigError(f"no configuration in '{run}'", where="command line, --from", fix="name a run folder or a config.yaml")
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m scirs_neural.train", description=__doc__, add_help=False)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, in Hydra's grammar")
+    parser.add_argument("-h", "--help", action="store_true", help="show every group, value and setting")
+    parser.add_argument("--check", action="store_true", help="build everything without memory or training, and report")
+    parser.add_argument("-m", "--multirun", action="store_true", help="run every combination: seed=0,1 model=resnet18,cnn")
+    parser.add_argument("--from", dest="from_run", metavar="RUN", help="start from a run folder's config.yaml")
+    parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="your configs (default: ./configs)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

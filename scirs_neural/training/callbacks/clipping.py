@@ -1,0 +1,63 @@
+"""Gradient clipping by norm, by value, or adaptively; the norm before and after is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
+from torch.optim import Optimizer
+
+
+class GradientClipping(L.Callback):
+    """Clips gradients before each optimizer step. With mixed precision they are unscaled by then.
+
+    Args:
+        limit: the largest norm, the largest value, or the largest ratio of gradient to weight (AGC).
+        algorithm: "norm" (of all gradients together), "value" (each entry), or "agc" (each output unit's gradient
+            against its weights).
+        every: log the norms every so many steps.
+    """
+
+    def __init__(self, limit: float, algorithm: str, every: int) -> None:
+        self.limit, self.algorithm, self.every = limit, algorithm, every
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, module: L.LightningModule, optimizer: Optimizer) -> None:
+        """Clip, and log the norm before and after."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        is_logged = (trainer.global_step + 1) % self.every == 0
+        if self.algorithm == "norm":
+            before = clip_grad_norm_(parameters, self.limit)
+        else:
+            before = _norm(parameters) if is_logged else torch.tensor(0.0)
+            clip_grad_value_(parameters, self.limit) if self.algorithm == "value" else adaptive_clip_(parameters, self.limit)
+        if is_logged:
+            module.log("train/grad_norm_step", before)
+            module.log("train/grad_norm_clipped_step", _norm(parameters))
+
+
+def adaptive_clip_(parameters: Iterable[Tensor], ratio: float, eps: float = 1e-3) -> None:
+    """Scale each output unit's gradient down to at most ``ratio`` of its weights' norm, in place.
+
+    Source: Brock et al., High-Performance Large-Scale Image Recognition Without Normalization, 2021, eq. 3.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        >>> weight.grad = torch.tensor([[30.0, 40.0], [1.0, 0.0]])
+        >>> adaptive_clip_([weight], ratio=0.1)
+        >>> weight.grad.norm(dim=1)
+        tensor([5.0000e-01, 1.0000e-04])
+    """
+    for p in parameters:
+        if p.grad is None:
+            continue
+        dims = tuple(range(1, p.ndim))
+        norm = (lambda t, d=dims: t.detach().norm(dim=d, keepdim=True) if d else t.detach().abs())  # noqa: E731
+        limit = norm(p).clamp_min(eps) * ratio
+        p.grad.mul_((limit / norm(p.grad).clamp_min(1e-12)).clamp_max(1.0))
+
+
+def _norm(parameters: list[Tensor]) -> Tensor:
+    return get_total_norm([p.grad for p in parameters if p.grad is not None])

@@ -1,0 +1,27 @@
+"""The registries whose names are values of config groups. No torch here."""
+
+from __future__ import annotations
+
+from scirs_neural.core.registry import Registry
+from scirs_neural.data import DATA
+from scirs_neural.models import MODELS
+from scirs_neural.optim import OPTIMIZERS, SCHEDULERS
+from scirs_neural.tasks import TASKS
+from scirs_neural.training import CALLBACKS
+
+
+def config_groups() -> dict[str, Registry]:
+    """By config group: the registry whose names are its values.
+
+    Example:
+        >>> "resnet50" in config_groups()["model"]
+        True
+    """
+    return {
+        "model": MODELS,
+        "data": DATA,
+        "task": TASKS,
+        "optimizer": OPTIMIZERS,
+        "scheduler": SCHEDULERS,
+        "callbacks": CALLBACKS,
+    }

@@ -1,0 +1,304 @@
+"""One run from a configuration: data, network, task, training, test, and the folder that holds it all."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import Logger
+from rich.console import Console
+from torch import nn
+
+from scirs_neural.config.schema import RunConfig
+from scirs_neural.core import terminal
+from scirs_neural.core.environment import environment, num_cpus
+from scirs_neural.core.importing import resolve
+from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
+from scirs_neural.core.seeding import stream_seed
+from scirs_neural.data import create_data
+from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.models import catalogue, create_model
+from scirs_neural.models.meta import count_macs, count_parameters
+from scirs_neural.models.weights import load_strictly
+from scirs_neural.optim.build import check_options
+from scirs_neural.tasks import create_task
+from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.inference import predict_loader
+from scirs_neural.training import CALLBACKS
+from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.training.run_folder import RunFolder
+from scirs_neural.training.tensorboard import TensorBoardExtras
+from scirs_neural.training.trainer import Trainer
+
+
+@dataclass
+class Parts:
+    """What a configuration names, built and fitted to each other."""
+
+    data: ImageDataModule
+    model: nn.Module
+    task: ImageClassification
+
+
+@dataclass
+class Finished:
+    """A run that has ended.
+
+    Args:
+        folder: what it left behind.
+        task: with the best weights.
+        data: that it learnt from.
+        summary: how it ended, as in ``summary.json``.
+    """
+
+    folder: RunFolder
+    task: ImageClassification
+    data: ImageDataModule
+    summary: dict[str, Any]
+
+
+def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: ImageDataModule | None = None) -> Parts:
+    """Build data, network and task; a mismatch between them is an error before any heavy work.
+
+    Args:
+        config: what to build.
+        model: in place of the one that the configuration names.
+        data: in place of the one that the configuration names.
+    """
+    if data is None:
+        data = create_data(config.data.name, seed=config.seed, **_settings(config.data))
+    _suit_weights(data, config)
+    spec = data.spec
+    if model is None:
+        L.seed_everything(stream_seed("init", config.seed) % 2**32, verbose=False)
+        options = {
+            **_settings(config.model),
+            "num_classes": config.model.num_classes or spec.num_classes,
+            "in_channels": config.model.in_channels or spec.preprocess.channels,
+            "input_size": spec.preprocess.size,
+        }
+        model = create_model(config.model.name, **options)
+    return Parts(data, model, _task(config, model, spec))
+
+
+def train_run(
+    config: RunConfig, *, model: nn.Module | None = None, data: ImageDataModule | None = None, console: Console | None = None
+) -> Finished:
+    """Train, test, and fill the run folder.
+
+    Args:
+        config: everything that decides the run.
+        model: a network of the user's, in place of a named one.
+        data: data of the user's, in place of a named one.
+        console: where progress is reported.
+    """
+    console = console or terminal.console()
+    if config.trainer.num_threads:
+        torch.set_num_threads(config.trainer.num_threads)
+    began = time.perf_counter()
+    parts = build_parts(config, model=model, data=data)
+    folder = _make_folder(config, parts)
+    folder.begin(config)
+    facts = run_facts(config, parts)
+    terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
+    trainer = Trainer(
+        folder=folder.path, seed=config.seed, console=console, callbacks=make_callbacks(config),
+        loggers=_loggers(config, folder), **config.trainer.model_dump(exclude={"num_threads"}),
+    )  # fmt: skip
+    _save_input_batch(parts, folder)
+    with _handed_down(folder):
+        rows = trainer.fit(parts.task, parts.data)
+    trained_sec = time.perf_counter() - began
+    load_checkpoint(parts.task, folder.checkpoint())
+    scores = trainer.test(parts.task, parts.data) if parts.data.spec.sizes["test"] else {}
+    for split in ("val", "test"):
+        if parts.data.spec.sizes[split]:
+            _save_arrays(folder.predictions(split), predict_split(parts.task, parts.data, split))
+    monitor, best = trainer.monitor(parts.task)[0], trainer.best_row(parts.task)
+    summary = {
+        "name": f"{parts.data.spec.name}-{config.model.name}",
+        "seed": config.seed,
+        "model": facts["model"],
+        "data": parts.data.spec.to_dict(),
+        "best": {"epoch": int(best["epoch"]) + 1, "metric": monitor, "value": best[monitor]} if best else {},
+        "val": {k.removeprefix("val/"): v for k, v in best.items() if k.startswith("val/")},
+        "test": {k.removeprefix("test/"): v for k, v in scores.items()},
+        "epochs": len(rows),
+        "timing": {"train_sec": round(trained_sec, 2), "sec_per_epoch": round(trained_sec / max(1, len(rows)), 2)},
+        "skipped_samples": parts.data.corrupt_count,
+        "warnings": dict(trainer.warned.counts),
+    }
+    folder.write_summary(summary)
+    return Finished(folder, parts.task, parts.data, summary)
+
+
+def make_callbacks(config: RunConfig) -> list[L.Callback]:
+    """The callbacks that a configuration names, in its order; a name may be ``file.py:Class``."""
+    made: list[L.Callback] = []
+    for name, options in config.callbacks.items():
+        if ".py:" in name:
+            made.append(resolve(name, where=f"callbacks.{name}")(**options))
+            continue
+        check_options(CALLBACKS, name, dict(options))
+        made.append(CALLBACKS.get(name)(**options))
+    if config.logger.tensorboard:
+        extras = config.logger
+        made.append(TensorBoardExtras(histograms=extras.histograms, images=extras.images, graph=extras.graph))
+    return made
+
+
+def load_checkpoint(task: ImageClassification, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into a task, strictly.
+
+    Raises:
+        CheckpointError: the file is not of this network.
+    """
+    state = read_checkpoint(checkpoint)["state_dict"]
+    load_strictly(task.model, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}, str(checkpoint))
+
+
+def _suit_weights(data: ImageDataModule, config: RunConfig) -> None:
+    """Feed images as the published weights that were chosen were trained on them: size, crop, mean and deviation."""
+    entry = catalogue().get(config.model.name)
+    name = config.model.weights
+    if entry is None or name not in {"DEFAULT", *(weights.name for weights in entry.weights)}:
+        return
+    held = entry.find_weights(name)
+    size = config.data.image_size or held.input_size
+    channels = config.model.in_channels or entry.in_channels
+    grey = channels != len(held.mean)
+    data.use_preprocess(
+        Preprocess(
+            channels=channels,
+            size=(size, size),
+            resize=round(size * held.resize_size / held.input_size),
+            interpolation=held.interpolation,
+            mean=(sum(held.mean) / 3,) * channels if grey else held.mean,
+            std=(sum(held.std) / 3,) * channels if grey else held.std,
+        )
+    )
+
+
+def task_from_spec(config: RunConfig, spec: DataSpec) -> ImageClassification:
+    """The task of a finished run, with the network's shape but not its weights; the data itself is not touched."""
+    options = {
+        **_settings(config.model),
+        "weights": None,
+        "num_classes": config.model.num_classes or spec.num_classes,
+        "in_channels": config.model.in_channels or spec.preprocess.channels,
+        "input_size": spec.preprocess.size,
+    }
+    return _task(config, create_model(config.model.name, **options), spec)
+
+
+def predict_split(task: ImageClassification, data: ImageDataModule, split: str) -> dict[str, np.ndarray]:
+    """Class probabilities and targets of every sample of a split, in its order, with the samples' ids."""
+    probabilities, targets = predict_loader(task, data.eval_dataloader(split))
+    skipped = set(map(str, data.skipped[split]))
+    ids = np.asarray([name for i in data.dataset(split).ids if (name := str(i)) not in skipped])
+    return {"ids": ids, "targets": targets, "probabilities": probabilities, "classes": np.asarray(task.spec.classes)}
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _task(config: RunConfig, model: nn.Module, spec: DataSpec) -> ImageClassification:
+    return create_task(
+        config.task.name, model=model, spec=spec, optimizer=config.optimizer, scheduler=config.scheduler,
+        finetune=config.finetune, **_settings(config.task),
+    )  # fmt: skip
+
+
+def _settings(section: Any) -> dict[str, Any]:
+    return {key: value for key, value in section.model_dump().items() if key != "name"}
+
+
+def _make_folder(config: RunConfig, parts: Parts) -> RunFolder:
+    resumed = config.trainer.resume
+    if resumed is not None:
+        return RunFolder.find(resumed)
+    name = Path(config.model.name.partition(":")[0]).stem
+    return RunFolder(new_run_dir(config.paths.runs, f"{parts.data.spec.name}-{name}"))
+
+
+@contextlib.contextmanager
+def _handed_down(folder: RunFolder) -> Iterator[None]:
+    """Tell ranks that are started from here which folder is theirs."""
+    import os
+
+    before = os.environ.get(RUN_DIR_ENV)
+    os.environ[RUN_DIR_ENV] = str(folder.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[RUN_DIR_ENV]
+        else:
+            os.environ[RUN_DIR_ENV] = before
+
+
+def _loggers(config: RunConfig, folder: RunFolder) -> list[Logger]:
+    if not config.logger.tensorboard:
+        return []
+    return [TensorBoardLogger(str(folder.path), name="", version="tensorboard", default_hp_metric=False)]
+
+
+def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
+    """What a run is made of: "shown" by label, as it is printed, and "model", as it is kept in the summary."""
+    spec, found = parts.data.spec, environment()
+    model = {
+        "name": config.model.name,
+        "num_params": count_parameters(parts.model),
+        "macs": count_macs(parts.model, spec.input_shape),
+        "input_shape": list(spec.input_shape),
+    }
+    devices = ", ".join(found["devices"]) or f"CPU, {torch.get_num_threads()} of {num_cpus()} threads"
+    groups = [
+        f"{g.name}: {sum(parts.model.get_parameter(p).numel() for p in g.parameters):,} parameters, lr {g.lr:.1e}, "
+        f"weight decay {g.weight_decay:g}"
+        for g in parts.task.parameter_groups
+    ]
+    packages = found["packages"]
+    shown = {
+        "versions": {name: packages[name] for name in ("scirs-neural", "torch", "lightning") if packages[name]},
+        "device": f"{devices}; precision {config.trainer.precision}",
+        "model": {
+            "name": model["name"],
+            "parameters": model["num_params"],
+            "MACs": terminal.count(model["macs"]) if model["macs"] is not None else "not countable",
+            "weights": config.model.weights or "none, from scratch",
+        },
+        "data": [
+            f"{spec.name}: {spec.description}" if spec.description else spec.name,
+            {"classes": spec.num_classes, "input": "x".join(map(str, spec.input_shape)), **spec.sizes},
+        ],
+        "optimizer": [f"{config.optimizer.name}, {config.scheduler.name} schedule", *groups],
+        "seed": config.seed,
+    }
+    return {"model": model, "shown": shown}
+
+
+def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
+    """Keep the first training batch as the net sees it, for the report."""
+    parts.data.setup("fit")
+    images, targets = next(iter(parts.data.train_dataloader()))
+    _save_arrays(folder.plots / "input_batch.npz", {"images": images[:32].numpy(), "targets": targets[:32].numpy()})
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

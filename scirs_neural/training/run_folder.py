@@ -1,0 +1,133 @@
+"""The folder that a run leaves behind: what is where, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scirs_neural.config.compose import Request, load_config
+from scirs_neural.config.schema import RunConfig
+from scirs_neural.core.environment import environment
+from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.core.paths import atomic_write
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths within a run folder.
+
+    Args:
+        path: the folder.
+
+    Example:
+        >>> RunFolder(Path("runs/digits-resnet18/1")).best.as_posix()
+        'runs/digits-resnet18/1/checkpoints/best.ckpt'
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The whole configuration, resolved; ``train --from FOLDER`` runs it again."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def summary(self) -> Path:
+        """How the run ended, as JSON."""
+        return self.path / "summary.json"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation metric."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint: what a resumed run goes on from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def plots(self) -> Path:
+        """Pictures."""
+        return self.path / "plots"
+
+    def predictions(self, split: str) -> Path:
+        """Class probabilities and targets of every sample of a split."""
+        return self.path / "predictions" / f"{split}.npz"
+
+    def begin(self, config: RunConfig) -> None:
+        """Write what is known before training: the configuration, the command, the environment."""
+        plain = config.model_dump(mode="json")
+        plain["trainer"]["resume"] = None  # the file says what the run is, not where it was broken off
+        atomic_write(self.config, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+        atomic_write(self.path / "command.txt", command_line() + "\n")
+        atomic_write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write how the run ended."""
+        atomic_write(self.summary, json.dumps(summary, indent=2) + "\n")
+
+    def read_summary(self) -> dict[str, Any]:
+        """How the run ended.
+
+        Raises:
+            CheckpointError: the run never got that far.
+        """
+        if not self.summary.is_file():
+            raise CheckpointError(f"the run has not ended: {self.path} has no {self.summary.name}")
+        found: dict[str, Any] = json.loads(self.summary.read_text())
+        return found
+
+    def read_config(self, registries: Any, overrides: tuple[str, ...] = ()) -> RunConfig:
+        """The run's configuration, checked again, with some settings changed."""
+        return load_config(Request(overrides, config_file=self.config), registries)
+
+    def checkpoint(self) -> Path:
+        """The checkpoint to judge and use: the best, or the last where none is ranked.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        for path in (self.best, self.last):
+            if path.is_file():
+                return path
+        raise CheckpointError(f"no checkpoint in {self.path / 'checkpoints'}", fix="train it to its first epoch end")
+
+    @classmethod
+    def find(cls, path: str | Path) -> RunFolder:
+        """The run folder that a path means: the folder itself, or a file in it.
+
+        Raises:
+            ConfigError: there is no run there.
+        """
+        start = Path(path).expanduser()
+        for folder in (start, *start.parents[:2]):
+            if (folder / "config.yaml").is_file():
+                return cls(folder)
+        numbered = [p for p in start.iterdir() if p.name.isdigit() and (p / "config.yaml").is_file()] if start.is_dir() else []
+        if numbered:  # runs/digits-resnet18 means its newest run
+            return cls(max(numbered, key=lambda p: int(p.name)))
+        raise ConfigError(f"no run in '{path}'", fix="name a run folder, such as runs/digits-resnet18/1")
+
+
+def command_line() -> str:
+    """The command that started this process, as it could be pasted."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = ["python", "-m", spec.name] if spec is not None else [Path(sys.argv[0]).name]
+    return shlex.join([*program, *sys.argv[1:]])

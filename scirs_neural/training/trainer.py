@@ -1,0 +1,277 @@
+"""The Trainer: Lightning's, with typed options, checked early, quiet, and resumable to the same bits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from rich.console import Console
+
+from scirs_neural.config.schema import TrainerConfig
+from scirs_neural.config.validate import check_section
+from scirs_neural.core import terminal
+from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.training.callbacks.clipping import GradientClipping
+from scirs_neural.training.callbacks.finetuning import Finetuning
+from scirs_neural.training.callbacks.learning_rate import LearningRate
+from scirs_neural.training.callbacks.progress import EpochLines
+from scirs_neural.training.callbacks.step_seed import StepSeed
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
+from scirs_neural.training.noise import Warned, quiet
+
+
+class Trainer:
+    """Fits, validates, tests and predicts with a task and its data.
+
+    Args:
+        folder: where checkpoints and ``metrics.csv`` go; None keeps nothing on the disk.
+        seed: of every random stream of training.
+        callbacks: Lightning callbacks, after this package's own.
+        loggers: Lightning loggers, beside ``metrics.csv``.
+        console: where epochs are reported; None for the terminal, ``Console(quiet=True)`` for silence.
+        **settings: those of `TrainerConfig`, under Lightning's names: max_epochs, precision, devices, …
+
+    Raises:
+        ConfigError: a setting is unknown, out of range, or impossible on this machine.
+
+    Example:
+        >>> import scirs_neural as sn
+        >>> data = sn.create_data("digits", batch_size=64)
+        >>> model = sn.create_model("cnn", num_classes=10, in_channels=1)
+        >>> task = sn.create_task("image_classification", model=model, spec=data.spec)
+        >>> trainer = sn.Trainer(max_epochs=1, limit_train_batches=2, console=Console(quiet=True))
+        >>> [sorted(row) for row in trainer.fit(task, data)]
+        [['epoch', 'lr', 'step', 'train/loss', 'val/accuracy', 'val/loss']]
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: str | Path | None = None,
+        seed: int = 0,
+        callbacks: Sequence[L.Callback] = (),
+        loggers: Sequence[Logger] = (),
+        console: Console | None = None,
+        **settings: Any,
+    ) -> None:
+        self.settings = check_section(TrainerConfig, settings, "Trainer")
+        self.folder = Path(folder) if folder is not None else None
+        self.seed, self.callbacks, self.loggers = seed, list(callbacks), list(loggers)
+        self.console = console or terminal.console()
+        self.metrics = MetricsFile(self.folder / "metrics.csv" if self.folder else None)
+        self.warned = Warned()
+        self.lightning: L.Trainer | None = None
+        check_machine(self.settings)
+
+    @property
+    def best_checkpoint(self) -> Path | None:
+        """The checkpoint of the best epoch so far."""
+        found = getattr(self.lightning and self.lightning.checkpoint_callback, "best_model_path", "")
+        return Path(found) if found else None
+
+    def fit(self, task: L.LightningModule, data: L.LightningDataModule, *, resume: str | Path | None = None) -> list[Row]:
+        """Train a task.
+
+        Args:
+            task: from `scirs_neural.create_task`, or any LightningModule with a ``model``.
+            data: from `scirs_neural.create_data`, or any LightningDataModule.
+            resume: a checkpoint to go on from.
+
+        Returns:
+            One row an epoch: epoch, step, losses, metrics and learning rate.
+
+        Raises:
+            NonFiniteError: the loss became NaN or infinite.
+            KeyboardInterrupt: after Ctrl-C. A checkpoint of that moment is kept, if there is a folder.
+        """
+        checkpoint = self._resumed(resume or self.settings.resume)
+        self.lightning = self._lightning(task)
+        self._prepare(task)
+        self.metrics.is_open = True
+        try:
+            self._quietly(self.lightning.fit, task, data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as stopped:  # Lightning ends the process after Ctrl-C; who called us may want to go on
+            if not self.lightning.interrupted:
+                raise
+            raise KeyboardInterrupt from stopped
+        finally:
+            self.metrics.is_open = False
+        return self.metrics.rows
+
+    def validate(self, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
+        """Metrics on the validation set."""
+        return self._scores(self._runner(task).validate, task, data)
+
+    def test(self, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
+        """Metrics on the test set."""
+        return self._scores(self._runner(task).test, task, data)
+
+    def predict(self, task: L.LightningModule, loader: Any) -> list[Any]:
+        """What the task predicts for each batch of a loader."""
+        found = self._quietly(self._runner(task).predict, task, loader)
+        return list(found or [])
+
+    def _runner(self, task: L.LightningModule) -> L.Trainer:
+        if self.lightning is None:
+            self.lightning = self._lightning(task)
+        return self.lightning
+
+    def _scores(self, run: Any, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
+        results = self._quietly(run, task, datamodule=data, verbose=False)
+        return {name: float(value) for result in results for name, value in result.items()}
+
+    def _quietly(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        with quiet() as warned:
+            try:
+                return function(*args, **kwargs)
+            except MisconfigurationException as error:
+                raise ConfigError(str(error).splitlines()[0], where="Trainer") from error
+            finally:
+                self.warned.counts.update(warned.counts)
+
+    def _prepare(self, task: L.LightningModule) -> None:
+        """What is done to the network once, before the first step."""
+        network = task.model if isinstance(getattr(task, "model", None), torch.nn.Module) else task
+        if self.settings.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.settings.compile:
+            network.compile()
+
+    def _resumed(self, path: str | Path | None) -> str | None:
+        if path is None:
+            return None
+        file = Path(path)
+        file = file / "checkpoints" / "last.ckpt" if file.is_dir() else file
+        state = read_checkpoint(file)
+        if "loops" not in state:
+            raise CheckpointError(f"{file} holds weights only, no training state", fix="use it as model.weights=…")
+        self.metrics.forget_from(int(state["epoch"]))
+        return str(file)
+
+    def _lightning(self, task: L.LightningModule) -> L.Trainer:
+        s = self.settings
+        monitor, mode = self.monitor(task)
+        terminal_bar = self.console.is_terminal if s.progress_bar is None else s.progress_bar
+        lines = EpochLines(self.console, (monitor, mode), s.max_epochs, bar=terminal_bar)
+        self.metrics.on_row = lines.finish_epoch
+        own: list[L.Callback] = [StepSeed(self.seed), LearningRate(s.log_every_n_steps), lines]
+        if s.gradient_clip_val is not None:
+            own.append(GradientClipping(s.gradient_clip_val, s.gradient_clip_algorithm, s.log_every_n_steps))
+        if getattr(getattr(task, "finetune", None), "enabled", False):
+            own.append(Finetuning(task.finetune))  # type: ignore[arg-type]
+        own += self._checkpoints(monitor, mode)
+        with quiet() as warned:
+            try:
+                return L.Trainer(
+                    accelerator=s.accelerator, devices=s.devices, num_nodes=s.num_nodes, strategy=s.strategy,
+                    precision=s.precision, max_epochs=s.max_epochs, max_steps=s.max_steps,
+                    accumulate_grad_batches=s.accumulate_grad_batches,
+                    limit_train_batches=s.limit_train_batches, limit_val_batches=s.limit_val_batches,
+                    limit_test_batches=s.limit_test_batches, check_val_every_n_epoch=s.check_val_every_n_epoch,
+                    log_every_n_steps=s.log_every_n_steps, deterministic=s.deterministic,
+                    callbacks=[*own, *self.callbacks],
+                    logger=[self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers],
+                    plugins=[DurableCheckpointIO()], default_root_dir=self.folder,
+                    enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+                    enable_checkpointing=self.folder is not None,
+                    use_distributed_sampler=False,  # the loaders shard themselves; Lightning's sampler shuffles unasked
+                )  # fmt: skip
+            except (MisconfigurationException, ValueError) as error:
+                raise ConfigError(str(error).splitlines()[0], where="trainer settings") from error
+            finally:
+                self.warned.counts.update(warned.counts)
+
+    def monitor(self, task: L.LightningModule) -> tuple[str, str]:
+        """The metric that ranks epochs, and whether it is to be "max" or "min"."""
+        chosen = self.settings.checkpoint
+        name, mode = getattr(task, "main_metric", ("val/loss", "min"))
+        if chosen.monitor == "auto":
+            return name, mode if chosen.mode == "auto" else chosen.mode
+        automatic = "min" if "loss" in chosen.monitor or "error" in chosen.monitor else "max"
+        return chosen.monitor, automatic if chosen.mode == "auto" else chosen.mode
+
+    def best_row(self, task: L.LightningModule) -> Row:
+        """The row of the best epoch; empty if none was ranked."""
+        name, mode = self.monitor(task)
+        ranked = [row for row in self.metrics.rows if name in row]
+        pick = max if mode == "max" else min
+        return dict(pick(ranked, key=lambda row: row[name])) if ranked else {}
+
+    def _checkpoints(self, monitor: str, mode: str) -> Iterable[L.Callback]:
+        if self.folder is None:
+            return
+        chosen, place = self.settings.checkpoint, self.folder / "checkpoints"
+        name = "best" if chosen.save_top_k == 1 else "best-{epoch:03d}"
+        if chosen.save_top_k:
+            yield ModelCheckpoint(
+                place, filename=name, monitor=monitor, mode=mode, save_top_k=chosen.save_top_k,
+                auto_insert_metric_name=False, enable_version_counter=False,
+            )  # fmt: skip
+        if chosen.save_last:
+            yield LastCheckpoint(place, chosen.every_n_steps)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps ``last.ckpt``: the state at the newest epoch end, every so many steps, and when a run is interrupted."""
+
+    def __init__(self, folder: Path, every_n_steps: int | None) -> None:
+        super().__init__(
+            folder, filename="last", save_top_k=1, monitor=None, enable_version_counter=False,
+            every_n_epochs=1, save_on_train_epoch_end=True,
+        )  # fmt: skip
+        self.every_n_steps = every_n_steps
+
+    @property
+    def state_key(self) -> str:
+        """Apart from the key of the best checkpoint's callback."""
+        return "last"
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save between epochs, if asked for."""
+        step = trainer.global_step
+        is_due = self.every_n_steps is not None and step > 0 and step % self.every_n_steps == 0
+        if is_due and (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
+            self._save(trainer)
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """Keep what was learnt when the user presses Ctrl-C."""
+        if isinstance(exception, KeyboardInterrupt) and trainer.training and trainer.global_step > 0:
+            self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        assert self.dirpath is not None
+        trainer.save_checkpoint(os.path.join(self.dirpath, "last.ckpt"), weights_only=False)
+
+
+def check_machine(settings: TrainerConfig) -> None:
+    """Refuse what this machine cannot do, before anything is loaded.
+
+    Raises:
+        ConfigError: no such device, or a precision that it does not have.
+    """
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    wanted = settings.accelerator
+    if (wanted in ("gpu", "cuda") and not (has_cuda or (wanted == "gpu" and has_mps))) or (wanted == "mps" and not has_mps):
+        raise ConfigError(f"trainer.accelerator={wanted}: torch sees no such device here", fix="use trainer.accelerator=auto")
+    if wanted == "tpu":
+        try:
+            import torch_xla  # noqa: F401
+        except ImportError as error:
+            raise ConfigError(
+                "trainer.accelerator=tpu needs torch_xla, which is not installed or does not fit this torch",
+                fix="install torch==2.9.* and torch_xla==2.9.* (there is none for torch 2.10 and later)",
+            ) from error
+    on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
+    if on_cpu and settings.precision.startswith("16"):
+        fix = "use trainer.precision=bf16-mixed or 32-true"
+        raise ConfigError(f"trainer.precision={settings.precision}: half precision needs a GPU", fix=fix)
