@@ -1,0 +1,133 @@
+"""Reading what a run left behind. What a run did not write is empty, what is damaged is an error."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from scirs_neural.core.errors import DataError
+from scirs_neural.core.paths import storage_errors
+from scirs_neural.evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder.
+
+    Args:
+        path: the folder; it must hold a ``config.yaml`` or a ``summary.json``.
+
+    Raises:
+        DataError: it is no run folder.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+        if not any((self.path / name).is_file() for name in ("config.yaml", "summary.json")):
+            what = "is not a run folder: it holds neither config.yaml nor summary.json"
+            raise DataError(
+                f"'{self.path}' {what if self.path.is_dir() else 'does not exist'}",
+                fix="name a folder that training printed, such as runs/digits-resnet50/1",
+            )
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        import yaml
+
+        text = self._read("config.yaml")
+        try:
+            return self._mapping("config.yaml", yaml.safe_load(text) if text else {})
+        except yaml.YAMLError as error:
+            raise self._damaged("config.yaml", str(error).splitlines()[0]) from error
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What the run says of itself: model, data, best epoch, test scores, timing."""
+        return self._json("summary.json")
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device, machine."""
+        return self._json("environment.json")
+
+    @cached_property
+    def history(self) -> dict[str, list[float | None]]:
+        """The columns of ``metrics.csv`` by name, each with one value a row; None where a cell is empty."""
+        text = self._read("metrics.csv")
+        rows = list(csv.DictReader(io.StringIO(text))) if text else []
+        try:
+            return {
+                name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else ())
+            }
+        except (TypeError, ValueError) as error:
+            raise self._damaged("metrics.csv", str(error)) from error
+
+    @property
+    def name(self) -> str:
+        """Its last two parts, such as ``digits-resnet50/3``."""
+        return "/".join(self.path.resolve().parts[-2:])
+
+    def predictions(self, split: str = "test") -> Predictions | None:
+        """The predictions on one split; None if the run made none."""
+        path = self.path / "predictions" / f"{split}.npz"
+        return Predictions.load(path) if path.is_file() else None
+
+    def _read(self, name: str) -> str:
+        path = self.path / name
+        if not path.is_file():
+            return ""
+        with storage_errors(path, f"read {name}"):
+            return path.read_text(encoding="utf-8", errors="replace")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        text = self._read(name)
+        try:
+            return self._mapping(name, json.loads(text) if text else {})
+        except json.JSONDecodeError as error:
+            raise self._damaged(name, str(error)) from error
+
+    def _mapping(self, name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self._damaged(name, f"expected a mapping, found {type(value).__name__}")
+        return value
+
+    def _damaged(self, name: str, why: str) -> DataError:
+        return DataError(f"{name} cannot be read: {why}", where=str(self.path / name))
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as dotted keys; lists stay whole.
+
+    Example:
+        >>> flat({"model": {"name": "resnet18"}, "seed": 0})
+        {'model.name': 'resnet18', 'seed': 0}
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found.update(flat(value, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings that are not the same in all runs: dotted key to (run to value, None where it has none).
+
+    Example:
+        >>> differences({"a": {"seed": 0, "lr": 1}, "b": {"seed": 1, "lr": 1}})
+        {'seed': {'a': 0, 'b': 1}}
+    """
+    flattened = {run: flat(config) for run, config in configs.items()}
+    keys = dict.fromkeys(key for config in flattened.values() for key in config)
+    table = {key: {run: config.get(key) for run, config in flattened.items()} for key in keys}
+    return {key: row for key, row in table.items() if any(value != next(iter(row.values())) for value in row.values())}
