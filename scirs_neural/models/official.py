@@ -11,12 +11,8 @@ import torchvision.models
 
 from scirs_neural.core.errors import CheckpointError, OfflineError
 from scirs_neural.core.paths import is_offline, storage_errors
+from scirs_neural.models.cache import cached_file
 from scirs_neural.models.catalog import WeightsEntry
-
-
-def cached_file(weights: WeightsEntry) -> Path:
-    """Where torch keeps the file of published weights, there or not."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / weights.file
 
 
 def weights_file(model: str, weights: WeightsEntry) -> Path:

@@ -1,0 +1,124 @@
+"""``python -m scirs_neural.info NAME``: everything about one name. Answers for models without importing torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from inspect import Parameter
+from typing import Any
+
+from rich.console import Console
+
+from scirs_neural.core.door import run_door
+from scirs_neural.core.errors import UnknownNameError
+from scirs_neural.core.near import near_names
+from scirs_neural.core.registry import Registry
+from scirs_neural.core.terminal import count, header, table
+from scirs_neural.list import wide_console
+from scirs_neural.models.cache import cached_file
+from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
+from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT
+from scirs_neural.registries import REGISTRIES, registry
+
+
+def main(argv: list[str]) -> int | None:
+    """Print what is known of a name, once for each kind of thing that it names."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scirs_neural.info",
+        description="Show everything about one model, data set, layer, loss, optimizer, scheduler, metric, …",
+        epilog="python -m scirs_neural.info resnet50",
+    )
+    parser.add_argument("name", help="a name that python -m scirs_neural.list shows; KIND:NAME chooses among several")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse_args(argv)
+    found = [describe(held, name) for held, name in find(asked.name)]
+    if asked.json:
+        print(json.dumps(found, indent=1, default=str))
+        return None
+    on = wide_console()
+    for index, facts in enumerate(found):
+        if index:
+            on.print()
+        _show(on, facts)
+    return None
+
+
+def find(asked: str) -> list[tuple[Registry, str]]:
+    """The registries that know a name.
+
+    Raises:
+        UnknownNameError: none does; the error holds the nearest names of all kinds.
+    """
+    kind, colon, name = asked.rpartition(":")
+    if colon:
+        held = registry(kind)
+        held.entry(name)
+        return [(held, name)]
+    every = [registry(kind) for kind in REGISTRIES]
+    found = [(held, asked) for held in every if asked in held]
+    if not found:
+        near = near_names(asked, [name for held in every for name in held.names()])
+        raise UnknownNameError(f"nothing is called '{asked}'", near=near, see="python -m scirs_neural.list")
+    return found
+
+
+def describe(held: Registry, name: str) -> dict[str, Any]:
+    """What is known of a name: plain data."""
+    entry = held.entry(name)
+    model = catalogue().get(name) if held.kind == "model" else None
+    options = {
+        key: "required" if value is Parameter.empty else repr(value) for key, value in held.options(name).items()
+    }
+    target = entry.target if isinstance(entry.target, str) else f"{entry.target.__module__}:{entry.target.__qualname__}"
+    facts: dict[str, Any] = {"name": name, "kind": held.kind, "summary": entry.summary}
+    if model is not None:
+        facts |= _model_facts(model)
+    facts |= {"target": target, "options": options}
+    return facts if model is None else {**facts, "weights": [_weights_facts(held) for held in model.weights]}
+
+
+def _model_facts(model: ModelEntry) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "task": model.task,
+        "family": model.family,
+        "paper": f"{model.paper}, {model.year}",
+        "licence": f"{model.licence} (code)",
+        "input": f"(N, {model.in_channels}, {model.input_size}, {model.input_size})",
+        "output": f"(N, {model.num_classes})",
+        "parameters": model.num_params,
+        "MACs": f"{count(model.macs)} a sample",
+    }
+    if model.family in FAMILIES:
+        has_small = FAMILIES[model.family].layout.small is not None
+        by_default = f"; stem=auto takes small up to {SMALL_INPUT} px" if model.family in SMALL_BY_DEFAULT else ""
+        facts["stem"] = f"standard or small{by_default}" if has_small else "standard"
+    return facts
+
+
+def _weights_facts(weights: WeightsEntry) -> dict[str, Any]:
+    return {**asdict(weights), "path": str(cached_file(weights)), "cached": cached_file(weights).is_file()}
+
+
+def _show(on: Console, facts: dict[str, Any]) -> None:
+    header(on, {key: facts[key] for key in facts if key not in ("name", "options", "weights")}, title=facts["name"])
+    if facts["options"]:
+        table(on, ["option", "default"], [list(row) for row in facts["options"].items()])
+    rows = [
+        [
+            held["name"],
+            held["metrics"]["acc@1"],
+            held["input_size"],
+            round(held["size_mb"]),
+            held["licence"],
+            "yes" if held["cached"] else "no",
+        ]
+        for held in sorted(facts.get("weights", []), key=lambda held: not held["default"])
+    ]
+    if rows:
+        table(on, ["weights, DEFAULT first", "top-1 %", "px", "MB", "licence", "cached"], rows)
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

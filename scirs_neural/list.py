@@ -1,0 +1,129 @@
+"""``python -m scirs_neural.list [KIND [PATTERN]]``: which names there are. Answers without importing torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from scirs_neural.core.door import run_door
+from scirs_neural.core.errors import ConfigError, UnknownNameError
+from scirs_neural.core.near import near_names
+from scirs_neural.core.registry import Registry
+from scirs_neural.core.terminal import console, count, table
+from scirs_neural.registries import REGISTRIES, registry
+
+_SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_UNBROKEN = 1000  # columns in a pipe: one row, one line
+
+
+def main(argv: list[str]) -> int | None:
+    """Print the kinds, or the names of one kind."""
+    asked = _parser().parse_args(argv)
+    if asked.kind is None:
+        kinds = [{"kind": kind, "names": len(registry(kind))} for kind in REGISTRIES]
+        _show(asked.json, kinds, ["kind", "names"], [list(row.values()) for row in kinds])
+        return None
+    held = registry(asked.kind)
+    is_models = held.kind == "model"
+    filters = {"task": asked.task, "max_params": asked.max_params, "has_weights": asked.has_weights or None}
+    filters["family"] = asked.family
+    if not is_models and any(value is not None for value in filters.values()):
+        raise ConfigError("--task, --max-params, --has-weights and --family choose among models only")
+    names = _names(held, asked.pattern, filters if is_models else {})
+    if is_models:
+        rows = [_model_row(name, held) for name in names]
+        cells = [_model_cells(row) for row in rows]
+        _show(asked.json, rows, ["name", "params", "MACs", "px", "best weights, ImageNet top-1 %"], cells)
+    else:
+        rows = [{"name": name, "summary": held.entry(name).summary} for name in names]
+        _show(asked.json, rows, ["name", "what it is"], [list(row.values()) for row in rows])
+    return None
+
+
+def parse_count(text: str) -> int:
+    """A count as people write it.
+
+    Example:
+        >>> parse_count("10M"), parse_count("500k"), parse_count("2.5e6")
+        (10000000, 500000, 2500000)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmgb]?)", text.strip().lower())
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' is no count: write 10M, 500k or 2500000")
+    return int(float(found[1]) * _SCALES[found[2]])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scirs_neural.list",
+        description="Show the names that can be used in a configuration or in Python.",
+        epilog="python -m scirs_neural.list models 'resnet*' --max-params 30M",
+    )
+    parser.add_argument("kind", nargs="?", help=f"one of {', '.join(REGISTRIES)}; without it: the kinds")
+    parser.add_argument("pattern", nargs="?", help="with * and ?; or a part of the name")
+    parser.add_argument("--task", help="models for this task")
+    parser.add_argument("--family", help="models of this family, such as efficientnet_v2")
+    parser.add_argument("--max-params", type=parse_count, metavar="N", help="models of at most so many parameters: 10M")
+    parser.add_argument("--has-weights", action="store_true", help="models with published weights")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _names(held: Registry, pattern: str | None, filters: dict[str, Any]) -> list[str]:
+    wild = pattern if pattern is None or set("*?[") & set(pattern) else f"*{pattern}*"
+    if filters:
+        from scirs_neural.models import list_models
+
+        names = list_models(wild or "*", **filters)
+    else:
+        names = held.names(wild or "*")
+    if names:
+        return names
+    chosen = " that you chose" if any(value is not None for value in filters.values()) else ""
+    near = near_names(pattern.strip("*?"), held.names()) if pattern and not held.names(wild or "*") else ()
+    what = f"no {held.kind} matches '{pattern}'" if pattern else f"no {held.kind}{chosen}"
+    raise UnknownNameError(what, near=near, see=f"python -m scirs_neural.list {held.plural}")
+
+
+def _model_row(name: str, held: Registry) -> dict[str, Any]:
+    from scirs_neural.models import catalogue
+
+    entry = catalogue().get(name)
+    if entry is None:  # registered by the user: what it is, only building it would tell
+        return {"name": name, "summary": held.entry(name).summary, "weights": {}}
+    row: dict[str, Any] = {"name": name, "summary": entry.summary, "family": entry.family, "task": entry.task}
+    row |= {"num_params": entry.num_params, "macs": entry.macs, "input_size": entry.input_size}
+    ranked = sorted(entry.weights, key=lambda weights: not weights.default)
+    return {**row, "weights": {weights.name: weights.metrics["acc@1"] for weights in ranked}}
+
+
+def _model_cells(row: dict[str, Any]) -> list[Any]:
+    best = [f"{name} {top1:.1f}" for name, top1 in row["weights"].items()]
+    weights = " ".join([*best[:1], *([f"+{len(best) - 1}"] if best[1:] else [])])
+    if "macs" not in row:
+        return [row["name"], "-", "-", None, row["summary"]]
+    sizes = [f"{count(row[key]):>6}" for key in ("num_params", "macs")]
+    return [row["name"], *sizes, row["input_size"], weights or "-"]
+
+
+def _show(as_json: bool, rows: list[dict[str, Any]], columns: Sequence[str], cells: list[list[Any]]) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        table(wide_console(), columns, cells)
+
+
+def wide_console() -> Console:
+    """The console of tables: as wide as the terminal; in a pipe a row is one line, whatever its length."""
+    return console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBROKEN)
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

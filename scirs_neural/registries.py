@@ -1,0 +1,42 @@
+"""Every kind of name that a user can type, and the registry that knows it. Rooms are imported at the first look-up."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from scirs_neural.core.errors import UnknownNameError
+from scirs_neural.core.near import near_names
+from scirs_neural.core.registry import Registry
+
+REGISTRIES: dict[str, tuple[str, str]] = {  # kind as it is typed: (module, attribute)
+    "models": ("scirs_neural.models", "MODELS"),
+    "data": ("scirs_neural.data", "DATA"),
+    "layers": ("scirs_neural.layers", "LAYERS"),
+    "losses": ("scirs_neural.losses", "LOSSES"),
+    "optimizers": ("scirs_neural.optim", "OPTIMIZERS"),
+    "schedulers": ("scirs_neural.optim", "SCHEDULERS"),
+    "metrics": ("scirs_neural.metrics", "METRICS"),
+    "callbacks": ("scirs_neural.training", "CALLBACKS"),
+    "tasks": ("scirs_neural.tasks", "TASKS"),
+}
+_SINGULAR = {"loss": "losses", "data": "data"}
+
+
+def registry(kind: str) -> Registry:
+    """The registry of a kind, in the plural or the singular.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+
+    Example:
+        >>> "resnet50" in registry("models"), registry("loss").kind
+        (True, 'loss')
+    """
+    plural = kind if kind in REGISTRIES else _SINGULAR.get(kind, f"{kind}s")
+    if plural not in REGISTRIES:
+        raise UnknownNameError(
+            f"unknown kind '{kind}'", near=near_names(kind, REGISTRIES), fix=f"one of {', '.join(REGISTRIES)}"
+        )
+    module, attribute = REGISTRIES[plural]
+    found: Registry = getattr(import_module(module), attribute)
+    return found
