@@ -37,6 +37,7 @@ def check_gradients(
         ParityError: a derivative is wrong; the error names the layer and says how wrong.
 
     Example:
+        >>> import torch
         >>> check_gradients(nn.Linear(3, 2), torch.randn(4, 3))
         >>> class Wrong(torch.autograd.Function):
         ...     @staticmethod

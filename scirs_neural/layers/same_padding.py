@@ -4,7 +4,7 @@ torch's ``padding="same"`` refuses strides and pads even kernels through an extr
 is computed from the input's size, the odd element goes to the end (TensorFlow's rule), and
 
 - convolution pads with what ``padding_mode`` says,
-- max pooling pads with the lowest value of the dtype, so the padding never wins,
+- max pooling pads with minus infinity, so the padding never wins,
 - average pooling divides by the real elements, or with ``count_include_pad=True`` by the whole window.
 
 Source: the rule is TensorFlow's "SAME" (tf.nn.convolution, "Notes on padding").
@@ -12,6 +12,7 @@ Source: the rule is TensorFlow's "SAME" (tf.nn.convolution, "Notes on padding").
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -192,7 +193,7 @@ class _SamePool(nn.Module):
 class _SameMaxPool(_SamePool):
     def forward(self, x: Tensor) -> Tensor:
         """The largest real value of each window."""
-        lowest = torch.finfo(x.dtype).min if x.is_floating_point() else torch.iinfo(x.dtype).min
+        lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
         y: Tensor = _MAX_POOL[self.dims](self._padded(x, lowest), self.kernel_size, self.stride)
         return y
 
