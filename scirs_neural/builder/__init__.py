@@ -1,0 +1,56 @@
+"""Networks from lists, graphs and files: plain `nn.Module`s with inferred shapes.
+
+- `Sequential`: a list of specs, or `add` one after the other.
+- `Input`, `layer`, `Model`: calls on symbolic tensors, any topology without cycles, shared layers.
+- `repeat parallel branch residual dense_skip gated_skip`: compositions, in code and in YAML.
+- `build`, `load_model_file`, ``model.to_yaml()``: the same networks as plain data, both ways.
+- `summary`: layer, output shape, parameters, MACs, share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scirs_neural.core.importing import resolve
+
+if TYPE_CHECKING:
+    from scirs_neural.builder.compose import branch as branch
+    from scirs_neural.builder.compose import chain as chain
+    from scirs_neural.builder.compose import dense_skip as dense_skip
+    from scirs_neural.builder.compose import gated_skip as gated_skip
+    from scirs_neural.builder.compose import parallel as parallel
+    from scirs_neural.builder.compose import repeat as repeat
+    from scirs_neural.builder.compose import residual as residual
+    from scirs_neural.builder.files import build as build
+    from scirs_neural.builder.files import load_model_file as load_model_file
+    from scirs_neural.builder.leaf import layer as layer
+    from scirs_neural.builder.model import Model as Model
+    from scirs_neural.builder.sequential import Sequential as Sequential
+    from scirs_neural.builder.symbol import Input as Input
+    from scirs_neural.builder.symbol import concat as concat
+    from scirs_neural.builder.table import summary as summary
+
+_PUBLIC = {
+    "Input": "symbol",
+    "Model": "model",
+    "Sequential": "sequential",
+    "branch": "compose",
+    "build": "files",
+    "chain": "compose",
+    "concat": "symbol",
+    "dense_skip": "compose",
+    "gated_skip": "compose",
+    "layer": "leaf",
+    "load_model_file": "files",
+    "parallel": "compose",
+    "repeat": "compose",
+    "residual": "compose",
+    "summary": "table",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return resolve(f"scirs_neural.builder.{_PUBLIC[name]}:{name}")

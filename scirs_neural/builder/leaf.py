@@ -1,0 +1,249 @@
+"""One layer in a network under construction: from a registry name, a class or a module; built at its first call.
+
+What a layer must know of its input (``in_features``, ``num_features``, …) is read off the symbolic tensor where it is
+not given. Shapes are found by running a copy of the layer without memory, on the meta device.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scirs_neural.builder.initial import apply_init, check_init
+from scirs_neural.builder.symbol import Auto, Path, Step, Symbol, dotted, first_sentence, show_shape
+from scirs_neural.core.errors import ConfigError, ScirsError, ShapeError
+from scirs_neural.core.importing import resolve
+from scirs_neural.core.registry import signature_options
+from scirs_neural.layers import LAYERS, create_layer
+from scirs_neural.layers.torch_table import REQUIRED
+
+# option of a layer -> (which input, which of its dimensions) it is read from
+INFERRED: dict[str, tuple[int, int]] = {
+    "in_features": (0, -1),
+    "in_channels": (0, 1),
+    "num_features": (0, 1),
+    "num_channels": (0, 1),
+    "input_channels": (0, 1),
+    "channels": (0, 1),
+    "normalized_shape": (0, -1),
+    "input_size": (0, -1),
+    "embed_dim": (0, -1),
+    "d_model": (0, -1),
+    "in1_features": (0, -1),
+    "in2_features": (1, -1),
+}
+INFERRED_OTHERWISE = {("mlp", "in_channels"): (0, -1), ("layer_norm2d", "normalized_shape"): (0, 1)}
+
+
+def layer(
+    spec: Any, *args: Any, name: str | None = None, init: Any = None, freeze: bool = False, **options: Any
+) -> Leaf:
+    """A layer to be called on symbolic tensors; called twice, it is shared.
+
+    Args:
+        spec: a name of `LAYERS`, a module, or a module class.
+        *args: options by position, those that are inferred left out: ``layer("conv2d", 16, 3)``.
+        name: in the model; None: its registry name, numbered where needed.
+        init: how to initialise: a function name of `torch.nn.init` for matrices and kernels ("kaiming_normal"), or a
+            mapping from parameter names to such names or numbers.
+        freeze: whether its parameters keep their values.
+        **options: options by name.
+
+    Raises:
+        ConfigError: what cannot be a layer.
+
+    Example:
+        >>> from scirs_neural.builder import Input
+        >>> layer("conv2d", 16, kernel_size=3, padding="same")(Input((3, 32, 32))).shape
+        (None, 16, 32, 32)
+    """
+    return Leaf(spec, args, options, name=name, init=init, freeze=freeze)
+
+
+class Leaf:
+    """What `layer` gives: a layer that is built when it first meets an input."""
+
+    def __init__(
+        self,
+        spec: Any,
+        args: tuple[Any, ...] = (),
+        options: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        init: Any = None,
+        freeze: bool = False,
+        where: str | None = None,
+    ) -> None:
+        self.spec, self.args, self.options = spec, args, dict(options or {})
+        self.name, self.init, self.freeze, self.where = name, check_init(init, where), freeze, where
+        self.module: nn.Module | None = None
+        self.path: Path | None = None
+        is_class = isinstance(spec, type) and issubclass(spec, nn.Module)
+        if not isinstance(spec, (str, nn.Module)) and not is_class:
+            raise ConfigError(
+                f"{spec!r} is no layer", where=where, fix="give a registry name, a module or a module class"
+            )
+        if isinstance(spec, nn.Module) and (args or options):
+            raise ConfigError(f"options for {type(spec).__name__}, which is built already", where=where)
+        self._from_file = isinstance(spec, str) and ":" in spec and spec not in LAYERS
+        if isinstance(spec, str) and not self._from_file:
+            LAYERS.entry(spec, where=where)  # an unknown name is told at once
+
+    @property
+    def label(self) -> str:
+        """What it is, as users read it."""
+        if isinstance(self.spec, str):
+            return self.spec
+        return (self.spec if isinstance(self.spec, type) else type(self.spec)).__name__
+
+    def registered_name(self) -> str | None:
+        """The name under which `LAYERS` holds it, or a file's class as the user wrote it; None if there is none."""
+        if isinstance(self.spec, str):
+            return self.spec
+        own = f"{self.spec.__module__}:{self.spec.__qualname__}"
+        for name in LAYERS:
+            target = LAYERS.entry(name).target
+            public = target == f"torch.nn:{self.label}" and getattr(nn, self.label) is self.spec
+            if target is self.spec or target == own or public:
+                return name
+        return None
+
+    def __call__(self, *inputs: Any) -> Symbol:
+        """Apply to symbolic tensors."""
+        stem = self.label.rpartition(":")[2].lower()
+        return self.apply(inputs, self.path or ((self.name,) if self.name else (Auto(stem),)))
+
+    def apply(self, inputs: tuple[Any, ...], path: Path) -> Symbol:
+        """Apply under a path: build at the first time, share from then on."""
+        for value in inputs:
+            if not isinstance(value, Symbol):
+                raise ConfigError(
+                    f"{dotted(path)}: '{self.label}' got {value!r}, expected a symbolic tensor", where=self.where
+                )
+        if self.module is None:
+            self.path = path
+            self.module = self._build([value.value for value in inputs])
+        result = self._run([value.value for value in inputs])
+        return Symbol(result, Step(path, list(inputs), leaf=self))
+
+    def _build(self, inputs: list[Any]) -> nn.Module:
+        if isinstance(self.spec, nn.Module):
+            built = self.spec
+        else:
+            built = self._create(inputs)
+        apply_init(built, self.init, self._place())
+        if self.freeze:
+            built.requires_grad_(False)
+        return built
+
+    def _create(self, inputs: list[Any]) -> nn.Module:
+        target = self._target()
+        known = dict(LAYERS.options(self.spec)) if target is None else signature_options(target)
+        self._by_position(known)
+        for option, default in known.items():
+            given = self.options.get(option, default)
+            if option == "batch_first" and option not in self.options:
+                self.options[option] = True  # in a network under construction the batch always comes first
+            inferred = self._size(option, inputs)
+            if inferred is None or default is not REQUIRED:
+                continue
+            if given is REQUIRED:
+                self.options[option] = inferred
+            elif isinstance(given, int) and given != inferred:
+                raise ShapeError(
+                    f"{self._place()}: '{self.label}' expects {option}={given}, received {self._shapes(inputs)}",
+                    where=self.where,
+                    fix=f"leave {option} out: it is {inferred} here",
+                )
+        try:
+            if target is None:
+                return create_layer(self.spec, where=self.where, **self.options)
+            built = target(**self.options)
+            if not isinstance(built, nn.Module):
+                raise ConfigError(
+                    f"'{self.label}' made a {type(built).__name__}, expected an nn.Module", where=self.where
+                )
+            return built
+        except ScirsError as error:
+            raise self._told(error) from error
+        except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+            raise ConfigError(
+                f"{self._place()}: '{self.label}' refuses its options: {error}", where=self.where
+            ) from error
+
+    def _target(self) -> Any:
+        """The class that is called, None for one of the registry."""
+        if isinstance(self.spec, type):
+            return self.spec
+        return resolve(self.spec, where=self.where) if self._from_file else None
+
+    def _by_position(self, known: Mapping[str, Any]) -> None:
+        """Options by position, those that are inferred skipped."""
+        names = [name for name in known if self._reads(name) is None]
+        if len(self.args) > len(names):
+            raise ConfigError(
+                f"{self._place()}: '{self.label}' takes {len(names)} options, not {len(self.args)}", where=self.where
+            )
+        for name, value in zip(names, self.args, strict=False):
+            if name in self.options:
+                raise ConfigError(f"{self._place()}: '{self.label}' got '{name}' twice", where=self.where)
+            self.options[name] = value
+        self.args = ()
+
+    def _reads(self, option: str) -> tuple[int, int] | None:
+        return INFERRED_OTHERWISE.get((self.label, option), INFERRED.get(option))
+
+    def _size(self, option: str, inputs: list[Any]) -> int | None:
+        """The value of an option that follows from the inputs."""
+        place = self._reads(option)
+        if place is None or place[0] >= len(inputs) or not isinstance(inputs[place[0]], Tensor):
+            return None
+        shape = inputs[place[0]].shape
+        return int(shape[place[1]]) if place[1] < len(shape) else None
+
+    def _run(self, inputs: list[Any]) -> Any:
+        assert self.module is not None
+        probe = meta_copy(self.module)
+        try:
+            with torch.no_grad():
+                return probe(*inputs)
+        except ScirsError as error:
+            raise self._told(error) from error
+        except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
+            raise ShapeError(
+                f"{self._place()}: '{self.label}' cannot take {self._shapes(inputs)}",
+                where=self.where,
+                fix=first_sentence(error),
+            ) from error
+
+    def _told(self, error: ScirsError) -> ScirsError:
+        """The same error, with the layer's place in the model in front."""
+        told = copy.copy(error)
+        told.what = f"{self._place()}: {error.what}"
+        told.where = error.where or self.where
+        return told
+
+    def _place(self) -> str:
+        return dotted(self.path or (self.label,))
+
+    @staticmethod
+    def _shapes(inputs: list[Any]) -> str:
+        return " and ".join(show_shape(value) for value in inputs) or "nothing"
+
+
+def meta_copy(module: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose tensors are on the meta device: it has shapes, and takes no memory.
+
+    Example:
+        >>> meta_copy(nn.Linear(3, 5))(torch.empty(2, 3, device="meta")).shape
+        torch.Size([2, 5])
+    """
+    memo: dict[int, Any] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        empty = torch.empty_like(tensor, device="meta")
+        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+    return copy.deepcopy(module, memo).eval()

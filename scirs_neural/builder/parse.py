@@ -1,0 +1,152 @@
+"""From plain data to items of a chain: the language of network files.
+
+An item is a name (``relu``), a name with options (``conv2d: {out_channels: 16, kernel_size: 3}``, ``conv2d: [16, 3]``
+by position, inferred options left out), or a composition (``residual: [...]``). Beside its name an item may hold
+
+- ``as``: its name, for the state dict and for later items;
+- ``from``: the value or values that it takes instead of the running one; ``with``: values after it;
+- ``init``, ``freeze``: how a layer's parameters start, and whether they stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from scirs_neural.builder.blocks import (
+    Block,
+    Branch,
+    Chain,
+    DenseSkip,
+    GatedSkip,
+    Item,
+    Operate,
+    Parallel,
+    Repeat,
+    Residual,
+    Share,
+)
+from scirs_neural.builder.leaf import Leaf
+from scirs_neural.builder.operations import OPERATIONS
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.near import near_names
+from scirs_neural.core.registry import signature_options
+from scirs_neural.layers import LAYERS
+
+COMPOSITIONS: dict[str, tuple[type[Block], str]] = {  # name -> class, and the option that a bare value is
+    "sequential": (Chain, "items"),
+    "repeat": (Repeat, "layers"),
+    "parallel": (Parallel, "branches"),
+    "branch": (Branch, "layers"),
+    "residual": (Residual, "layers"),
+    "dense_skip": (DenseSkip, "layers"),
+    "gated_skip": (GatedSkip, "layers"),
+}
+MODIFIERS = ("as", "from", "with", "init", "freeze")
+
+
+def parse_item(item: Any, where: str | None = None) -> Item:
+    """One entry of a list of layers.
+
+    Raises:
+        UnknownNameError: a layer, operation or composition that does not exist.
+        ConfigError: another fault in the entry.
+    """
+    if isinstance(item, Item):
+        return item
+    if isinstance(item, (Leaf, Block)):
+        return Item(item, name=item.name, where=where)
+    if isinstance(item, nn.Module) or (isinstance(item, type) and issubclass(item, nn.Module)):
+        return Item(Leaf(item, where=where), where=where)
+    if isinstance(item, (list, tuple)):
+        return Item(Chain(list(item), where=where), where=where)
+    if isinstance(item, str):
+        return Item(_action(item, None, {}, where), where=where)
+    if isinstance(item, Mapping):
+        return _from_mapping(item, where)
+    raise ConfigError(f"{item!r} is no layer", where=where, fix="give a name, a mapping {name: options}, or a list")
+
+
+def _from_mapping(item: Mapping[Any, Any], where: str | None) -> Item:
+    kinds = [key for key in item if key not in MODIFIERS]
+    if len(kinds) != 1 or not isinstance(kinds[0], str):
+        known = [*MODIFIERS]
+        near = [word for kind in kinds for word in near_names(str(kind), known)]
+        names = ", ".join(map(str, kinds)) or "none"
+        fix = "write {name: {options}, as: …, from: …}"
+        raise ConfigError(f"an entry must name one layer, this names {names}", where=where, near=near, fix=fix)
+    name = _word(item.get("as"), "as", where)
+    inputs = None if item.get("from") is None else _references(item["from"], "from", where)
+    more = _references(item["with"], "with", where) if item.get("with") is not None else ()
+    rest = {key: item[key] for key in ("init", "freeze") if key in item}
+    return Item(_action(kinds[0], item[kinds[0]], rest, where), name=name, inputs=inputs, more=more, where=where)
+
+
+def _action(name: str, options: Any, rest: Mapping[str, Any], where: str | None) -> Any:
+    if name in COMPOSITIONS:
+        _refuse(rest, name, where)
+        return _composition(name, options, where)
+    if name in OPERATIONS:
+        _refuse(rest, name, where)
+        return Operate(name, _options(name, options, where))
+    if name == "call":
+        _refuse(rest, name, where)
+        return Share(str(_word(options, "call", where)))
+    if name not in LAYERS and ":" not in name:
+        error = LAYERS.unknown(name, where=where)
+        error.near = tuple(near_names(name, [*LAYERS, *OPERATIONS, *COMPOSITIONS]))
+        raise error
+    freeze = rest.get("freeze", False)
+    if not isinstance(freeze, bool):
+        raise ConfigError(f"freeze is {freeze!r}, expected true or false", where=where)
+    by_position = isinstance(options, (list, tuple)) or (options is not None and not isinstance(options, Mapping))
+    args = tuple(options if isinstance(options, (list, tuple)) else [options]) if by_position else ()
+    named = {} if by_position else _options(name, options, where)
+    return Leaf(name, args, named, init=rest.get("init"), freeze=freeze, where=where)
+
+
+def _composition(name: str, options: Any, where: str | None) -> Block:
+    kind, main = COMPOSITIONS[name]
+    given = dict(options) if isinstance(options, Mapping) and main in options else {main: options}
+    known = [option for option in signature_options(kind) if option not in ("name", "where")]
+    for option in given:
+        if option not in known:
+            near = near_names(str(option), known)
+            raise ConfigError(f"{name} has no option '{option}'", where=where, near=near, fix=", ".join(known))
+    if given[main] is None:
+        raise ConfigError(f"{name} holds nothing", where=where, fix=f"write {name}: [layers]")
+    if name == "repeat" and "times" not in given:
+        raise ConfigError("repeat needs 'times'", where=where, fix="write repeat: {times: 3, layers: [...]}")
+    inside = f"{where or 'model'}.{name}"
+    return kind(**given, where=inside)
+
+
+def _options(name: str, options: Any, where: str | None) -> dict[str, Any]:
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"'{name}' has options {options!r}, expected a mapping", where=where)
+    return {str(key): value for key, value in options.items()}
+
+
+def _refuse(rest: Mapping[str, Any], name: str, where: str | None) -> None:
+    for key in rest:
+        raise ConfigError(f"'{name}' has no parameters of its own for '{key}'", where=where, fix="give it to a layer")
+
+
+def _word(value: Any, key: str, where: str | None) -> str | None:
+    if value is None and key == "as":
+        return None
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key} is {value!r}, expected a name", where=where)
+    return value
+
+
+def _references(value: Any, key: str, where: str | None) -> list[Any]:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    for one in values:
+        if not isinstance(one, (str, int, float)) or isinstance(one, bool):
+            raise ConfigError(f"{key} holds {one!r}, expected names of earlier items", where=where)
+    return list(values)

@@ -1,0 +1,151 @@
+"""Networks as lists: shapes inferred, torch's own keys, grown by add, trained on digits."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from scirs_neural.builder import Sequential, load_model_file
+from scirs_neural.core.errors import ConfigError, ShapeError
+
+NET = """\
+# a small convolutional net for 8x8 digits
+input_shape: [1, 8, 8]
+layers:
+  - conv2d:
+      out_channels: 16
+      kernel_size: 3
+      padding: 1
+    as: stem
+    init: kaiming_normal
+  - batch_norm2d
+  - relu
+  - max_pool2d: 2
+  - repeat:
+      times: 2
+      layers:
+        - residual:
+            layers:
+              - conv2d: [16, 3, 1, 1]
+              - batch_norm2d
+              - relu
+              - conv2d: [16, 3, 1, 1]
+              - batch_norm2d
+            activation: relu
+    as: blocks
+  - adaptive_avg_pool2d: 2
+  - flatten
+  - dropout: 0.1
+  - linear: num_classes
+    as: head
+"""
+
+
+@pytest.mark.feature(52)
+def test_a_thirty_line_yaml_net_learns_digits(tmp_path, fit):
+    assert NET.count("\n") <= 32
+    (tmp_path / "my_net.yaml").write_text(NET)
+    torch.manual_seed(0)
+    net = load_model_file(tmp_path / "my_net.yaml", num_classes=10)
+    accuracy = fit(net, steps=120)
+    print(f"YAML net on digits: {accuracy:.4f}")
+    assert accuracy > 0.95
+    assert {"stem.weight", "blocks.1.0.body.3.weight", "head.bias"} <= set(net.state_dict())
+
+
+@pytest.mark.feature(52)
+def test_keys_and_values_of_torchs_sequential():
+    torch.manual_seed(0)
+    ours = Sequential([{"conv2d": [4, 3]}, "relu", "flatten", {"linear": 10}], (1, 8, 8))
+    torch.manual_seed(0)
+    ref = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    x = torch.randn(3, 1, 8, 8)
+    assert list(ours.state_dict()) == list(ref.state_dict())
+    assert torch.equal(ours(x), ref(x))
+    ref.load_state_dict(ours.state_dict())
+
+
+INFERRED = [
+    ("linear", {"out_features": 3}, (5,), {"in_features": 5}),
+    ("conv1d", {"out_channels": 3, "kernel_size": 1}, (5, 9), {"in_channels": 5}),
+    ("conv_transpose2d", {"out_channels": 3, "kernel_size": 2}, (5, 4, 4), {"in_channels": 5}),
+    ("batch_norm2d", {}, (5, 4, 4), {"num_features": 5}),
+    ("group_norm", {"num_groups": 2}, (6, 4, 4), {"num_channels": 6}),
+    ("layer_norm", {}, (7, 6), {"normalized_shape": (6,)}),
+    ("layer_norm2d", {}, (7, 6, 6), {"normalized_shape": (7,)}),
+    ("self_attention", {"num_heads": 2}, (7, 6), {}),
+    ("separable_conv2d", {"out_channels": 3, "kernel_size": 3}, (5, 8, 8), {}),
+    ("mlp", {"hidden_channels": [4, 2]}, (5,), {}),
+    ("squeeze_excitation", {"squeeze_channels": 2}, (5, 4, 4), {}),
+    ("transformer_encoder_layer", {"nhead": 2}, (7, 6), {}),
+]
+
+
+@pytest.mark.feature(52)
+@pytest.mark.parametrize(("name", "options", "shape", "expected"), INFERRED)
+def test_what_is_inferred(name, options, shape, expected):
+    net = Sequential([{name: options}], shape)
+    for attribute, value in expected.items():
+        assert getattr(net.get_submodule("0"), attribute) == value
+    assert net.eval()(torch.randn(3, *shape)).shape[1:] == net.output_shape[1:]
+
+
+def test_recurrent_layers_are_batch_first():
+    net = Sequential(
+        [{"lstm": {"hidden_size": 8}}, {"item": {"index": 0}}, {"select": {"dim": 1, "index": -1}}], (5, 3)
+    )
+    ref = nn.LSTM(3, 8, batch_first=True)
+    ref.load_state_dict(net.get_submodule("0").state_dict())
+    x = torch.randn(4, 5, 3)
+    assert torch.equal(net(x), ref(x)[0][:, -1])
+
+
+def test_add_keeps_what_is_there():
+    net = Sequential([{"linear": 4}], (3,))
+    before = net.get_submodule("0").weight
+    assert net.add("relu") is net
+    net.add({"residual": [{"linear": 6}]}).add({"linear": 2})
+    projection = net.get_submodule("2.projection.0").weight
+    net.add("tanh")
+    assert net.get_submodule("0").weight is before
+    assert net.get_submodule("2.projection.0").weight is projection
+    assert net(torch.zeros(7, 3)).shape == (7, 2)
+    net._modules["0"] = nn.Linear(3, 4, bias=False)  # somebody puts another layer in its place
+    net.add("relu")
+    assert "0.bias" not in net.state_dict()
+
+
+def test_a_failed_add_changes_nothing():
+    net = Sequential([{"linear": 4}], (3,))
+    with pytest.raises(ShapeError, match="1: 'conv2d' cannot take"):
+        net.add({"conv2d": [4, 3]})
+    assert net(torch.zeros(2, 3)).shape == (2, 4)
+    with pytest.raises(ConfigError, match="cannot hold itself"):
+        net.add(net)
+
+
+def test_a_copy_shares_nothing():
+    net = Sequential([{"linear": 4}, "relu"], (3,))
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        twin.get_submodule("0").weight.zero_()
+    assert net.get_submodule("0").weight.abs().sum() > 0
+    assert type(twin).__name__ == "Sequential"
+    twin.add({"linear": 2})
+    assert twin.get_submodule("0").weight.abs().sum() == 0
+
+
+@pytest.mark.feature(52)
+def test_a_wrong_shape_at_run_time_names_the_layer():
+    net = Sequential([{"conv2d": [4, 3]}, "relu", "flatten", {"linear": 10}], (1, 8, 8))
+    with pytest.raises(ShapeError) as caught:
+        net(torch.zeros(2, 1, 9, 9))
+    assert "3: 'linear' cannot take (2, 196)" in str(caught.value)
+    assert "built for x (N, 1, 8, 8)" in str(caught.value)
+    assert net.training
+
+
+def test_empty_list_gives_its_input_back():
+    x = torch.ones(2, 3)
+    assert Sequential([], (3,))(x) is x
