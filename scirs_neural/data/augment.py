@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.near import near_names
+from scirs_neural.data.affine import SmallAffine
 from scirs_neural.data.spec import Preprocess
 
 PRESETS = ("none", "light", "standard", "strong")
@@ -58,6 +60,26 @@ class Augment:
     def __call__(self, *sample: Any) -> Any:
         """The sample, changed: an image alone, or with its boxes and masks, which move with it."""
         return self.transform(*sample)
+
+    def batch(self, images: Tensor, seeds: Sequence[int], reseed: Callable[[int], object]) -> list[Tensor]:
+        """Many images, each with its own seed: moved in one go where the transform can, which is much faster.
+
+        Args:
+            images: (N, C, H, W).
+            seeds: one an image.
+            reseed: what `seeded` gave.
+        """
+        if isinstance(self.transform, SmallAffine):
+            moves = []
+            for image, seed in zip(images, seeds, strict=True):
+                reseed(seed)
+                moves.append(self.transform.make_params([image]))
+            return list(self.transform.many(images, moves))
+        changed = []
+        for image, seed in zip(images, seeds, strict=True):
+            reseed(seed)
+            changed.append(self(image))
+        return changed
 
     def __repr__(self) -> str:
         return repr(self.transform)
@@ -109,7 +131,7 @@ def build_augment(
         steps = [_named(step) for step in transforms]
     if not steps:
         return None
-    return Augment(v2.Compose(steps), crops=any(_crops(step) for step in steps))
+    return Augment(steps[0] if len(steps) == 1 else v2.Compose(steps), crops=any(_crops(step) for step in steps))
 
 
 def _preset(name: str, kind: str, preprocess: Preprocess | None) -> list[v2.Transform]:
@@ -118,7 +140,7 @@ def _preset(name: str, kind: str, preprocess: Preprocess | None) -> list[v2.Tran
     bilinear = InterpolationMode.BILINEAR
     if kind == "glyph":
         degrees, shift, scale, shear = ((5, 0.06, 0.05, 0), (10, 0.1, 0.1, 5), (15, 0.14, 0.2, 10))[strength]
-        return [v2.RandomAffine(degrees, (shift, shift), (1 - scale, 1 + scale), shear or None, interpolation=bilinear)]
+        return [SmallAffine(degrees, shift, scale, shear)]
     steps: list[v2.Transform] = []
     if kind == "photo":
         smallest = (0.5, 0.25, 0.08)[strength]

@@ -168,8 +168,8 @@ class BatchSource(Dataset["Batch | ScirsError"]):
         if raw is not None:
             images = raw if augment and augment.crops else to_input.fit(raw)
             if augment is not None:
-                pairs = zip(key.indices, images, strict=True)
-                images = torch.stack([self._augmented(augment, key, i, image, reseed) for i, image in pairs])
+                seeds = [self._seed(key, index) for index in key.indices]
+                images = torch.stack([self._at_size(image) for image in augment.batch(images, seeds, reseed)])
             return images, torch.tensor(key.indices), []
         pictures: list[Tensor] = []
         indices: list[int] = []
@@ -180,17 +180,22 @@ class BatchSource(Dataset["Batch | ScirsError"]):
                 continue
             if augment is None or not augment.crops:
                 picture = to_input.fit(picture)
-            pictures.append(self._augmented(augment, key, index, picture, reseed) if augment else picture)
+            if augment is not None:
+                reseed(self._seed(key, index))
+                picture = self._at_size(augment(picture))
+            pictures.append(picture)
             indices.append(index)
         if not pictures:
             channels, size = to_input.preprocess.channels, to_input.preprocess.size
             return torch.empty(0, channels, *size), torch.empty(0, dtype=torch.int64), skipped
         return torch.stack(pictures), torch.tensor(indices), skipped
 
-    def _augmented(self, augment: Augment, key: BatchKey, index: int, picture: Tensor, reseed: Reseed) -> Tensor:
-        reseed(stream_seed("augment", self.seed, key.epoch, index))
-        changed, to_input = augment(picture), self.split.to_input
-        return changed if changed.shape[-2:] == to_input.preprocess.size else to_input.fit(changed)
+    def _seed(self, key: BatchKey, index: int) -> int:
+        return stream_seed("augment", self.seed, key.epoch, index)
+
+    def _at_size(self, picture: Tensor) -> Tensor:
+        to_input = self.split.to_input
+        return picture if picture.shape[-2:] == to_input.preprocess.size else to_input.fit(picture)
 
     def _readable(self, wanted: int, skipped: list[tuple[int, str]]) -> tuple[int, Tensor | None]:
         tries = len(self.split) if self.training and self.on_corrupt == "skip" else 1

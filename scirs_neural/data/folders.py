@@ -68,6 +68,8 @@ def csv_file(path: str | Path, root: str | Path | None = None) -> DataSource:
     path = Path(path).expanduser()
     base = path.parent if root is None else Path(root).expanduser()
     rows = _csv_rows(path)
+    if not any(split == "train" for _, _, split, _ in rows):
+        raise DataError("no training samples", where=str(path))
     many = any("|" in label for _, label, _, _ in rows)
     missing = [(name, where) for name, _, _, where in rows if not (base / name).is_file()]
     if missing:
@@ -96,8 +98,6 @@ def csv_file(path: str | Path, root: str | Path | None = None) -> DataSource:
         else:
             targets = class_targets([names[where][0] for where in wheres], classes, wheres)
         samples[split] = FileSamples([base / name for name, _ in chosen], targets)
-    if "train" not in samples:
-        raise DataError("no training samples", where=str(path))
     return _photos("csv", classes, samples, multi_label=many, description=f"images listed in {path}")
 
 

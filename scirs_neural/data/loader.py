@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -36,7 +37,9 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
         on_skip: Callable[[dict[int, str]], None] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(dataset, sampler=sampler, **{**options, "batch_size": None, "collate_fn": _as_it_is})
+        options = {**options, "batch_size": None, "collate_fn": _as_it_is}
+        options["generator"] = torch.Generator()  # DataLoader draws a number a pass, from torch's own stream if it may
+        super().__init__(dataset, sampler=sampler, **options)
         self.on_skip = on_skip
         self.epoch, self.place = 0, 0
         self._unreported: dict[int, str] = {}

