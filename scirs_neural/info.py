@@ -108,7 +108,7 @@ def _show(on: Console, facts: dict[str, Any]) -> None:
     rows = [
         [
             held["name"],
-            held["metrics"]["acc@1"],
+            held["metrics"].get("acc@1"),
             held["input_size"],
             round(held["size_mb"]),
             held["licence"],

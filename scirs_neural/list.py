@@ -101,11 +101,11 @@ def _model_row(name: str, held: Registry) -> dict[str, Any]:
     row: dict[str, Any] = {"name": name, "summary": entry.summary, "family": entry.family, "task": entry.task}
     row |= {"num_params": entry.num_params, "macs": entry.macs, "input_size": entry.input_size}
     ranked = sorted(entry.weights, key=lambda weights: not weights.default)
-    return {**row, "weights": {weights.name: weights.metrics["acc@1"] for weights in ranked}}
+    return {**row, "weights": {weights.name: weights.metrics.get("acc@1") for weights in ranked}}
 
 
 def _model_cells(row: dict[str, Any]) -> list[Any]:
-    best = [f"{name} {top1:.1f}" for name, top1 in row["weights"].items()]
+    best = [f"{name} {top1:.1f}" if top1 else name for name, top1 in row["weights"].items()]
     weights = " ".join([*best[:1], *([f"+{len(best) - 1}"] if best[1:] else [])])
     if "macs" not in row:
         return [row["name"], "-", "-", None, row["summary"]]

@@ -35,7 +35,7 @@ class WeightsEntry:
         interpolation: "bilinear" or "bicubic".
         mean: per channel, on the scale 0..1.
         std: per channel, on the scale 0..1.
-        metrics: "acc@1" and "acc@5" on ImageNet-1K, in percent.
+        metrics: "acc@1" and "acc@5" on ImageNet-1K, in percent; empty for weights without a head.
         licence: of the weights.
         recipe: where the training is described.
     """

@@ -25,7 +25,7 @@ from scirs_neural.models.vision.families import FAMILIES, Layout
 from scirs_neural.models.weights import find_weights, load_weights
 
 _ADAPTATIONS = ("num_classes", "in_channels", "input_size")
-_LARGEST_TRIED = 1024  # px
+_LARGEST_TRIED = 256  # px
 
 
 def create_model(
@@ -153,7 +153,10 @@ def _from_catalogue(
 
 def _from_builder(name: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
     builder: Callable[..., Any] = resolve(name) if ":" in name else MODELS.get(name)
-    parameters = inspect.signature(builder).parameters.values()
+    try:
+        parameters = inspect.signature(builder).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"'{name}' is nothing that builds a network: {error}") from error
     is_open = any(held.kind is inspect.Parameter.VAR_KEYWORD for held in parameters)
     takes = signature_options(builder)
     _check_options(name, options, {key: takes[key] for key in takes if key not in _ADAPTATIONS}, closed=not is_open)

@@ -39,7 +39,7 @@ def on_meta() -> Iterator[None]:
 
 def is_on_meta() -> bool:
     """Whether what is built now is built on the meta device."""
-    return torch.get_default_device().type == "meta"
+    return torch.empty(0).device.type == "meta"
 
 
 def output_shape(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -131,7 +131,9 @@ def load_weights(
     """
     ours = model.state_dict()
     report = LoadReport(Path(path).name)
-    theirs = _rename(read_state_dict(path), ours, layout, report)
+    held = read_state_dict(path)
+    _refuse_gaps(held, path)
+    theirs = _rename(held, ours, layout, report)
     if layout is not None:
         theirs = _drop_aux(theirs, layout, report)
         theirs = _resize_positions(model, theirs, report)
@@ -169,6 +171,16 @@ def _load(
     model.load_state_dict(theirs, strict=False)
     report.loaded = list(theirs)
     return report
+
+
+def _refuse_gaps(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Some published files have no values in the head, and a diverged training leaves none anywhere."""
+    gaps = [key for key, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if gaps:
+        shown = ", ".join(gaps[:_SHOWN]) + (", …" if gaps[_SHOWN:] else "")
+        raise CheckpointError(
+            f"{len(gaps)} tensors hold NaN or infinity: {shown}", where=str(path), fix="other weights"
+        )
 
 
 def _rename(

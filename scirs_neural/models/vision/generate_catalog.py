@@ -45,7 +45,7 @@ def row(name: str) -> dict[str, Any]:
 def main() -> None:
     """Write the file."""
     content = {"torchvision": torchvision.__version__.partition("+")[0], "models": [row(name) for name in names()]}
-    CATALOG_FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    CATALOG_FILE.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(f"wrote {len(content['models'])} models to {CATALOG_FILE}", file=sys.stderr)
 
 
@@ -122,7 +122,7 @@ def _weights_row(held: Any) -> dict[str, Any]:
         "interpolation": transforms.interpolation.value,
         "mean": list(transforms.mean),
         "std": list(transforms.std),
-        "metrics": held.meta["_metrics"]["ImageNet-1K"],
+        "metrics": {key: value for key, value in held.meta["_metrics"]["ImageNet-1K"].items() if value == value},
         "licence": SWAG_LICENCE if swag else TORCHVISION_LICENCE,
         "recipe": held.meta["recipe"],
     }
