@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,7 +82,8 @@ def read_checkpoint(path: str | Path) -> Any:
         )
     _check_zip(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch's, on the way to a refusal
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from None
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, OSError, MemoryError) as error:

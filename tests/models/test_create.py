@@ -184,7 +184,9 @@ def test_nothing_is_built_for_real_on_the_meta_device() -> None:
 
 
 @pytest.mark.feature(54)
-def test_users_networks_are_built_by_name_and_by_file(tmp_path: Path) -> None:
+def test_users_networks_are_built_by_name_and_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+
     @MODELS.register("my_net_of_this_test", summary="mine")
     def my_net(num_classes: int, hidden: int = 8) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, num_classes))
