@@ -112,14 +112,7 @@ class Predictions:
             StorageError: there is no such file, or it may not be read.
             DataError: it holds something else.
         """
-        path = Path(path)
-        with storage_errors(path, "read the predictions"):
-            content = path.read_bytes()
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                parts = {name: arrays[name] for name in _ARRAYS}
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, TypeError) as error:
-            raise DataError("this is no file of predictions", where=str(path), fix="evaluate the run again") from error
+        parts = load_arrays(path, _ARRAYS, "predictions")
         return cls(parts["ids"].tolist(), parts["targets"], parts["probabilities"], parts["classes"].tolist())
 
     def to_csv(self, path: str | Path) -> None:
@@ -145,3 +138,25 @@ class Predictions:
     def _named(self, target: np.ndarray) -> str:
         numbers = np.flatnonzero(target).tolist() if self.multi_label else [int(target)]
         return "|".join(self.classes[number] for number in numbers)
+
+
+def load_arrays(path: str | Path, names: Sequence[str], holding: str) -> dict[str, np.ndarray]:
+    """Read arrays from an ``.npz``, without pickles.
+
+    Args:
+        path: the file.
+        names: of the arrays that it must hold.
+        holding: what it should be a file of, for errors.
+
+    Raises:
+        StorageError: there is no such file, or it may not be read.
+        DataError: it holds something else.
+    """
+    path = Path(path)
+    with storage_errors(path, f"read the {holding}"):
+        content = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        raise DataError(f"this is no file of {holding}", where=str(path), fix="evaluate the run again") from error

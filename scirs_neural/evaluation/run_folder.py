@@ -11,9 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scirs_neural.core.errors import DataError
 from scirs_neural.core.paths import storage_errors
-from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.predictions import Predictions, load_arrays
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class RunFolder:
         """The predictions on one split; None if the run made none."""
         path = self.path / "predictions" / f"{split}.npz"
         return Predictions.load(path) if path.is_file() else None
+
+    def input_batch(self) -> dict[str, np.ndarray] | None:
+        """The first training batch as the net saw it, "images" (N, C, H, W) and "targets"; None if none was kept."""
+        path = self.path / "plots" / "input_batch.npz"
+        return load_arrays(path, ("images", "targets"), "inputs") if path.is_file() else None
 
     def _read(self, name: str) -> str:
         path = self.path / name

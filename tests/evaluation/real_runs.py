@@ -52,7 +52,7 @@ def write_run(folder: Path, *, lr: float = 0.003, seed: int = 0, split_seed: int
         row["val/accuracy"] = model.score(parts["val"][0], parts["val"][1])
         row["lr"] = model.eta0
         if row["val/accuracy"] > best["value"]:
-            best = {"epoch": epoch, "metric": "val/accuracy", "value": row["val/accuracy"]}
+            best = {"epoch": epoch + 1, "metric": "val/accuracy", "value": row["val/accuracy"]}
         rows.append(row)
     rows[0]["train/loss"] = ""  # a cell may be empty
     folder.mkdir(parents=True)
@@ -92,7 +92,8 @@ def write_run(folder: Path, *, lr: float = 0.003, seed: int = 0, split_seed: int
         "data": spec,
         "best": best,
         "test": {"accuracy": test_score},
-        "timing": {"total_sec": 1.5, "epoch_sec": 0.1},
+        "timing": {"train_sec": 1.5, "sec_per_epoch": 0.1},
+        "warnings": {"something odd <b>": 2},
     }
     (folder / "summary.json").write_text(json.dumps(summary))
     versions = {"python": "3.11.7", "scikit-learn": "1.9.1", "numpy": "2.4.6"}
