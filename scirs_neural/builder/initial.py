@@ -33,7 +33,7 @@ def check_init(init: Any, where: str | None = None) -> Any:
     return init
 
 
-def apply_init(module: nn.Module, init: Any, place: str) -> None:
+def apply_init(module: nn.Module, init: Any, place: str, where: str | None = None) -> None:
     """Initialise a module's parameters in place.
 
     Args:
@@ -41,6 +41,7 @@ def apply_init(module: nn.Module, init: Any, place: str) -> None:
         init: None: leave them; a name or ``{name: …, options}``: for every parameter of two or more dimensions; or a
             mapping from parameter names (their last part: ``weight``) to such names or to numbers.
         place: how errors call the module.
+        where: where ``init`` came from, for errors.
 
     Raises:
         ConfigError: a parameter that the module does not have, or an initialisation that does not fit.
@@ -58,16 +59,17 @@ def apply_init(module: nn.Module, init: Any, place: str) -> None:
         for key, rule in init.items():
             chosen = [p for name, p in parameters if name == key or name.rpartition(".")[2] == key]
             if not chosen:
-                raise ConfigError(f"{place}: init names the parameter '{key}', which {type(module).__name__} lacks")
+                what = f"{place}: init names the parameter '{key}', which {type(module).__name__} lacks"
+                raise ConfigError(what, where=where)
             for parameter in chosen:
-                _fill(parameter, rule, place)
+                _fill(parameter, rule, place, where)
     else:
         for _, parameter in parameters:
             if parameter.dim() >= 2:
-                _fill(parameter, init, place)
+                _fill(parameter, init, place, where)
 
 
-def _fill(parameter: nn.Parameter, rule: Any, place: str) -> None:
+def _fill(parameter: nn.Parameter, rule: Any, place: str, where: str | None) -> None:
     if isinstance(rule, (int, float)):
         nn.init.constant_(parameter, rule)
         return
@@ -76,4 +78,4 @@ def _fill(parameter: nn.Parameter, rule: Any, place: str) -> None:
     try:
         getattr(nn.init, f"{name}_")(parameter, **options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{place}: initialisation '{name}' does not fit: {error}") from error
+        raise ConfigError(f"{place}: initialisation '{name}' does not fit: {error}", where=where) from error

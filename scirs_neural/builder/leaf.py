@@ -135,7 +135,7 @@ class Leaf:
             built = self.spec
         else:
             built = self._create(inputs)
-        apply_init(built, self.init, self._place())
+        apply_init(built, self.init, self._place(), self.where)
         if self.freeze:
             built.requires_grad_(False)
         return built

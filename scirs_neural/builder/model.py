@@ -199,10 +199,12 @@ def write_code(inputs: Sequence[InputFact], lines: Sequence[Line], outputs: Any)
 
 
 def _call(path: str, operands: list[str]) -> str:
-    code = "self"
-    for part in path.split("."):
-        code = f"{code}.{part}" if part.isidentifier() and not iskeyword(part) else f"getattr({code}, {part!r})"
-    return f"{code}({', '.join(operands)})"
+    if path.isidentifier() and not iskeyword(path):
+        return f"self.{path}({', '.join(operands)})"
+    inside = "".join(
+        f"._modules[{part!r}]" for part in path.split(".")
+    )  # no Python call a step, as attributes would be
+    return f"self{inside}({', '.join(operands)})"
 
 
 def _returned(outputs: Any, variable: Mapping[str, str]) -> str:

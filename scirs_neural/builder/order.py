@@ -50,8 +50,8 @@ def in_order(inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> list[tuple[
 def named(steps: Sequence[tuple[Step, Symbol]], inputs: set[str]) -> dict[int, str]:
     """A name for each step's value, by the identity of its symbol.
 
-    Paths that the user gave stay; the others get their layer's name, numbered. Later calls of a shared layer or block are
-    marked with ``@``.
+    Paths that the user gave stay; the others get their layer's name, numbered. Later calls of a shared layer or block
+    are marked with ``@``.
 
     Raises:
         ConfigError: two different layers, or a layer and an input, have one name.

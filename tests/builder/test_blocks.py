@@ -33,28 +33,17 @@ def copy_by_order(ours, ref):
 
 @pytest.mark.feature(55)
 def test_inception_block_in_six_lines_equals_torchvisions():
-    def conv(channels, kernel=1):
-        return [
-            {"conv2d": [channels, kernel, 1, kernel // 2], "init": "kaiming_normal"},
-            {"batch_norm2d": {"eps": 0.001}},
-            "relu",
-        ]
-
-    branches = [conv(8), [*conv(6), *conv(12, 3)], [*conv(4), *conv(8, 3)], [{"max_pool2d": [3, 1, 1]}, *conv(8)]]
-    ours = Sequential([parallel(branches)], (16, 14, 14))
-
-    class NoBias(nn.Module):  # torchvision's convolutions have no bias
-        pass
-
     torch.manual_seed(0)
-    ref = Inception(16, 8, 6, 12, 4, 8, 8).eval()
-    state = ours.state_dict()
-    for key in [key for key in state if key.endswith("bias") and state[key[:-4] + "weight"].dim() == 4]:
-        state[key] = torch.zeros_like(state[key])
-    kept = [key for key in state if not (key.endswith("bias") and state[key[:-4] + "weight"].dim() == 4)]
-    ours.load_state_dict({**state, **dict(zip(kept, ref.state_dict().values(), strict=True))})
+
+    def conv(channels, kernel=1):
+        convolution = {"out_channels": channels, "kernel_size": kernel, "padding": kernel // 2, "bias": False}
+        return [{"conv2d": convolution}, {"batch_norm2d": {"eps": 0.001}}, "relu"]
+
+    pooled = [{"max_pool2d": [3, 1, 1]}, *conv(8)]
+    block = parallel([conv(8), conv(6) + conv(12, 3), conv(4) + conv(8, 3), pooled])
+    ours, ref = copy_by_order(Sequential([block], (16, 14, 14)), Inception(16, 8, 6, 12, 4, 8, 8))
     x = torch.randn(2, 16, 14, 14)
-    assert torch.allclose(ours.eval()(x), ref(x), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(ours(x), ref(x), rtol=1e-5, atol=1e-6)
 
 
 BODY = [
@@ -229,14 +218,13 @@ def test_freeze_and_init():
 
 @pytest.mark.feature(56)
 def test_fifty_layers_learn_only_with_skips(fit):
+    body = [{"linear": 32}, "batch_norm1d", "relu", {"linear": 32}, "batch_norm1d"]
+
     def deep(block):
         torch.manual_seed(0)
-        return Sequential(["flatten", {"linear": 32}, repeat(48, block), {"linear": 10}], (1, 8, 8))
+        return Sequential(["flatten", {"linear": 32}, repeat(24, block), {"linear": 10}], (1, 8, 8))
 
-    plain = fit(deep([{"linear": 32}, "relu"]), steps=150, lr=1e-3)
-    skip = fit(deep([{"residual": [{"linear": 32}, "relu"]}]), steps=150, lr=1e-3)
-    highway = fit(deep([{"gated_skip": [{"linear": 32}, "relu"]}]), steps=150, lr=1e-3)
-    print(f"50 layers on digits: plain {plain:.3f}, residual {skip:.3f}, gated {highway:.3f}")
-    assert plain < 0.3
-    assert skip > 0.9
-    assert highway > 0.9
+    plain, skip = fit(deep([*body, "relu"]), lr=3e-3, steps=100), fit(deep([{"residual": body}]), lr=3e-3, steps=100)
+    print(f"50 layers on digits: plain {plain:.3f}, residual {skip:.3f}")
+    assert plain < 0.5
+    assert skip > 0.95

@@ -14,21 +14,49 @@ THIRD = {"repeat": {"times": 2, "layers": [{"conv2d": [8, 3], "as": "conv"}]}, "
 
 FAULTS = [
     # spec, error, what it must say
-    ([{"conv2d": [8, 3]}, {"linear": {"in_features": 100, "out_features": 2}}], ShapeError, ["1: 'linear' expects in_features=100", "(N, 8, 6, 6)"]),
-    ([{"conv2d": {"in_channels": 1, "out_channels": 8, "kernel_size": 3}}], ShapeError, ["0: 'conv2d' expects in_channels=1", "(N, 3, 8, 8)", "it is 3 here"]),
+    (
+        [{"conv2d": [8, 3]}, {"linear": {"in_features": 100, "out_features": 2}}],
+        ShapeError,
+        ["1: 'linear' expects in_features=100", "(N, 8, 6, 6)"],
+    ),
+    (
+        [{"conv2d": {"in_channels": 1, "out_channels": 8, "kernel_size": 3}}],
+        ShapeError,
+        ["0: 'conv2d' expects in_channels=1", "(N, 3, 8, 8)", "it is 3 here"],
+    ),
     ([THIRD, {"conv2d": [8, 9], "as": "last"}], ShapeError, ["last: 'conv2d' cannot take (N, 8, 4, 4)", "Kernel size"]),
     (["flatten", {"conv2d": [8, 3], "as": "late"}], ShapeError, ["late: 'conv2d' cannot take (N, 192)"]),
     ([{"linear": 10}, DEEP], ConfigError, ["blocks.0.attn"]),
-    ([{"max_pool2d": 2}, {"max_pool2d": 2}, {"max_pool2d": 2}, {"max_pool2d": 2, "as": "pool"}], ShapeError, ["pool: 'max_pool2d' cannot take (N, 3, 1, 1)"]),
-    ([{"residual": {"layers": [{"conv2d": [3, 3]}], "projection": "none"}, "as": "res"}], ShapeError, ["res.add", "(N, 3, 6, 6) and (N, 3, 8, 8)"]),
-    ([{"parallel": [[{"conv2d": [4, 1]}], [{"conv2d": [4, 3]}]], "as": "mixed"}], ShapeError, ["mixed.concat", "(N, 4, 8, 8) and (N, 4, 6, 6)"]),
+    (
+        [{"max_pool2d": 2}, {"max_pool2d": 2}, {"max_pool2d": 2}, {"max_pool2d": 2, "as": "pool"}],
+        ShapeError,
+        ["pool: 'max_pool2d' cannot take (N, 3, 1, 1)"],
+    ),
+    (
+        [{"residual": {"layers": [{"conv2d": [3, 3]}], "projection": "none"}, "as": "res"}],
+        ShapeError,
+        ["res.add", "(N, 3, 6, 6) and (N, 3, 8, 8)"],
+    ),
+    (
+        [{"parallel": [[{"conv2d": [4, 1]}], [{"conv2d": [4, 3]}]], "as": "mixed"}],
+        ShapeError,
+        ["mixed.concat", "(N, 4, 8, 8) and (N, 4, 6, 6)"],
+    ),
     ([{"unflatten": {"dim": 1, "unflattened_size": [2, 2]}}], ShapeError, ["0: 'unflatten' cannot take (N, 3, 8, 8)"]),
-    (["flatten", {"reshape": {"shape": [5, 5]}, "as": "square"}], ShapeError, ["square: 'reshape' cannot take (N, 192)"]),
+    (
+        ["flatten", {"reshape": {"shape": [5, 5]}, "as": "square"}],
+        ShapeError,
+        ["square: 'reshape' cannot take (N, 192)"],
+    ),
     (["conv2dd"], UnknownNameError, ["unknown layer 'conv2dd'", "conv2d"]),
     ([{"residul": ["relu"]}], UnknownNameError, ["unknown layer 'residul'", "residual"]),
-    ([{"conv2d": {"out_chanels": 4, "kernel_size": 3}}], ConfigError, ["0: layer 'conv2d' has no option 'out_chanels'", "out_channels"]),
+    (
+        [{"conv2d": {"out_chanels": 4, "kernel_size": 3}}],
+        ConfigError,
+        ["0: layer 'conv2d' has no option 'out_chanels'", "out_channels"],
+    ),
     ([{"conv2d": 4}], ConfigError, ["0: layer 'conv2d' needs 'kernel_size'"]),
-    ([{"linear": "ten"}], ConfigError, ["0: 'linear' refuses its options"]),
+    ([{"linear": "ten"}], ConfigError, ["0: layer 'linear' refuses its options"]),
     ([{"dropout": 3}], ConfigError, ["0:", "refuses its options", "between 0 and 1"]),
     ([{"conv2d": [4, 1], "relu": None}], ConfigError, ["must name one layer, this names conv2d, relu"]),
     ([{"as": "name"}], ConfigError, ["must name one layer, this names none"]),
@@ -38,7 +66,11 @@ FAULTS = [
     ([{"relu": None, "as": "a", "from": "a"}], ConfigError, ["nothing before it is named 'a'"]),
     ([{"repeat": {"times": -1, "layers": ["relu"]}}], ConfigError, ["times is -1"]),
     ([{"repeat": ["relu"]}], ConfigError, ["repeat needs 'times'"]),
-    ([{"residual": {"layers": ["relu"], "projecton": "auto"}}], ConfigError, ["residual has no option 'projecton'", "projection"]),
+    (
+        [{"residual": {"layers": ["relu"], "projecton": "auto"}}],
+        ConfigError,
+        ["residual has no option 'projecton'", "projection"],
+    ),
     ([{"residual": None}], ConfigError, ["residual holds nothing"]),
     ([{"parallel": {"branches": [["relu"]], "merge": "sum"}}], ConfigError, ["merge is 'sum'"]),
     ([{"parallel": {"branches": []}}], ConfigError, ["branches is []"]),
@@ -49,17 +81,25 @@ FAULTS = [
     ([{"sub": None}], ConfigError, ["'sub' takes 2 inputs, received 1"]),
     ([{"relu": None, "freeze": "yes"}], ConfigError, ["freeze is 'yes'"]),
     ([{"residual": ["relu"], "freeze": True}], ConfigError, ["'residual' has no parameters of its own"]),
-    ([{"conv2d": [4, 3], "init": "kaming_normal"}], ConfigError, ["unknown initialisation 'kaming_normal'", "kaiming_normal"]),
+    (
+        [{"conv2d": [4, 3], "init": "kaming_normal"}],
+        ConfigError,
+        ["unknown initialisation 'kaming_normal'", "kaiming_normal"],
+    ),
     ([{"conv2d": [4, 3], "init": {"wieght": "zeros"}}], ConfigError, ["0: init names the parameter 'wieght'"]),
     ([{"relu": None, "as": 3}], ConfigError, ["as is 3, expected a name"]),
     ([{"relu": None, "from": {}}], ConfigError, ["from holds {}"]),
     ([{"call": "stem"}], ConfigError, ["nothing before it is named 'stem'"]),
     ([{"residual": ["relu"], "as": "stem"}, {"call": "stem"}], ConfigError, ["is no single layer"]),
-    ([{"residual": ["relu"], "as": "stem"}, {"residual": ["relu"], "with": "stem"}], ConfigError, ["residual takes one input, received 2"]),
+    (
+        [{"residual": ["relu"], "as": "stem"}, {"residual": ["relu"], "with": "stem"}],
+        ConfigError,
+        ["residual takes one input, received 2"],
+    ),
     ([{"lstm": {"hidden_size": 4}, "as": "rnn"}], ShapeError, ["rnn: 'lstm' cannot take (N, 3, 8, 8)"]),
     ([7], ConfigError, ["7 is no layer"]),
     ([{"linear": 10**12}], ConfigError, ["0: 'linear' refuses its options"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.feature(52)

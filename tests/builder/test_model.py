@@ -2,13 +2,14 @@
 
 import copy
 import pickle
+import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import fx, nn
 
-from scirs_neural.builder import Input, Model, concat, layer, residual
+from scirs_neural.builder import Input, Model, Sequential, concat, layer, residual
 from scirs_neural.core.errors import ConfigError, ShapeError
 
 
@@ -249,3 +250,38 @@ def test_faulty_input_shapes(shape):
 def test_shapes_that_do_not_add():
     with pytest.raises(ShapeError, match=r"'add' cannot take \(N, 4\) and \(N, 3\)"):
         x4 + Input((3,))
+
+
+@pytest.mark.feature(53)
+def test_no_python_call_more_than_by_hand():
+    """The gate for run time: counted, not timed (benchmarks/functional_overhead.py times it)."""
+
+    class ByHand(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.relu, self.second = nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return x + self.second(self.relu(self.first(x)))
+
+    x = Input((4,))
+    built = Model(x, x + layer("linear", 4)(layer("relu")(layer("linear", 4)(x))))
+    nested = Sequential([residual([{"linear": 4}, "relu", {"linear": 4}])], (4,))
+
+    def calls(net):
+        count, data = 0, torch.zeros(2, 4)
+
+        def seen(frame, event, argument):
+            nonlocal count
+            count += event == "call"
+
+        net(data)
+        sys.setprofile(seen)
+        try:
+            net(data)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(built) == calls(ByHand())
+    assert calls(nested) <= calls(built)

@@ -149,3 +149,14 @@ def test_a_wrong_shape_at_run_time_names_the_layer():
 def test_empty_list_gives_its_input_back():
     x = torch.ones(2, 3)
     assert Sequential([], (3,))(x) is x
+
+
+def test_nested_names_compile_export_and_trace():
+    net = Sequential(
+        [{"residual": [{"conv2d": [4, 3, 2, 1]}, "relu"], "as": "block"}, "flatten", {"linear": 2}], (3, 8, 8)
+    )
+    x = torch.randn(2, 3, 8, 8)
+    expected = net(x)
+    assert torch.allclose(torch.compile(net, fullgraph=True, backend="eager")(x), expected)
+    assert torch.allclose(torch.export.export(net, (x,)).module()(x), expected)
+    assert torch.allclose(torch.fx.symbolic_trace(net)(x), expected)
