@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scirs_neural.config.compose import Request, group_table
+from scirs_neural.config.compose import Request
 from scirs_neural.config.schema import Named, RunConfig
+from scirs_neural.config.tree import Tree
 from scirs_neural.core.registry import Registry
 
 MAX_VALUES = 14
@@ -29,7 +30,9 @@ def print_help(console: Console, usage: str, request: Request, registries: Mappi
     console.print()
     console.print(Text("groups (choose one value: model=resnet50; several for callbacks: callbacks=[ema,timer])", style="bold"))
     grid = _grid()
-    for group, values in group_table(request, registries).items():
+    tree = Tree(registries, request.user_configs())
+    for group in sorted(tree.groups()):
+        values = tree.values(group)
         more = f" … {len(values)} in all: python -m scirs_neural.list {registries[group].plural}" if len(values) > MAX_VALUES else ""
         grid.add_row(Text(group, style="cyan"), " ".join(values[:MAX_VALUES]) + more)
     console.print(grid)

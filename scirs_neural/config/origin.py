@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from scirs_neural.config.tree import Tree
+
 Key = tuple[str | int, ...]
 
 
 class Origin:
-    """The provenance of a composed tree.
+    """The provenance of a configuration.
 
     Args:
-        primary: the name of the primary config.
         typed: overrides by key, as typed.
-        runtime: Hydra's record of one composition: the sources searched and the value chosen of each group.
+        files: those that may have set a key, the ones that win first, each with the place where it is mounted.
     """
 
-    def __init__(self, primary: str, typed: Mapping[str, str], runtime: Mapping[str, Any]) -> None:
-        self.primary, self.typed = primary, typed
-        self.sources: Sequence[Mapping[str, str]] = runtime.get("config_sources", [])
-        self.choices: Mapping[str, str | None] = runtime.get("choices", {})
+    def __init__(self, typed: Mapping[str, str], files: Sequence[tuple[Path, Key]]) -> None:
+        self.typed, self.files = typed, files
+
+    @classmethod
+    def of_composition(cls, typed: Mapping[str, str], primary: str, choices: Mapping[str, Any], tree: Tree) -> Origin:
+        """The provenance of what Hydra composed from a primary config and the value chosen of each group."""
+        chosen: list[tuple[Path, Key]] = []
+        for group, names in choices.items():
+            for name in names if isinstance(names, list) else [names]:
+                chosen += [(path, _package(path, group)) for path in _locate(f"{group}/{name}.yaml", tree)]
+        experiments = [file for file in chosen if not file[1]]  # the global package: they come last and win
+        grouped = [file for file in chosen if file[1]]
+        return cls(typed, [*experiments, *[(path, ()) for path in _locate(f"{primary}.yaml", tree)], *grouped])
 
     def of(self, key: Key) -> str | None:
         """Where the value at a key came from; None if nobody set it."""
@@ -32,34 +42,33 @@ class Origin:
             text = self.typed.get(".".join(map(str, key[:length])))
             if text is not None:
                 return f"command line, {text}"
-        for path, package in self._files():
+        for path, package in self.files:
             line = line_of(path, key[len(package) :]) if key[: len(package)] == package else None
             if line is not None:
                 return f"{_short(path)}, line {line}"
         return None
 
-    def _files(self) -> list[tuple[Path, Key]]:
-        """The files that may have set a key, the ones that win first, each with the place where it is mounted."""
-        found: list[tuple[Path, Key]] = []
-        for group, choice in self.choices.items():
-            if isinstance(choice, str):
-                found += [(path, self._package(path, group)) for path in self._locate(f"{group}/{choice}.yaml")]
-        found.sort(key=lambda item: len(item[1]))  # files of the global package (experiments) come last and win
-        globals_, grouped = [f for f in found if not f[1]], [f for f in found if f[1]]
-        return [*globals_, *[(path, ()) for path in self._locate(f"{self.primary}.yaml")], *grouped]
+    def of_choice(self, group: str) -> str | None:
+        """Where the value of a group was chosen: the command line, or an entry of a file's defaults list."""
+        if group in self.typed:
+            return f"command line, {self.typed[group]}"
+        entry = re.compile(rf"^\s*-\s+(override\s+)?/?{re.escape(group)}\s*:", re.MULTILINE)
+        for path, _ in self.files:
+            if found := entry.search(text := path.read_text()):
+                return f"{_short(path)}, line {text.count(chr(10), 0, found.start() + 1) + 1}"
+        return None
 
-    def _package(self, path: Path, group: str) -> Key:
-        head = path.read_text(errors="replace").lstrip().partition("\n")[0]
-        return () if head.startswith("#") and "@package _global_" in head else tuple(group.split("/"))
 
-    def _locate(self, name: str) -> list[Path]:
-        folders = []
-        for source in self.sources:
-            if source["schema"] == "file":
-                folders.append(Path(source["path"]))
-            elif source["schema"] == "pkg" and not source["path"].startswith("hydra"):
-                folders.append(Path(str(files(source["path"]))))
-        return [folder / name for folder in folders if (folder / name).is_file()]
+def _package(path: Path, group: str) -> Key:
+    """Where a file of a group is mounted."""
+    found = re.search(r"^#\s*@package\s+(\S+)", path.read_text(errors="replace"), re.MULTILINE)
+    package = found.group(1) if found else group.replace("/", ".")
+    return () if package == "_global_" else tuple(package.removeprefix("_global_.").replace("_group_", group).split("."))
+
+
+def _locate(name: str, tree: Tree) -> list[Path]:
+    folders = [tree.shipped, tree.user] if tree.user else [tree.shipped]
+    return [folder / name for folder in folders if (folder / name).is_file()][:1]
 
 
 def line_of(path: Path, key: Key) -> int | None:

@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Protocol
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
+from scirs_neural.config.tree import FILE_CHOICE, Tree
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.near import near_names
-from scirs_neural.core.registry import Registry
 
-FILE_CHOICE = "file"  # the value of a group that stands for a file of the user's
-
-
-class Groups(Protocol):
-    """The groups of a config tree and the values of each."""
-
-    def names(self) -> set[str]: ...
-
-    def values(self, group: str) -> list[str]: ...
+_FILE_ENDINGS = (".yaml", ".yml", ".json")
+_LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 
 
 @dataclass
 class Parsed:
-    """Overrides, sorted, with the faults found on the way."""
+    """Overrides, sorted, with the faults found on the way.
+
+    Args:
+        choices: overrides that choose the value of a group, in the form that Hydra takes.
+        named: those of groups whose values are registered names: the name, or several.
+        settings: overrides of single keys.
+        typed: each override as typed, by its key.
+        faults: overrides that cannot be read, or choose what does not exist.
+    """
 
     choices: list[str] = field(default_factory=list)
-    values: list[str] = field(default_factory=list)
+    named: dict[str, str | list[str]] = field(default_factory=dict)
+    settings: list[Override] = field(default_factory=list)
     typed: dict[str, str] = field(default_factory=dict)
     faults: list[ScirsError] = field(default_factory=list)
 
     def for_hydra(self) -> list[str]:
         """The overrides in the form that Hydra always takes, so that the schema can judge all of them at once."""
-        return [*self.choices, *self.values]
+        return [*self.choices, *map(_as_setting, self.settings)]
 
 
-def parse_overrides(texts: Sequence[str], groups: Groups, registries: Mapping[str, Registry]) -> Parsed:
+def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False) -> Parsed:
     """Sort overrides; one that chooses what does not exist becomes a fault and is left out.
 
     Args:
         texts: Hydra overrides, as typed.
-        groups: the tree that they will be applied to.
-        registries: by group, for errors that name the nearest.
+        tree: the groups and their values.
+        is_whole: they change a whole configuration, in which no value of a group can be exchanged but a part's name.
     """
     parsed = Parsed()
-    parser, known_groups = OverridesParser.create(), groups.names()
+    parser, groups = OverridesParser.create(), tree.groups()
     for text in texts:
         where = f"command line, {text}"
         try:
@@ -59,18 +60,21 @@ def parse_overrides(texts: Sequence[str], groups: Groups, registries: Mapping[st
             parsed.faults.append(ConfigError(f"cannot read '{text}': {reason}", where=where, fix="write key=value"))
             continue
         key = override.key_or_group
-        if key not in known_groups or isinstance(_plain_value(override), dict):
-            parsed.values.append(_as_setting(override, text))
-        else:
-            faults = _unknown_choices(override, groups, where, registries)
-            parsed.faults += faults
-            if faults:
-                continue
-            file = _file_choice(override)
-            parsed.choices.append(f"{key}={FILE_CHOICE}" if file else text)
-            if file:
-                parsed.values.append(f"++{key}.name='{file}'")
         parsed.typed[key] = text
+        if override.is_sweep_override():
+            fix = "add -m to run each of them" if override.value_type in _LISTED else f"write them out: {key}=a,b,c, and add -m"
+            parsed.faults.append(ConfigError(f"'{key}' has several values", where=where, fix=fix))
+        elif key not in groups or isinstance(override.value(), dict) or (is_whole and override.is_delete()):
+            parsed.settings.append(override)
+        elif key in tree.registries or override.is_delete() or override.value() is None:
+            _choose(override, tree, parsed)
+        elif is_whole:
+            fix = f"change single settings: {key}.…=…" if key != "experiment" else "change single settings: key=value"
+            parsed.faults.append(ConfigError(f"'{key}' cannot be exchanged with --from", where=where, fix=fix))
+        elif unknown := _unknown_values(override, tree, where):
+            parsed.faults += unknown
+        else:
+            _choose(override, tree, parsed)
     return parsed
 
 
@@ -81,57 +85,60 @@ def sweep_points(texts: Sequence[str]) -> list[list[str]]:
         >>> sweep_points(["seed=0,1", "model=resnet18"])
         [['seed=0', 'model=resnet18'], ['seed=1', 'model=resnet18']]
     """
-    alternatives: list[list[str]] = []
-    for text in texts:
-        try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException:
-            alternatives.append([text])  # the check of the job names the fault
-            continue
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            alternatives.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            alternatives.append([text])
-    return [list(point) for point in product(*alternatives)]
+    return [list(point) for point in product(*map(_alternatives, texts))]
 
 
-def _plain_value(override: Override) -> object:
-    return None if override.is_sweep_override() else override.value()
+def _alternatives(text: str) -> list[str]:
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException:
+        return [text]  # the check of the job names the fault, as it does for sweeps over no list of values
+    if override.value_type not in _LISTED:
+        return [text]
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
 
 
-def _as_setting(override: Override, text: str) -> str:
+def _choose(override: Override, tree: Tree, parsed: Parsed) -> None:
+    group, value = override.key_or_group, override.value()
+    if override.is_delete():
+        parsed.choices.append(override.input_line)
+        return
+    if group in tree.registries and value is not None:
+        parsed.named[group] = [str(name) for name in value] if isinstance(value, list) else str(value)
+    if group == "model" and isinstance(value, str) and (":" in value or value.endswith(_FILE_ENDINGS)):
+        parsed.choices += [f"{group}={FILE_CHOICE}", f"++{group}.name={quoted(value)}"]
+        return
+    sign = "" if tree.is_in_defaults(group) else "+"
+    parsed.choices.append(sign + override.input_line.lstrip("+"))
+
+
+def _as_setting(override: Override) -> str:
     is_hydras_own = override.key_or_group.partition(".")[0] == "hydra"
+    text: str = override.input_line
     return text if override.is_delete() or is_hydras_own else f"++{text.lstrip('+')}"
 
 
-def _file_choice(override: Override) -> str | None:
-    value = _plain_value(override)
-    if isinstance(value, str) and value.partition(":")[0].endswith((".py", ".yaml", ".yml", ".json")):
-        return value
-    return None
+def quoted(text: str) -> str:
+    r"""A text in Hydra's grammar.
+
+    Example:
+        >>> quoted("it's")
+        "'it\\'s'"
+    """
+    return "'" + text.replace("'", r"\'") + "'"
 
 
-def _unknown_choices(
-    override: Override, groups: Groups, where: str, registries: Mapping[str, Registry]
-) -> list[ScirsError]:
-    group, value = override.key_or_group, _plain_value(override)
-    if override.is_sweep_override():
-        return [ConfigError(f"'{group}' has several values", where=where, fix="add -m to run each of them")]
-    if override.is_delete() or value is None or _file_choice(override):
-        return []
-    known = groups.values(group)
+def _unknown_values(override: Override, tree: Tree, where: str) -> list[ScirsError]:
+    """A fault for each value that a group of files does not have."""
+    group, value, known = override.key_or_group, override.value(), tree.values(override.key_or_group)
+    fix = f"choose one of {', '.join(known)}" if known else None
     return [
-        _unknown(group, name, known, where, registries.get(group))
-        for name in ([str(v) for v in value] if isinstance(value, list) else [str(value)])
+        ConfigError(
+            f"unknown {group} '{name}'",
+            where=where,
+            near=near_names(name, known),
+            fix=fix or f"put {name}.yaml into ./configs/{group}/",
+        )
+        for name in map(str, value if isinstance(value, list) else [value])
         if name not in known
     ]
-
-
-def _unknown(group: str, name: str, known: list[str], where: str, registry: Registry | None) -> ScirsError:
-    near = near_names(name, known)
-    if registry is not None:
-        see = f"python -m scirs_neural.list {registry.plural}"
-        return ConfigError(f"unknown {registry.kind} '{name}'", where=where, near=near, see=see)
-    fix = f"choose one of {', '.join(known)}" if known else f"put {name}.yaml into ./configs/{group}/"
-    return ConfigError(f"unknown {group} '{name}'", where=where, near=near, fix=fix)

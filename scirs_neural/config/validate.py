@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import Parameter
 from typing import Any, TypeVar, get_args
 
 from omegaconf import MISSING
@@ -10,12 +11,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scirs_neural.config.origin import Key, Origin
-from scirs_neural.config.overrides import FILE_CHOICE
 from scirs_neural.config.schema import Named, RunConfig
+from scirs_neural.config.tree import SIDE_BY_SIDE, Tree
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
-from scirs_neural.core.importing import load_file, resolve
+from scirs_neural.core.importing import is_file, load_file, resolve
 from scirs_neural.core.near import MAX_NEAR, near_names
-from scirs_neural.core.registry import Registry
 
 _EXPECTED = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "list": "a list",
@@ -23,14 +23,12 @@ _EXPECTED = {
 }  # fmt: skip
 
 
-def validate(
-    tree: Mapping[str, Any], registries: Mapping[str, Registry], origin: Origin
-) -> tuple[RunConfig | None, list[ScirsError]]:
-    """Check a composed tree against the schema and the registries.
+def validate(settings: Mapping[str, Any], tree: Tree, origin: Origin) -> tuple[RunConfig | None, list[ScirsError]]:
+    """Check settings against the schema and the registries.
 
     Args:
-        tree: plain data, interpolations resolved.
-        registries: by section: they say which options the part named there takes.
+        settings: plain data, interpolations resolved.
+        tree: its registries say which options the part named in a section takes.
         origin: names the place of a fault.
 
     Returns:
@@ -38,22 +36,22 @@ def validate(
     """
     faults: list[ScirsError] = []
     try:
-        config = RunConfig.model_validate(tree)
+        config = RunConfig.model_validate(settings)
     except ValidationError as error:
         config = None
         faults += [_schema_fault(detail, origin.of) for detail in _once(error.errors(include_url=False))]
-    for module in tree.get("plugins_modules") or []:
-        _load_plugin_module(module, faults, origin)
-    for section, registry in registries.items():
-        part = tree.get(section)
-        if section == "callbacks":
-            for name, options in (part or {}).items():
-                faults += _part_faults(registry, str(name), options or {}, (section, str(name)), origin)
+    faults += _load_plugin_modules(settings.get("plugins_modules"), origin)
+    for section in tree.registries:
+        part = settings.get(section)
+        if section in SIDE_BY_SIDE:
+            for key, options in part.items() if isinstance(part, Mapping) else ():
+                if isinstance(options, Mapping):
+                    name = str(options.get("name", key))
+                    faults += _part_faults(tree, section, name, options, (section, str(key)), origin, ("name",))
         elif isinstance(part, Mapping) and isinstance(part.get("name"), str):
             declared = RunConfig.model_fields[section].annotation
             assert isinstance(declared, type) and issubclass(declared, Named)
-            options = {key: value for key, value in part.items() if key not in declared.model_fields}
-            faults += _part_faults(registry, part["name"], options, (section,), origin, tuple(declared.model_fields))
+            faults += _part_faults(tree, section, part["name"], part, (section,), origin, tuple(declared.model_fields))
     return config, faults
 
 
@@ -91,27 +89,30 @@ def check_section(section: type[S], values: S | Mapping[str, Any], where: str) -
 
 
 def _part_faults(
-    registry: Registry, name: str, options: Mapping[str, Any], key: Key, origin: Origin, declared: tuple[str, ...] = ()
+    tree: Tree, group: str, name: str, part: Mapping[str, Any], key: Key, origin: Origin, declared: tuple[str, ...]
 ) -> list[ScirsError]:
-    """What is wrong with a part chosen by name: the name, or an option that the part does not take."""
-    if ".py" in name or name.endswith((".yaml", ".yml", ".json")):
-        return []  # a file of the user's: its own code judges its options when it is built
+    """What is wrong with a part chosen by name: the name, or an option that the part does not take or still needs."""
+    if ":" in name or name.endswith((".yaml", ".yml", ".json")):
+        return []  # a file or module of the user's: its own code judges its options when it is built
+    registry = tree.registries[group]
     if name not in registry:
-        where = origin.of((*key, "name")) or origin.of(key)
-        return [registry.unknown(name, where=where)] if name != FILE_CHOICE else []
-    known = registry.options(name)
+        where = origin.of((*key, "name")) or origin.of_choice(group)
+        return [registry.unknown(name, where=where, near=near_names(name, tree.values(group)))]
+    known, options = registry.options(name), {option: value for option, value in part.items() if option not in declared}
     faults: list[ScirsError] = []
     for option, value in options.items():
         where, dotted = origin.of((*key, option)), ".".join(map(str, (*key, option)))
         if option not in known:
             near = [".".join(map(str, (*key, n))) for n in near_names(str(option), [*declared, *known])]
-            taken = ", ".join([*declared, *known])
+            taken = ", ".join([*declared, *known]) or "no options"
             fix = None if near else f"{name} takes {taken}"
             faults.append(ConfigError(f"unknown setting '{dotted}' of {registry.kind} '{name}'", where=where, near=near, fix=fix))
-        elif value == MISSING:
-            faults.append(ConfigError(f"{registry.kind} '{name}' needs the setting '{dotted}'", fix=f"write {dotted}=…"))
-        elif (expected := _mismatch(value, known[option])) is not None:
+        elif value != MISSING and (expected := _mismatch(value, known[option])) is not None:
             faults.append(ConfigError(f"{dotted} must be {expected}, not {_yaml(value)}", where=where))
+    for option, default in known.items():
+        if default is Parameter.empty and part.get(option, MISSING) == MISSING:
+            dotted = ".".join((*map(str, key), option))
+            faults.append(ConfigError(f"{registry.kind} '{name}' needs the setting '{dotted}'", where=origin.of_choice(group), fix=f"write {dotted}=…"))
     return faults
 
 
@@ -216,9 +217,13 @@ def _literal_choices(key: Key, root: type[BaseModel]) -> list[Any]:
     return [c for c in get_args(_section_of(key, root).model_fields[str(key[-1])].annotation) if not isinstance(c, type)]
 
 
-def _load_plugin_module(module: Any, faults: list[ScirsError], origin: Origin) -> None:
-    try:
-        if isinstance(module, str):
-            load_file(module) if module.endswith(".py") else resolve(f"{module}:__name__")
-    except ConfigError as error:
-        faults.append(ConfigError(error.what, where=origin.of(("plugins_modules",))))
+def _load_plugin_modules(modules: Any, origin: Origin) -> list[ScirsError]:
+    """Import modules of the user's, which register more parts."""
+    faults: list[ScirsError] = []
+    for module in modules if isinstance(modules, list) else []:
+        try:
+            if isinstance(module, str):
+                load_file(module) if is_file(module) else resolve(f"{module}:__name__")
+        except ConfigError as error:
+            faults.append(ConfigError(error.what, where=origin.of(("plugins_modules",))))
+    return faults

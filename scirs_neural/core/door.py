@@ -25,7 +25,9 @@ def run_door(main: Callable[[list[str]], int | None], argv: list[str] | None = N
         0 when all went well, 2 for an error of the user's, 130 after Ctrl-C.
     """
     try:
-        return main(sys.argv[1:] if argv is None else argv) or 0
+        status = main(sys.argv[1:] if argv is None else argv) or 0
+        sys.stdout.flush()  # a reader that went away is noticed here, and not while the interpreter ends
+        return status
     except ScirsError as error:
         if os.environ.get("SCIRS_DEBUG", "") not in ("", "0"):
             traceback.print_exc()

@@ -56,14 +56,14 @@ class ScirsError(Exception):
         return self.render().removeprefix("error: ")
 
     def __reduce__(self) -> tuple[object, ...]:  # errors cross process borders (data workers, ranks)
-        return _rebuild, (type(self), self.what, self.where, self.near, self.fix, self.see)
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
-def _rebuild(
-    cls: type[ScirsError], what: str, where: str | None, near: tuple[str, ...], fix: str | None, see: str | None
-) -> ScirsError:
+def _rebuild(cls: type[ScirsError], args: tuple[object, ...], state: dict[str, object]) -> ScirsError:
+    """The error again, whatever arguments its class takes."""
     error = cls.__new__(cls)
-    ScirsError.__init__(error, what, where=where, near=near, fix=fix, see=see)
+    error.args = args
+    error.__dict__.update(state)
     return error
 
 
@@ -131,6 +131,3 @@ class ManyErrors(ConfigError):
     def render(self) -> str:
         """Every fault, one below the other."""
         return "\n".join(error.render() for error in self.errors)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.errors,)

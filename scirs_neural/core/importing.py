@@ -54,7 +54,7 @@ def is_file(name: str) -> bool:
 
 
 def load_file(path: str, *, where: str | None = None) -> ModuleType:
-    """Import a Python file once, under a name made from its full path (so data workers can import it again)."""
+    """Import a Python file once, under a name made from its full path: two files may have the same name."""
     file = Path(path).expanduser().resolve()
     if not file.is_file():
         raise ConfigError(f"no such file: {path}", where=where)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,10 +39,10 @@ def new_run_dir(root: str | Path, name: str) -> Path:
     handed_down = os.environ.get(RUN_DIR_ENV)
     if handed_down:
         return Path(handed_down)
-    parent = Path(root).expanduser().absolute() / re.sub(r"[^\w.=+-]+", "_", name)
+    parent = Path(root).expanduser().absolute() / re.sub(r"[^\w.=+-]+|^\.+", "_", name)
     with storage_errors(parent, "make the run folder"):
         parent.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
+        number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdecimal()), default=0)
         while True:
             try:
                 (parent / str(number)).mkdir()
@@ -66,18 +66,18 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; put it in the place of ``path`` when the block ends well.
+    """Give the path of a temporary file to write; put it in the place of ``path`` when the block ends well.
 
     Raises:
         StorageError: it could not be written. The old file is untouched, the temporary one is gone.
     """
     with storage_errors(path, "write"):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
+            temporary.touch(exist_ok=False)
+            mode = temporary.stat().st_mode  # as the umask has it; some writers make files that only their owner reads
             yield temporary
-            os.chmod(temporary, 0o666 & ~_umask())
+            temporary.chmod(mode)
             sync_file(temporary)
             os.replace(temporary, path)
             sync_dir(path.parent)
@@ -116,12 +116,5 @@ def storage_errors(path: str | Path, doing: str) -> Iterator[None]:
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        where = str(error.filename or path)
         fix = fixes.get(error.errno or 0)
-        raise StorageError(f"could not {doing}: {reason.lower()}", where=where, fix=fix) from error
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+        raise StorageError(f"could not {doing}: {reason.lower()}", where=str(path), fix=fix) from error

@@ -10,10 +10,11 @@ importable thing), or by listing their modules under ``plugins_modules`` in a co
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -83,7 +84,8 @@ class Registry:
         """
         held = self._entries.get(name)
         if held is not None and not _same_target(held.target, target):
-            raise ConfigError(f"the {self.kind} '{name}' is registered already", where=_describe(held.target))
+            both = f"{_describe(held.target)} and {_describe(target)}"
+            raise ConfigError(f"two things are registered as the {self.kind} '{name}': {both}")
         self._entries[name] = Entry(name, target, summary, None if options is None else MappingProxyType(dict(options)))
 
     def entry(self, name: str, *, where: str | None = None) -> Entry:
@@ -116,9 +118,9 @@ class Registry:
         self._load_entry_points()
         return sorted(name for name in self._entries if fnmatchcase(name, pattern))
 
-    def unknown(self, name: str, *, where: str | None = None) -> UnknownNameError:
-        """The error for a name that is not here."""
-        near = near_names(name, self.names())
+    def unknown(self, name: str, *, where: str | None = None, near: Sequence[str] | None = None) -> UnknownNameError:
+        """The error for a name that is not here; ``near`` replaces the nearest of those that are."""
+        near = near_names(name, self.names()) if near is None else near
         see = f"python -m scirs_neural.list {self.plural}"
         return UnknownNameError(f"unknown {self.kind} '{name}'", where=where, near=near, see=see)
 
@@ -136,8 +138,13 @@ class Registry:
     def _load_entry_points(self) -> None:
         if not self._entry_points_loaded:
             self._entry_points_loaded = True
-            for point in entry_points(group=f"scirs_neural.{self.kind}"):
+            for point in _installed_entry_points().select(group=f"scirs_neural.{self.kind}"):
                 self.add(point.name, point.value, summary=f"from {point.dist.name if point.dist else 'an entry point'}")
+
+
+@cache
+def _installed_entry_points() -> EntryPoints:
+    return entry_points()  # reads the metadata of every installed package: once is enough
 
 
 def signature_options(target: Callable[..., Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ rank), so a resumed run draws what the unbroken one would have drawn, whatever h
 from __future__ import annotations
 
 import hashlib
+from numbers import Integral
 
 
 def stream_seed(*key: object) -> int:
@@ -14,7 +15,8 @@ def stream_seed(*key: object) -> int:
 
     Args:
         *key: what the stream is for, such as ``("augment", seed, epoch, index)``. Equal keys give equal seeds on
-            every machine and Python version; keys that differ anywhere give unrelated ones.
+            every machine and Python version; keys that differ anywhere give unrelated ones. Whole numbers of any
+            type (numpy's too) count as what they are.
 
     Source: ours; BLAKE2b (RFC 7693) over the key's ``repr``.
 
@@ -24,4 +26,5 @@ def stream_seed(*key: object) -> int:
         >>> stream_seed("shuffle", 0, 1) == stream_seed("shuffle", 0, 2)
         False
     """
-    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "little") >> 1
+    plain = tuple(int(part) if isinstance(part, Integral) else part for part in key)
+    return int.from_bytes(hashlib.blake2b(repr(plain).encode(), digest_size=8).digest(), "little") >> 1

@@ -15,23 +15,32 @@ OPTIMIZERS = Registry("optimizer")
 SCHEDULERS = Registry("scheduler")
 
 # torch.optim's own classes under torch's argument names. `lr` and `weight_decay` are settings of every optimizer and
-# stand in the schema. tests/optim/test_registry.py holds the defaults against torch's signatures.
+# stand in the schema; `capturable` and `differentiable` are for code that drives the optimizer itself.
+# tests/optim/test_registry.py holds all of it against torch's signatures.
+_IMPLEMENTATION: dict[str, Any] = {"foreach": None, "maximize": False}
+_BETAS: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8}
 _TORCH_OPTIMIZERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "adadelta": ("Adadelta", "adaptive steps without a global rate", {"rho": 0.9, "eps": 1e-6}),
-    "adafactor": ("Adafactor", "factored second moments: little memory", {"beta2_decay": -0.8, "d": 1.0}),
-    "adagrad": ("Adagrad", "rates fall with the sum of squared gradients", {"lr_decay": 0.0, "eps": 1e-10}),
-    "adam": ("Adam", "moments with bias correction", {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False}),
-    "adamax": ("Adamax", "Adam on the infinity norm", {"betas": (0.9, 0.999), "eps": 1e-8}),
-    "adamw": ("AdamW", "Adam with decoupled weight decay", {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False}),
+    "adafactor": ("Adafactor", "factored second moments: little memory",
+                  {"beta2_decay": -0.8, "eps": (None, 1e-3), "d": 1.0}),
+    "adagrad": ("Adagrad", "rates fall with the sum of squared gradients",
+                {"lr_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10, "fused": None}),
+    "adam": ("Adam", "moments with bias correction",
+             {**_BETAS, "amsgrad": False, "decoupled_weight_decay": False, "fused": None}),
+    "adamax": ("Adamax", "Adam on the infinity norm", _BETAS),
+    "adamw": ("AdamW", "Adam with decoupled weight decay", {**_BETAS, "amsgrad": False, "fused": None}),
     "asgd": ("ASGD", "averaged stochastic gradient descent", {"lambd": 1e-4, "alpha": 0.75, "t0": 1e6}),
-    "nadam": ("NAdam", "Adam with Nesterov momentum", {"betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3}),
-    "radam": ("RAdam", "Adam with a rectified warm-up", {"betas": (0.9, 0.999), "eps": 1e-8}),
-    "rmsprop": ("RMSprop", "moving average of squares", {"alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False}),
+    "nadam": ("NAdam", "Adam with Nesterov momentum",
+              {**_BETAS, "momentum_decay": 4e-3, "decoupled_weight_decay": False}),
+    "radam": ("RAdam", "Adam with a rectified warm-up", {**_BETAS, "decoupled_weight_decay": False}),
+    "rmsprop": ("RMSprop", "moving average of squares",
+                {"alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False}),
     "rprop": ("Rprop", "steps by sign; for full batches", {"etas": (0.5, 1.2), "step_sizes": (1e-6, 50)}),
-    "sgd": ("SGD", "stochastic gradient descent", {"momentum": 0.0, "dampening": 0.0, "nesterov": False}),
+    "sgd": ("SGD", "stochastic gradient descent",
+            {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "fused": None}),
 }  # fmt: skip
 for _name, (_class, _summary, _options) in _TORCH_OPTIMIZERS.items():
-    OPTIMIZERS.add(_name, f"torch.optim:{_class}", summary=_summary, options=_options)
+    OPTIMIZERS.add(_name, f"torch.optim:{_class}", summary=_summary, options=_options | _IMPLEMENTATION)
 
 _SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "constant": ("the peak rate throughout, after the warm-up", {}),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -11,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.near import near_names
-from scirs_neural.core.registry import Registry, signature_options
+from scirs_neural.core.registry import Registry
 from scirs_neural.optim import OPTIMIZERS, SCHEDULERS
 from scirs_neural.optim.groups import ParameterGroup
 from scirs_neural.optim.schedules import Span
@@ -28,7 +29,7 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
 
     Raises:
         UnknownNameError: no such optimizer.
-        ConfigError: it takes no such option.
+        ConfigError: it takes no such option, or not such a value.
 
     Example:
         >>> from scirs_neural.optim import parameter_groups
@@ -36,14 +37,16 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
         >>> build_optimizer("sgd", net, parameter_groups(net, lr=0.1, weight_decay=0.0), momentum=0.9).defaults["momentum"]
         0.9
     """
-    make = OPTIMIZERS.get(name)
     check_options(OPTIMIZERS, name, options)
     by_name = dict(model.named_parameters())
     sets = [
         {"params": [by_name[p] for p in g.parameters], "lr": g.lr, "weight_decay": g.weight_decay, "name": g.name}
         for g in groups
     ]
-    optimizer: Optimizer = make(sets, **{key: _tuples(value) for key, value in options.items()})
+    if name == "rprop" and any(group.weight_decay for group in groups):
+        raise ConfigError("the optimizer 'rprop' knows no weight decay", fix="set its weight_decay to 0")
+    with _refusals(f"the optimizer '{name}'"):
+        optimizer: Optimizer = OPTIMIZERS.get(name)(sets, **{key: _tuples(value) for key, value in options.items()})
     return optimizer
 
 
@@ -52,11 +55,11 @@ def build_scheduler(name: str, optimizer: Optimizer, span: Span, **options: Any)
 
     Raises:
         UnknownNameError: no such schedule.
-        ConfigError: it takes no such option.
+        ConfigError: it takes no such option, or not such a value.
     """
-    make = SCHEDULERS.get(name)
     check_options(SCHEDULERS, name, options)
-    schedule: LRScheduler | ReduceLROnPlateau = make(optimizer, span, **options)
+    with _refusals(f"the scheduler '{name}'"):
+        schedule: LRScheduler | ReduceLROnPlateau = SCHEDULERS.get(name)(optimizer, span, **options)
     return schedule
 
 
@@ -66,10 +69,19 @@ def check_options(registry: Registry, name: str, options: dict[str, Any]) -> Non
     Raises:
         ConfigError: names the option and the nearest.
     """
-    known = {**registry.options(name), **signature_options(registry.get(name))}
+    known = registry.options(name)
     for option in options:
         if option not in known:
             raise ConfigError(f"the {registry.kind} '{name}' has no option '{option}'", near=near_names(option, known))
+
+
+@contextlib.contextmanager
+def _refusals(part: str) -> Iterator[None]:
+    """Torch's complaints about values as errors of the user's."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{part} refuses its options: {error}") from error
 
 
 def _tuples(value: Any) -> Any:

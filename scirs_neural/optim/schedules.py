@@ -1,17 +1,21 @@
-"""Learning-rate schedules, all stepped once an optimizer step, built from torch's own classes.
+"""Learning-rate schedules, all stepped once an optimizer step.
 
-Each takes the optimizer, a `Span` (how long the run is) and its options. A linear warm-up goes before any of them but
-`one_cycle`, whose rise is its warm-up, and `plateau`, which has no length.
+Each takes the optimizer, a `Span` (how long the run is) and its options. All but `one_cycle` and `plateau`, which are
+torch's own, are a plain function of the step: so nothing drifts, a resumed run goes on exactly, and milestones stand
+where the user counts them, with a warm-up or without (torch's SequentialLR would move them back by its length).
+
+The linear warm-up goes before any of them but `one_cycle`, whose rise is its warm-up, and `plateau`, which has no length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import cos, pi
 
 from torch.optim import Optimizer
-from torch.optim import lr_scheduler as torch_schedulers
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 WARMUP_START = 1e-3  # a rate of exactly 0 in the first step would waste it
 
@@ -40,22 +44,21 @@ class Span:
     def warmup_steps(self) -> int:
         """Steps of the linear warm-up."""
         steps = self.warmup * self.total_steps if self.warmup < 1 else self.warmup
-        return min(round(steps), self.total_steps - 1)
+        return max(0, min(round(steps), self.total_steps - 1))
 
-    @property
-    def decay_steps(self) -> int:
-        """Steps that are left after the warm-up."""
-        return max(1, self.total_steps - self.warmup_steps)
+    def progress(self, step: int) -> float:
+        """How much of the steps after the warm-up lie before a step: 0 to 1."""
+        return min(1.0, max(0, step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
 
 
 def constant(optimizer: Optimizer, span: Span) -> LRScheduler:
     """The peak rate throughout."""
-    return _after_warmup(optimizer, span, torch_schedulers.ConstantLR(optimizer, factor=1.0))
+    return _schedule(optimizer, span, lambda step: 1.0)
 
 
 def linear(optimizer: Optimizer, span: Span, *, end_factor: float = 0.0) -> LRScheduler:
     """From the peak to ``end_factor`` of it in a straight line."""
-    return _after_warmup(optimizer, span, torch_schedulers.LinearLR(optimizer, 1.0, end_factor, span.decay_steps))
+    return _schedule(optimizer, span, lambda step: 1 - (1 - end_factor) * span.progress(step))
 
 
 def cosine(optimizer: Optimizer, span: Span, *, end_factor: float = 0.0) -> LRScheduler:
@@ -63,38 +66,30 @@ def cosine(optimizer: Optimizer, span: Span, *, end_factor: float = 0.0) -> LRSc
 
     Source: Loshchilov and Hutter, SGDR, ICLR 2017, without restarts.
     """
-
-    def factor(step: int) -> float:
-        from math import cos, pi
-
-        return end_factor + (1 - end_factor) * (1 + cos(pi * min(step, span.decay_steps) / span.decay_steps)) / 2
-
-    return _after_warmup(optimizer, span, torch_schedulers.LambdaLR(optimizer, factor))
+    return _schedule(optimizer, span, lambda step: end_factor + (1 - end_factor) * (1 + cos(pi * span.progress(step))) / 2)
 
 
 def polynomial(optimizer: Optimizer, span: Span, *, power: float = 2.0) -> LRScheduler:
     """The peak times (share of steps left) to a power."""
-    return _after_warmup(optimizer, span, torch_schedulers.PolynomialLR(optimizer, span.decay_steps, power))
+    return _schedule(optimizer, span, lambda step: (1 - span.progress(step)) ** power)
 
 
 def step(optimizer: Optimizer, span: Span, *, step_size: int = 30, gamma: float = 0.1) -> LRScheduler:
     """Times ``gamma`` every ``step_size`` epochs."""
-    inner = torch_schedulers.StepLR(optimizer, step_size * span.steps_per_epoch, gamma)
-    return _after_warmup(optimizer, span, inner)
+    return _schedule(optimizer, span, lambda step: gamma ** (step // (step_size * span.steps_per_epoch)))
 
 
 def multi_step(
     optimizer: Optimizer, span: Span, *, milestones: Sequence[int] = (30, 60, 80), gamma: float = 0.1
 ) -> LRScheduler:
     """Times ``gamma`` at each milestone, counted in epochs."""
-    inner = torch_schedulers.MultiStepLR(optimizer, [m * span.steps_per_epoch for m in milestones], gamma)
-    return _after_warmup(optimizer, span, inner)
+    marks = sorted(milestone * span.steps_per_epoch for milestone in milestones)
+    return _schedule(optimizer, span, lambda step: gamma ** bisect_right(marks, step))
 
 
 def exponential(optimizer: Optimizer, span: Span, *, gamma: float = 0.95) -> LRScheduler:
-    """Times ``gamma`` every epoch, spread evenly over its steps."""
-    inner = torch_schedulers.ExponentialLR(optimizer, gamma ** (1 / span.steps_per_epoch))
-    return _after_warmup(optimizer, span, inner)
+    """Times ``gamma`` every epoch after the warm-up, spread evenly over its steps."""
+    return _schedule(optimizer, span, lambda step: gamma ** (max(0, step - span.warmup_steps) / span.steps_per_epoch))
 
 
 def one_cycle(
@@ -113,7 +108,7 @@ def one_cycle(
     rise = max(span.warmup_steps, 1) / span.total_steps
     peaks = [group["lr"] for group in optimizer.param_groups]
     has_momentum = any("betas" in group or group.get("momentum") for group in optimizer.param_groups)
-    return torch_schedulers.OneCycleLR(
+    return OneCycleLR(
         optimizer,
         max_lr=peaks,
         total_steps=span.total_steps + 1,  # torch steps once more after the last optimizer step
@@ -131,8 +126,11 @@ def plateau(
     return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)  # type: ignore[arg-type]
 
 
-def _after_warmup(optimizer: Optimizer, span: Span, main: LRScheduler) -> LRScheduler:
-    if span.warmup_steps < 1:
-        return main
-    rise = torch_schedulers.LinearLR(optimizer, WARMUP_START, 1.0, span.warmup_steps)
-    return torch_schedulers.SequentialLR(optimizer, [rise, main], [span.warmup_steps])
+def _schedule(optimizer: Optimizer, span: Span, factor: Callable[[int], float]) -> LRScheduler:
+    """Torch's LambdaLR over a function of the step (from 0), with the warm-up as a second factor."""
+
+    def warmed(step: int) -> float:
+        risen = min(1.0, step / span.warmup_steps) if span.warmup_steps else 1.0
+        return factor(step) * (WARMUP_START + (1 - WARMUP_START) * risen)
+
+    return LambdaLR(optimizer, warmed)

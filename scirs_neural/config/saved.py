@@ -1,0 +1,74 @@
+"""A whole configuration from a file, such as a run folder's ``config.yaml``, with some settings changed.
+
+The file is data: it is read as plain YAML, without Hydra, and what would be looked up elsewhere is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from scirs_neural.config.origin import Origin, line_of
+from scirs_neural.config.overrides import Parsed
+from scirs_neural.config.schema import Named, RunConfig
+from scirs_neural.core.errors import ConfigError
+
+
+def read_saved(path: Path) -> dict[str, Any]:
+    """The settings in a file.
+
+    Raises:
+        ConfigError: there is no such file, it is no YAML mapping, or it holds an interpolation.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the configuration: {str(error).splitlines()[0]}", where=str(path)) from error
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise ConfigError("a configuration is a YAML mapping of settings", where=str(path))
+    for key, text in _texts(tree, ()):
+        if "${" in text:
+            place = f"{path}, line {line_of(path, key)}"
+            raise ConfigError(f"a saved configuration is plain data: {text!r} is not looked up", where=place)
+    return tree
+
+
+def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, Any], Origin]:
+    """Apply overrides to a saved configuration.
+
+    Another part chosen by name (``optimizer=sgd``) takes the place of the saved one, whose own options go with it.
+    """
+    config = OmegaConf.create(tree)
+    for group, name in parsed.named.items():
+        declared = RunConfig.model_fields[group].annotation
+        assert isinstance(declared, type) and issubclass(declared, Named)
+        saved = tree.get(group)
+        kept = {key: value for key, value in saved.items() if key in declared.model_fields} if isinstance(saved, Mapping) else {}
+        config[group] = {**kept, "name": name}
+    for override in parsed.settings:
+        key = override.key_or_group
+        if override.is_delete():
+            parent, _, last = key.rpartition(".")
+            holder = OmegaConf.select(config, parent) if parent else config
+            if OmegaConf.is_dict(holder):
+                holder.pop(last, None)
+        else:
+            OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}, Origin(parsed.typed, [(path, ())])
+
+
+def _texts(node: object, key: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(node, str):
+        yield key, node
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield from _texts(value, (*key, str(name)))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _texts(value, (*key, index))
