@@ -44,9 +44,9 @@ class SmallAffine(v2.Transform):
             "shear": [slant * self.shear, 0.0],
         }
 
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+    def transform(self, sample: Any, params: dict[str, Any]) -> Any:
         """One image, mask or set of boxes. torchvision calls it."""
-        return v2.functional.affine(inpt, **params, interpolation=InterpolationMode.BILINEAR)
+        return v2.functional.affine(sample, **params, interpolation=InterpolationMode.BILINEAR)
 
     def many(self, images: Tensor, moves: Sequence[dict[str, Any]]) -> Tensor:
         """Each image by its own move.

@@ -164,8 +164,8 @@ def test_every_name_in_the_table_is_torchvisions():
 
 def test_wrong_names_and_arguments_are_said_when_the_data_is_made():
     with pytest.raises(UnknownNameError) as caught:
-        create_data("digits", transforms="standart")
-    assert caught.value.near[0] == "standard"
+        create_data("digits", transforms="strog")
+    assert caught.value.near[0] == "strong"
     with pytest.raises(UnknownNameError) as caught:
         create_data("digits", transforms=[{"name": "RandomHorizontalFlp"}])
     assert caught.value.near[0] == "RandomHorizontalFlip"

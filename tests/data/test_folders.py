@@ -192,9 +192,9 @@ def test_tables_that_cannot_be_used_say_why_and_where(lines, reason, photo_root,
 
 
 def test_a_row_is_named_by_its_line(photo_root, tmp_path):
-    with pytest.raises(UnknownNameError, match="unknown split 'trian'") as caught:
+    with pytest.raises(UnknownNameError, match="unknown split 'traim'") as caught:
         table(
-            tmp_path / "list.csv", "path,label,split", "china/00.jpg,a,train", "china/01.jpg,b,trian", root=photo_root
+            tmp_path / "list.csv", "path,label,split", "china/00.jpg,a,train", "china/01.jpg,b,traim", root=photo_root
         )
     assert caught.value.where.endswith("list.csv, line 3")
     assert caught.value.near[0] == "train"

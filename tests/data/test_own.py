@@ -109,11 +109,9 @@ class Failing(Dataset):
 
 def test_a_reading_error_of_a_foreign_dataset_names_the_sample():
     data = from_datasets(Failing(), val_fraction=0, test_fraction=0.5, num_workers=0, on_corrupt="skip")
-    split, index = next(
-        (split, split.ids.index(13)) for split in map(data.dataset, ("train", "test")) if 13 in split.ids
-    )
+    split = next(split for split in map(data.dataset, ("train", "test")) if 13 in split.ids)
     with pytest.raises(DataError, match="the disk is gone") as caught:
-        split[index]
+        split[split.ids.index(13)]
     assert caught.value.where == "13"
 
 
