@@ -2,7 +2,8 @@
 
 Plain similarity ranks short names badly (``depth`` for ``epoch``), so names are compared on their normalised spelling
 (case, separators and the order of dotted parts taken out) by Damerau-Levenshtein distance, where a swap of two
-letters is one edit, and a shared prefix breaks ties. The distance that still counts as near grows with the length.
+letters is one edit; a shared prefix, then nearer numbers, break ties. The distance that still counts as near grows
+with the length.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def near_names(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> list
     wanted = normalise(name)
     if not wanted:
         return []
-    ranked: list[tuple[float, int, int, str]] = []
+    initials = "".join(part[0] for part in name.lower().split("_") if part)
+    ranked: list[tuple[float, int, int, int, str]] = []
     for choice in dict.fromkeys(choices):
         have = normalise(choice)
         distance = float(DamerauLevenshtein.distance(wanted, have))
@@ -50,12 +52,20 @@ def near_names(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> list
         gap = abs(len(wanted) - len(have))
         is_cut = min(len(wanted), len(have)) >= 3 and (have.startswith(wanted) or wanted.startswith(have))
         is_part = len(wanted) >= 4 and wanted in have
-        if "_" in name and sorted(name.lower().split("_")) == sorted(choice.lower().split("_")):
-            distance = 0.5  # the parts in another order
+        is_initials = len(initials) > 1 and have == initials  # learning_rate for lr
+        is_reordered = "_" in name and sorted(name.lower().split("_")) == sorted(choice.lower().split("_"))
+        if choice.lower() == name.lower().replace("-", "_"):  # regnet_x_1_6gf is not regnet_x_16gf
+            distance = -1.0
+        elif is_initials or is_reordered:
+            distance = 0.5  # the same, or the same parts in another order
         elif is_cut:  # a name cut short, or one with something tacked on
             distance = min(distance, 1.0 + 0.1 * gap)
         elif is_part:
             distance = min(distance, 1.5 + 0.1 * gap)
-        if is_cut or is_part or distance <= max(1, min(len(wanted), len(have)) / 3):
-            ranked.append((distance, -shared, gap, choice))
+        if is_cut or is_part or is_initials or distance <= max(1, min(len(wanted), len(have)) / 3):
+            ranked.append((distance, -shared, gap, abs(_number(wanted) - _number(have)), choice))
     return [choice for *_, choice in sorted(ranked)[:limit]]
+
+
+def _number(name: str) -> int:
+    return int("".join(ch for ch in name if ch.isdecimal()) or 0)
