@@ -16,6 +16,7 @@ def check_gradients(
     layer: nn.Module,
     *inputs: Any,
     second_order: bool = False,
+    fast: bool = False,
     eps: float = 1e-6,
     atol: float = 1e-5,
     rtol: float = 1e-3,
@@ -29,6 +30,7 @@ def check_gradients(
         layer: the module; it is copied, not changed. Layers that draw random numbers must be in evaluation mode.
         *inputs: its inputs; floating ones are turned into float64 and differentiated.
         second_order: check the derivatives of the derivatives too.
+        fast: compare along random directions instead of element by element; for large layers.
         eps: step of the differences.
         atol: absolute tolerance.
         rtol: relative tolerance.
@@ -55,19 +57,18 @@ def check_gradients(
         scirs_neural.core.errors.ParityError: layer '1' (Doubler) has a wrong gradient by input 0: Jacobian mismatch ...
     """
     exact = copy.deepcopy(layer).double()
-    fault = _fault(exact, inputs, second_order, eps, atol, rtol)
+    how = {"eps": eps, "atol": atol, "rtol": rtol, "fast_mode": fast, "check_undefined_grad": not fast}
+    fault = _fault(exact, inputs, second_order, how)
     if fault is None:
         return
     for path, module, arguments in _calls(exact, inputs):
-        inner = _fault(module, arguments, second_order, eps, atol, rtol)
+        inner = _fault(module, arguments, second_order, how)
         if inner is not None:
             raise ParityError(f"layer '{path}' ({type(module).__name__}) has a wrong gradient by {inner}")
     raise ParityError(f"{type(layer).__name__} has a wrong gradient by {fault}")
 
 
-def _fault(
-    layer: nn.Module, inputs: tuple[Any, ...], second_order: bool, eps: float, atol: float, rtol: float
-) -> str | None:
+def _fault(layer: nn.Module, inputs: tuple[Any, ...], second_order: bool, how: dict[str, Any]) -> str | None:
     """What is wrong: by which input or parameter, and how; None if nothing is."""
     arguments = [_exact(value) for value in inputs]
     parameters = {name: p.detach().clone() for name, p in layer.named_parameters()}
@@ -88,9 +89,9 @@ def _fault(
         if start.numel() == 0 or not call(start):
             continue
         try:
-            gradcheck(call, (start,), eps=eps, atol=atol, rtol=rtol)
+            gradcheck(call, (start,), **how)
             if second_order:
-                gradgradcheck(call, (start,), eps=eps, atol=atol, rtol=rtol)
+                gradgradcheck(call, (start,), **how)
         except GradcheckError as error:
             return f"{label}: {' '.join(str(error).split())}"
     return None

@@ -294,8 +294,8 @@ def test_wrong_shapes_are_named():
         dot_product_attention(*tensors(queries=8), causal=True)
     with pytest.raises(ShapeError, match="4 query heads do not divide into 3 key heads"):
         dot_product_attention(*tensors(kv_heads=3))
+    q, k, v = tensors()
     with pytest.raises(ShapeError, match="attention expects q"):
-        q, k, v = tensors()
         dot_product_attention(q, k, v[:, :, :3])
     with pytest.raises(ConfigError, match="embed_dim 8 does not divide into 3 heads"):
         SelfAttention(8, 3)
