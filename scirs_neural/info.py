@@ -12,15 +12,13 @@ from typing import Any
 from rich.console import Console
 
 from scirs_neural.core.door import run_door
-from scirs_neural.core.errors import UnknownNameError
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.terminal import count, header, table
 from scirs_neural.list import wide_console
 from scirs_neural.models.cache import cached_file
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT
-from scirs_neural.registries import REGISTRIES, registry
+from scirs_neural.registries import find
 
 
 def main(argv: list[str]) -> int | None:
@@ -43,25 +41,6 @@ def main(argv: list[str]) -> int | None:
             on.print()
         _show(on, facts)
     return None
-
-
-def find(asked: str) -> list[tuple[Registry, str]]:
-    """The registries that know a name.
-
-    Raises:
-        UnknownNameError: none does; the error holds the nearest names of all kinds.
-    """
-    kind, colon, name = asked.rpartition(":")
-    if colon:
-        held = registry(kind)
-        held.entry(name)
-        return [(held, name)]
-    every = [registry(kind) for kind in REGISTRIES]
-    found = [(held, asked) for held in every if asked in held]
-    if not found:
-        near = near_names(asked, [name for held in every for name in held.names()])
-        raise UnknownNameError(f"nothing is called '{asked}'", near=near, see="python -m scirs_neural.list")
-    return found
 
 
 def describe(held: Registry, name: str) -> dict[str, Any]:

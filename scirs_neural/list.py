@@ -17,33 +17,34 @@ from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.terminal import console, count, table
+from scirs_neural.models import catalogue, list_models
 from scirs_neural.registries import REGISTRIES, registry
 
+_FILTERS = ("task", "family", "max_params", "has_weights")
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_MODEL_COLUMNS = ["name", "params", "MACs", "px", "best weights, ImageNet top-1 %"]
 _UNBROKEN = 1000  # columns in a pipe: one row, one line
 
 
 def main(argv: list[str]) -> int | None:
     """Print the kinds, or the names of one kind."""
     asked = _parser().parse_args(argv)
+    rows: list[dict[str, Any]]
     if asked.kind is None:
-        kinds = [{"kind": kind, "names": len(registry(kind))} for kind in REGISTRIES]
-        _show(asked.json, kinds, ["kind", "names"], [list(row.values()) for row in kinds])
+        rows = [{"kind": kind, "names": len(registry(kind))} for kind in REGISTRIES]
+        _show(asked.json, rows, ["kind", "names"], [list(row.values()) for row in rows])
         return None
     held = registry(asked.kind)
-    is_models = held.kind == "model"
-    filters = {"task": asked.task, "max_params": asked.max_params, "has_weights": asked.has_weights or None}
-    filters["family"] = asked.family
-    if not is_models and any(value is not None for value in filters.values()):
+    filters = {key: getattr(asked, key) for key in _FILTERS if getattr(asked, key) is not None}
+    if held.kind == "model":
+        rows = [_model_row(name, held) for name in _names(held, asked.pattern, filters)]
+        columns, cells = _MODEL_COLUMNS, [_model_cells(row) for row in rows]
+    elif filters:
         raise ConfigError("--task, --max-params, --has-weights and --family choose among models only")
-    names = _names(held, asked.pattern, filters if is_models else {})
-    if is_models:
-        rows = [_model_row(name, held) for name in names]
-        cells = [_model_cells(row) for row in rows]
-        _show(asked.json, rows, ["name", "params", "MACs", "px", "best weights, ImageNet top-1 %"], cells)
     else:
-        rows = [{"name": name, "summary": held.entry(name).summary} for name in names]
-        _show(asked.json, rows, ["name", "what it is"], [list(row.values()) for row in rows])
+        rows = [{"name": name, "summary": held.entry(name).summary} for name in _names(held, asked.pattern, {})]
+        columns, cells = ["name", "what it is"], [list(row.values()) for row in rows]
+    _show(asked.json, rows, columns, cells)
     return None
 
 
@@ -71,30 +72,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--task", help="models for this task")
     parser.add_argument("--family", help="models of this family, such as efficientnet_v2")
     parser.add_argument("--max-params", type=parse_count, metavar="N", help="models of at most so many parameters: 10M")
-    parser.add_argument("--has-weights", action="store_true", help="models with published weights")
+    parser.add_argument("--has-weights", action="store_true", default=None, help="models with published weights")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
 def _names(held: Registry, pattern: str | None, filters: dict[str, Any]) -> list[str]:
-    wild = pattern if pattern is None or set("*?[") & set(pattern) else f"*{pattern}*"
-    if filters:
-        from scirs_neural.models import list_models
-
-        names = list_models(wild or "*", **filters)
-    else:
-        names = held.names(wild or "*")
-    if names:
-        return names
-    chosen = " that you chose" if any(value is not None for value in filters.values()) else ""
-    near = near_names(pattern.strip("*?"), held.names()) if pattern and not held.names(wild or "*") else ()
-    what = f"no {held.kind} matches '{pattern}'" if pattern else f"no {held.kind}{chosen}"
-    raise UnknownNameError(what, near=near, see=f"python -m scirs_neural.list {held.plural}")
+    pattern = pattern or "*"
+    wild = pattern if set("*?[") & set(pattern) else f"*{pattern}*"
+    names = list_models(wild, **filters) if filters else held.names(wild)
+    if not names:
+        near = [] if held.names(wild) else near_names(pattern.strip("*?"), held.names())
+        what = f"no {held.kind} matches '{pattern}'{' and the other conditions' if filters else ''}"
+        raise UnknownNameError(what, near=near, see=f"python -m scirs_neural.list {held.plural}")
+    return names
 
 
 def _model_row(name: str, held: Registry) -> dict[str, Any]:
-    from scirs_neural.models import catalogue
-
     entry = catalogue().get(name)
     if entry is None:  # registered by the user: what it is, only building it would tell
         return {"name": name, "summary": held.entry(name).summary, "weights": {}}

@@ -40,3 +40,29 @@ def registry(kind: str) -> Registry:
     module, attribute = REGISTRIES[plural]
     found: Registry = getattr(import_module(module), attribute)
     return found
+
+
+def find(asked: str) -> list[tuple[Registry, str]]:
+    """The registries that know a name, each with the name in it.
+
+    Args:
+        asked: a name of any kind, or ``kind:name``.
+
+    Raises:
+        UnknownNameError: none does; the error holds the nearest names of all kinds.
+
+    Example:
+        >>> [held.kind for held, _ in find("linear")]
+        ['layer', 'scheduler']
+    """
+    kind, colon, name = asked.partition(":")
+    if colon:
+        held = registry(kind)
+        held.entry(name)
+        return [(held, name)]
+    every = [registry(kind) for kind in REGISTRIES]
+    found = [(held, asked) for held in every if asked in held]
+    if not found:
+        near = near_names(asked, [name for held in every for name in held.names()])
+        raise UnknownNameError(f"nothing is called '{asked}'", near=near, see="python -m scirs_neural.list")
+    return found

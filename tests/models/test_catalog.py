@@ -89,7 +89,7 @@ def test_weights_are_the_published_ones(name: str) -> None:
 
 
 def test_rows_are_what_the_generator_writes() -> None:
-    for name in ("cnn", "mlp", "squeezenet1_1", "mobilenet_v3_small", "googlenet", "vit_b_32"):
+    for name in ("cnn", "mlp", "squeezenet1_1", "mobilenet_v3_small", "googlenet"):
         fresh = row(name)
         held = catalogue()[name]
         weights = fresh.pop("weights")
@@ -133,6 +133,6 @@ def test_weights_are_found_by_name() -> None:
     assert resnet.find_weights("DEFAULT").name == "IMAGENET1K_V2"
     with pytest.raises(UnknownNameError) as caught:
         resnet.find_weights("IMAGENET1K_V3", where="command line")
-    assert caught.value.near[:2] == ("IMAGENET1K_V1", "IMAGENET1K_V2")
+    assert set(caught.value.near) == {"IMAGENET1K_V1", "IMAGENET1K_V2"}
     with pytest.raises(UnknownNameError, match="no published weights"):
         catalogue()["cnn"].find_weights("IMAGENET1K_V1")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision.models
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from scirs_neural.core.errors import ConfigError, ShapeError, UnknownNameError
 from scirs_neural.models import MODELS, catalogue, create_model, list_models, on_meta
 from scirs_neural.models.meta import count_parameters, output_shape
+from scirs_neural.models.vision.build import rebuild_stem
 from scirs_neural.models.vision.families import FAMILIES
 
 
@@ -51,7 +53,8 @@ def test_head_and_channels_fit_the_data(representative: str, side: int) -> None:
     layout = FAMILIES[entry.family].layout
     with on_meta():
         plain = create_model(representative, **entry.options)  # the builders take what the catalogue says they take
-        model = create_model(representative, num_classes=7, in_channels=5, input_size=side, stem="standard")
+        size = side if representative == "vit_b_16" else None
+        model = create_model(representative, num_classes=7, in_channels=5, input_size=size, stem="standard")
     head, stem, old = (
         model.get_submodule(layout.head),
         model.get_submodule(layout.stem),
@@ -89,7 +92,6 @@ def test_training_mode_gives_plain_logits() -> None:
         ("resnet18", False),
         ("shufflenet_v2_x0_5", True),
         ("squeezenet1_1", True),
-        ("vit_b_16", True),
     ],
 )
 @torch.no_grad()
@@ -99,6 +101,17 @@ def test_new_first_kernels_are_drawn_as_torchvision_draws_them(name: str, follow
     ours = create_model(name, seed=1, in_channels=6).get_submodule(stem).weight
     assert (ours.std() / theirs.std()).item() == pytest.approx(0.5**0.5 if follows_fan_in else 1.0, rel=0.1)
     assert abs(ours.mean()) < 0.1 * ours.std()
+
+
+@torch.no_grad()
+def test_new_patch_embeddings_are_drawn_as_torchvision_draws_them() -> None:
+    small = {"num_layers": 1, "num_heads": 1, "hidden_dim": 256, "mlp_dim": 4}
+    model = torchvision.models.VisionTransformer(image_size=32, patch_size=8, **small)
+    before = model.conv_proj.weight.std()
+    rebuild_stem(model, FAMILIES["vit"].layout, 3, {"kernel_size": 4, "stride": 4})
+    assert model.conv_proj.weight.shape == (256, 3, 4, 4)
+    assert (model.conv_proj.weight.std() / before).item() == pytest.approx(2.0, rel=0.05)
+    assert not model.conv_proj.bias.any()
 
 
 @pytest.mark.feature(61)

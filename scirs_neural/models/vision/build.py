@@ -72,7 +72,7 @@ def build(entry: ModelEntry, wanted: Adaptation, options: Mapping[str, Any]) -> 
         raise ConfigError(f"{entry.name} cannot be built with {given}: {error}") from error
     if patch:
         model.patch_size, model.image_size = patch, side  # type: ignore[assignment]
-    _rebuild_stem(model, layout, wanted.in_channels, conv)
+    rebuild_stem(model, layout, wanted.in_channels, conv)
     if wanted.small and layout.small:
         _unstride(model, layout.small.unstride)
         _drop_pools(model, layout.small.drop_pools)
@@ -116,8 +116,15 @@ def _multiple(entry: ModelEntry, size: tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-def _rebuild_stem(model: nn.Module, layout: Layout, in_channels: int, changes: Mapping[str, Any]) -> None:
-    """Put a new first convolution in the old one's place, if anything about it changes."""
+def rebuild_stem(model: nn.Module, layout: Layout, in_channels: int, changes: Mapping[str, Any]) -> None:
+    """Put a new first convolution in the old one's place, if anything about it changes.
+
+    Args:
+        model: the network.
+        layout: says where the convolution is, and how its kernel is drawn.
+        in_channels: of the new one.
+        changes: further settings that differ from the old one's; a new kernel size comes without padding.
+    """
     old = model.get_submodule(layout.stem)
     assert isinstance(old, nn.Conv2d)
     if in_channels == old.in_channels and not changes:
