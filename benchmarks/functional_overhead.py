@@ -1,8 +1,8 @@
 """Forward time of nets from the functional API over the same nets written by hand.
 
-Run: ``python -m benchmarks.functional_overhead``. Goal: within 2 %. Rounds are interleaved A B B A on one thread, and that
-thread's CPU time is taken; each round gives one ratio, and the interval is a bootstrap of their median. The Python calls of one forward pass, which do
-not depend on what else the machine does, are counted too.
+Run: ``python -m benchmarks.functional_overhead``. Goal: within 2 %. Rounds are interleaved A B B A on one thread, and
+that thread's CPU time is taken; each round gives one ratio, and the interval is a bootstrap of their median. The Python
+calls of one forward pass, which do not depend on what else the machine does, are counted too.
 """
 
 from __future__ import annotations
@@ -91,25 +91,27 @@ def python_calls(run: Callable[[], object]) -> int:
 
 
 def measure(hand: nn.Module, built: nn.Module, x: Tensor, rounds: int, repeats: int) -> np.ndarray:
-    """The ratio built / hand of each round."""
+    """The ratio built / hand of each round: of the median over forward passes in the order A B B A."""
 
     def seconds(net: nn.Module) -> float:
         start = time.thread_time()
-        for _ in range(repeats):
-            net(x)
+        net(x)
         return time.thread_time() - start
 
     ratios = []
     with torch.no_grad():
-        seconds(hand), seconds(built)
-        for _ in range(rounds):
-            a, b, b2, a2 = seconds(hand), seconds(built), seconds(built), seconds(hand)
-            ratios.append((b + b2) / (a + a2))
+        for number in range(rounds + 1):  # the first is for warming up
+            times: dict[nn.Module, list[float]] = {hand: [], built: []}
+            for _ in range(repeats):
+                for net in (hand, built, built, hand):
+                    times[net].append(seconds(net))
+            if number:
+                ratios.append(np.median(times[built]) / np.median(times[hand]))
     return np.array(ratios)
 
 
 def main() -> int:
-    """Print one line a net; the exit status says whether the interval's better end is within the goal."""
+    """Print one line a net; the exit status says whether the interval's worse end is within the goal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--goal", type=float, default=1.02)
@@ -118,8 +120,8 @@ def main() -> int:
     torch.manual_seed(0)
     worst = 0.0
     nets = {
-        "conv 3x16, batch 16 of 32x32": (HandWritten(), functional(), torch.randn(16, 3, 32, 32), 20),
-        "ten linear 64, batch 32": (*mlp(), torch.randn(32, 64), 300),
+        "conv 3x16, batch 16 of 32x32": (HandWritten(), functional(), torch.randn(16, 3, 32, 32), 10),
+        "ten linear 64, batch 32": (*mlp(), torch.randn(32, 64), 150),
     }
     for name, (hand, built, x, repeats) in nets.items():
         hand.eval(), built.eval()
@@ -132,7 +134,7 @@ def main() -> int:
             f"{name}: {np.median(ratios):.4f} of by hand [{low:.4f}, {high:.4f}], "
             f"{options.rounds} rounds; Python calls {calls[0]} against {calls[1]}"
         )
-        worst = max(worst, low)
+        worst = max(worst, high)
     return 0 if worst <= options.goal else 1
 
 

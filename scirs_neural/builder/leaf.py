@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from scirs_neural.core.importing import resolve
 from scirs_neural.core.registry import signature_options
 from scirs_neural.layers import LAYERS, create_layer
 from scirs_neural.layers.torch_table import REQUIRED
+
+M = TypeVar("M", bound=nn.Module)
 
 # option of a layer -> (which input, which of its dimensions) it is read from
 INFERRED: dict[str, tuple[int, int]] = {
@@ -235,7 +237,7 @@ class Leaf:
         return " and ".join(show_shape(value) for value in inputs) or "nothing"
 
 
-def meta_copy(module: nn.Module) -> nn.Module:
+def meta_copy(module: M) -> M:
     """A copy in evaluation mode whose tensors are on the meta device: it has shapes, and takes no memory.
 
     Example:

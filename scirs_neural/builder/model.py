@@ -22,9 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scirs_neural.builder.leaf import meta_copy
 from scirs_neural.builder.operations import OPERATIONS
 from scirs_neural.builder.order import in_order, named
-from scirs_neural.builder.symbol import Step, Symbol, first_sentence, show_shape
+from scirs_neural.builder.symbol import Step, Symbol, evaluate, first_sentence, show_shape
 from scirs_neural.core.errors import ConfigError, ShapeError
 
 
@@ -132,33 +133,33 @@ class Model(nn.Module):
 
         return str(summary(self))
 
-    def explain(self, error: Exception, given: Sequence[Any]) -> Exception:
-        """Find the line at which an input fails, and say it in our words; other errors come back as they are."""
-        if torch.compiler.is_compiling():
-            return error
-        values: dict[str, Any] = dict(zip([fact.name for fact in self.inputs], given, strict=True))
-        training = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
-            with torch.no_grad():
-                for line in self.lines:
-                    operands = [values[x] if isinstance(x, str) else x for x in line.operands]
-                    try:
-                        values[line.name] = self._one(line, operands)
-                    except (RuntimeError, IndexError, ValueError, TypeError) as again:
-                        shapes = " and ".join(_exact(x) for x in operands)
-                        what = f"{line.module or line.name}: '{line.target or 'layer'}' cannot take {shapes}"
-                        return ShapeError(what, fix=f"{self._expected()}; {first_sentence(again)}")
-        finally:
-            for module, mode in training:
-                module.training = mode
-        return error
+    def explain(self, error: Exception, given: Sequence[Any]) -> None:
+        """Say in our words which line an input fails at, if its shape is to blame; else give back quietly.
+
+        The lines are run again without memory on the meta device, so nothing but shapes and dtypes can fail there.
+
+        Raises:
+            ShapeError: with the layer's path, and what came to it.
+        """
+        if torch.compiler.is_compiling() or not all(isinstance(x, Tensor) for x in given):
+            return
+        probe = meta_copy(self)
+        names = [fact.name for fact in self.inputs]
+        values: dict[str, Any] = {name: x.detach().to("meta") for name, x in zip(names, given, strict=True)}
+        for line in self.lines:
+            operands = [values[x] if isinstance(x, str) else x for x in line.operands]
+            try:
+                with torch.no_grad():
+                    values[line.name] = probe._one(line, operands)
+            except (RuntimeError, IndexError, ValueError, TypeError) as again:
+                shapes = " and ".join(str(tuple(x.shape)) if isinstance(x, Tensor) else show_shape(x) for x in operands)
+                what = f"{line.module or line.name}: '{line.target or 'layer'}' cannot take {shapes}"
+                raise ShapeError(what, fix=f"{self._expected()}; {first_sentence(again)}") from error
 
     def _one(self, line: Line, operands: list[Any]) -> Any:
         if line.module:
             return self.get_submodule(line.module)(*operands)
-        code = OPERATIONS[str(line.target)].code([f"xs[{i}]" for i in range(len(operands))], line.options)
-        return eval(code, {"torch": torch, "xs": operands, "__builtins__": {}})
+        return evaluate(str(line.target), operands, line.options)
 
     def _expected(self) -> str:
         sizes = [f"{fact.name} (N, {', '.join(map(str, fact.shape))})" for fact in self.inputs]
@@ -194,7 +195,7 @@ def write_code(inputs: Sequence[InputFact], lines: Sequence[Line], outputs: Any)
     return (
         f"def forward(self, {listed}):\n    given = ({listed},)\n    try:\n{text}\n"
         f"    except (RuntimeError, IndexError, ValueError) as error:\n"
-        f"        raise self.explain(error, given) from error\n    return {result}\n"
+        f"        self.explain(error, given)\n        raise\n    return {result}\n"
     )
 
 
@@ -326,7 +327,3 @@ def _check_name(at: nn.Module, name: str, path: str) -> None:
         raise ConfigError(
             f"{path}: a layer cannot be named '{name}' here", fix="choose another name of letters, digits and _"
         )
-
-
-def _exact(value: Any) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else show_shape(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -191,15 +191,20 @@ def operate(
             raise ConfigError(f"{dotted(path)}: '{name}' got {operand!r}, expected a symbol or number", where=where)
     complete = check_operation(name, len(operands), options or {}, where)
     values = [operand.value if isinstance(operand, Symbol) else operand for operand in operands]
-    code = OPERATIONS[name].code([f"xs[{i}]" for i in range(len(values))], complete)
     try:
-        result = eval(code, {"torch": torch, "xs": values, "__builtins__": {}})
+        result = evaluate(name, values, complete)
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         shapes = " and ".join(show_shape(value) for value in values)
         raise ShapeError(
             f"{dotted(path)}: '{name}' cannot take {shapes}", where=where, fix=first_sentence(error)
         ) from error
     return Symbol(result, Step(path, list(operands), operation=name, options=complete))
+
+
+def evaluate(name: str, operands: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """Run an operation on values: the code that it becomes in a network, of checked names and whole numbers only."""
+    code = OPERATIONS[name].code([f"xs[{i}]" for i in range(len(operands))], options)
+    return eval(code, {"torch": torch, "xs": operands, "__builtins__": {}})
 
 
 def show_shape(value: Any) -> str:

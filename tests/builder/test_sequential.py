@@ -146,6 +146,14 @@ def test_a_wrong_shape_at_run_time_names_the_layer():
     assert net.training
 
 
+def test_other_faults_at_run_time_come_as_they_are():
+    net = Sequential([{"linear": 4}, "batch_norm1d"], (3,))
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        net(torch.zeros(1, 3))
+    with pytest.raises(RuntimeError, match="meta"):
+        net(torch.zeros(2, 3, device="meta"))
+
+
 def test_empty_list_gives_its_input_back():
     x = torch.ones(2, 3)
     assert Sequential([], (3,))(x) is x

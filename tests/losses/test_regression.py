@@ -101,6 +101,15 @@ def test_rmse_gradients():
     assert torch.autograd.gradgradcheck(lambda x: create_loss("rmse")(x, y), x)
 
 
+def test_gradients_of_what_is_weighted_and_masked():
+    x, y, w = torch.randn(3, 5, dtype=torch.float64)
+    loss, mask = WeightedLoss("mse"), torch.tensor([True, False, True, True, False])
+    x.requires_grad_()
+    w = w.abs().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, w: loss(x, y, w, mask), (x, w))
+    assert torch.autograd.gradgradcheck(lambda x, w: loss(x, y, w, mask), (x, w))
+
+
 @pytest.mark.feature(48)
 def test_a_line_with_outliers():
     generator = torch.Generator().manual_seed(0)
