@@ -151,10 +151,10 @@ class Model(nn.Module):
             try:
                 with torch.no_grad():
                     values[line.name] = probe._one(line, operands)
-            except (RuntimeError, IndexError, ValueError, TypeError) as again:
+            except (RuntimeError, IndexError, ValueError, TypeError):
                 shapes = " and ".join(str(tuple(x.shape)) if isinstance(x, Tensor) else show_shape(x) for x in operands)
                 what = f"{line.module or line.name}: '{line.target or 'layer'}' cannot take {shapes}"
-                raise ShapeError(what, fix=f"{self._expected()}; {first_sentence(again)}") from error
+                raise ShapeError(what, fix=f"{self._expected()}; {first_sentence(error)}") from error
 
     def _one(self, line: Line, operands: list[Any]) -> Any:
         if line.module:

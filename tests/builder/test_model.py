@@ -86,7 +86,6 @@ def test_compiles_whole_exports_and_traces(batch):
 
 
 @pytest.mark.feature(53)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_exports_to_onnx(batch, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
