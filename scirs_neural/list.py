@@ -22,6 +22,7 @@ from scirs_neural.registries import REGISTRIES, registry
 
 _FILTERS = ("task", "family", "max_params", "has_weights")
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_MODEL_KEYS = ("name", "summary", "family", "task", "num_params", "macs", "input_size")
 _MODEL_COLUMNS = ["name", "params", "MACs", "px", "best weights, ImageNet top-1 %"]
 _UNBROKEN = 1000  # columns in a pipe: one row, one line
 
@@ -92,19 +93,19 @@ def _model_row(name: str, held: Registry) -> dict[str, Any]:
     entry = catalogue().get(name)
     if entry is None:  # registered by the user: what it is, only building it would tell
         return {"name": name, "summary": held.entry(name).summary, "weights": {}}
-    row: dict[str, Any] = {"name": name, "summary": entry.summary, "family": entry.family, "task": entry.task}
-    row |= {"num_params": entry.num_params, "macs": entry.macs, "input_size": entry.input_size}
-    ranked = sorted(entry.weights, key=lambda weights: not weights.default)
-    return {**row, "weights": {weights.name: weights.metrics.get("acc@1") for weights in ranked}}
+    weights = {
+        held.name: held.metrics.get("acc@1") for held in sorted(entry.weights, key=lambda held: not held.default)
+    }
+    return {**{key: getattr(entry, key) for key in _MODEL_KEYS}, "weights": weights}
 
 
 def _model_cells(row: dict[str, Any]) -> list[Any]:
-    best = [f"{name} {top1:.1f}" if top1 else name for name, top1 in row["weights"].items()]
-    weights = " ".join([*best[:1], *([f"+{len(best) - 1}"] if best[1:] else [])])
     if "macs" not in row:
         return [row["name"], "-", "-", None, row["summary"]]
     sizes = [f"{count(row[key]):>6}" for key in ("num_params", "macs")]
-    return [row["name"], *sizes, row["input_size"], weights or "-"]
+    more = len(row["weights"]) - 1
+    best = next((f"{name} {top1:.1f}" for name, top1 in row["weights"].items()), "-")
+    return [row["name"], *sizes, row["input_size"], best + (f" +{more}" if more > 0 else "")]
 
 
 def _show(as_json: bool, rows: list[dict[str, Any]], columns: Sequence[str], cells: list[list[Any]]) -> None:
