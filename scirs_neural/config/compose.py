@@ -94,14 +94,14 @@ def _compose(tree: Tree, parsed: Parsed) -> tuple[dict[str, Any], Origin]:
     sources = [f"file://{tree.user}"] if tree.user else []
     search_path = ",".join(map(quoted, [*sources, f"{RegisteredNames.scheme()}://"]))
     GlobalHydra.instance().clear()
-    origin = Origin(parsed.typed, [])
+    origin = Origin.of_composition(parsed, PRIMARY, parsed.values, tree)
     try:
         initialize_config_module(CONFIG_MODULE, version_base="1.3")
         overrides = [*parsed.for_hydra(), f"hydra.searchpath=[{search_path}]"]
         composed = compose(PRIMARY, overrides=overrides, return_hydra_config=True)
         choices = OmegaConf.to_container(composed.hydra.runtime.choices)
         assert isinstance(choices, dict)
-        origin = Origin.of_composition(parsed.typed, PRIMARY, {str(k): v for k, v in choices.items()}, tree)
+        origin = Origin.of_composition(parsed, PRIMARY, {str(k): v for k, v in choices.items()}, tree)
         own = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
         settings = OmegaConf.to_container(own, resolve=True)
     except YAMLError as error:
@@ -120,7 +120,8 @@ def _as_config_error(error: Exception, tree: Tree, origin: Origin) -> ConfigErro
     missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
     if missing is not None:  # a defaults list of the user's names it
         group, _, name = missing.rpartition("/")
-        who = lines[0].partition(":")[0].removeprefix("In ").strip("'")
-        return ConfigError(f"unknown {group or 'config'} '{name}'", where=f"{who}.yaml", near=near_names(name, tree.values(group)))
+        near = near_names(name, tree.values(group))
+        return ConfigError(f"unknown {group or 'config'} '{name}'", where=origin.of_choice(group), near=near)
     key = str(getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "")
-    return ConfigError(lines[0], where=origin.of(tuple(key.split("."))) or (key or None))
+    fix = "the first line of an experiment must be: # @package _global_" if "@experiment." in lines[0] else None
+    return ConfigError(lines[0], where=origin.of(tuple(key.split("."))) or (key or None), fix=fix)

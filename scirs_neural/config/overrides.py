@@ -14,7 +14,7 @@ from scirs_neural.config.tree import FILE_CHOICE, Tree
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.near import near_names
 
-_FILE_ENDINGS = (".yaml", ".yml", ".json")
+_FILE_ENDINGS = (".py", ".yaml", ".yml", ".json")
 _LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 
 
@@ -24,14 +24,14 @@ class Parsed:
 
     Args:
         choices: overrides that choose the value of a group, in the form that Hydra takes.
-        named: those of groups whose values are registered names: the name, or several.
+        values: by group: the value that they choose, or several.
         settings: overrides of single keys.
         typed: each override as typed, by its key.
         faults: overrides that cannot be read, or choose what does not exist.
     """
 
     choices: list[str] = field(default_factory=list)
-    named: dict[str, str | list[str]] = field(default_factory=dict)
+    values: dict[str, str | list[str]] = field(default_factory=dict)
     settings: list[Override] = field(default_factory=list)
     typed: dict[str, str] = field(default_factory=dict)
     faults: list[ScirsError] = field(default_factory=list)
@@ -59,8 +59,7 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
             reason = str(error).splitlines()[0]
             parsed.faults.append(ConfigError(f"cannot read '{text}': {reason}", where=where, fix="write key=value"))
             continue
-        key = override.key_or_group
-        parsed.typed[key] = text
+        key, faults_before = override.key_or_group, len(parsed.faults)
         if override.is_sweep_override():
             fix = "add -m to run each of them" if override.value_type in _LISTED else f"write them out: {key}=a,b,c, and add -m"
             parsed.faults.append(ConfigError(f"'{key}' has several values", where=where, fix=fix))
@@ -75,6 +74,8 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
             parsed.faults += unknown
         else:
             _choose(override, tree, parsed)
+        if len(parsed.faults) == faults_before:
+            parsed.typed[key] = text
     return parsed
 
 
@@ -103,13 +104,30 @@ def _choose(override: Override, tree: Tree, parsed: Parsed) -> None:
     if override.is_delete():
         parsed.choices.append(override.input_line)
         return
-    if group in tree.registries and value is not None:
-        parsed.named[group] = [str(name) for name in value] if isinstance(value, list) else str(value)
-    if group == "model" and isinstance(value, str) and (":" in value or value.endswith(_FILE_ENDINGS)):
+    if isinstance(value, list) and any(map(is_file_choice, value)):
+        _choose_files(override, value, parsed)
+        return
+    if value is not None:
+        parsed.values[group] = [str(name) for name in value] if isinstance(value, list) else str(value)
+    if group == "model" and isinstance(value, str) and (":" in value or is_file_choice(value)):
         parsed.choices += [f"{group}={FILE_CHOICE}", f"++{group}.name={quoted(value)}"]
         return
     sign = "" if tree.is_in_defaults(group) else "+"
     parsed.choices.append(sign + override.input_line.lstrip("+"))
+
+
+def _choose_files(override: Override, values: list[object], parsed: Parsed) -> None:
+    """Among several values: one that names a file of the user's becomes a part of its own, under its class's name."""
+    group = override.key_or_group
+    files = [str(value) for value in values if is_file_choice(value)]
+    named = [str(value) for value in values if not is_file_choice(value)]
+    parsed.choices.append(f"{group}=[{','.join(named)}]")
+    parsed.choices += [f"++{group}.{file.rpartition(':')[2]}.name={quoted(file)}" for file in files]
+
+
+def is_file_choice(value: object) -> bool:
+    """Whether a group's value names a file of the user's: ``./net.yaml``, ``./net.py:Net``."""
+    return isinstance(value, str) and value.partition(":")[0].endswith(_FILE_ENDINGS)
 
 
 def _as_setting(override: Override) -> str:

@@ -43,7 +43,10 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
     Another part chosen by name (``optimizer=sgd``) takes the place of the saved one, whose own options go with it.
     """
     config = OmegaConf.create(tree)
-    for group, name in parsed.named.items():
+    for group, name in parsed.values.items():
+        if isinstance(name, list):  # of a group whose parts stand side by side
+            config[group] = {part: {} for part in name}
+            continue
         declared = RunConfig.model_fields[group].annotation
         assert isinstance(declared, type) and issubclass(declared, Named)
         saved = tree.get(group)
@@ -60,7 +63,7 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
             OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}, Origin(parsed.typed, [(path, ())])
+    return {str(key): value for key, value in plain.items()}, Origin(parsed.typed, {}, [(path, ())])
 
 
 def _texts(node: object, key: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

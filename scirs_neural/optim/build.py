@@ -18,7 +18,7 @@ from scirs_neural.optim.groups import ParameterGroup
 from scirs_neural.optim.schedules import Span
 
 
-def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup], **options: Any) -> Optimizer:
+def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup], /, **options: Any) -> Optimizer:
     """An optimizer over parameter groups.
 
     Args:
@@ -50,7 +50,9 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
     return optimizer
 
 
-def build_scheduler(name: str, optimizer: Optimizer, span: Span, **options: Any) -> LRScheduler | ReduceLROnPlateau:
+def build_scheduler(
+    name: str, optimizer: Optimizer, span: Span, /, **options: Any
+) -> LRScheduler | ReduceLROnPlateau:
     """A schedule for an optimizer.
 
     Raises:

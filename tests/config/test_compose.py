@@ -1,0 +1,227 @@
+"""What is composed: shipped values, registered names with their options, overrides, files of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scirs_neural.config.overrides import sweep_points
+from scirs_neural.config.schema import RunConfig
+from scirs_neural.config.tree import Tree
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.training.groups import config_groups
+
+
+def test_the_shipped_configuration(compose):
+    config = compose()
+    assert (config.model.name, config.data.name, config.task.name) == ("resnet18", "digits", "image_classification")
+    assert config.callbacks == {}
+
+
+def test_a_chosen_name_brings_its_options(compose):
+    config = compose("optimizer=sgd", "scheduler=step", "callbacks=[ema,timer]", "callbacks.ema.decay=0.5")
+    assert config.optimizer.options() | {"momentum": 0.0, "nesterov": False} == config.optimizer.options()
+    assert config.scheduler.options() == {"step_size": 30, "gamma": 0.1}
+    assert list(config.callbacks) == ["ema", "timer"]
+    assert config.callbacks["ema"]["decay"] == 0.5
+
+
+@pytest.mark.parametrize("group", ["model", "data", "task", "optimizer", "scheduler"])
+def test_every_registered_name_can_be_chosen(compose, group):
+    registry = config_groups()[group]
+    for name in registry.names()[:: max(1, len(registry) // 6)]:
+        needed = [f"{group}.{key}=x" for key, value in registry.options(name).items() if not isinstance(value, object)]
+        needed += ["data.path=x"] if name == "csv" else ["data.root=x"] if name == "image_folder" else []
+        section = getattr(compose(f"{group}={name}", *needed), group)
+        assert section.name == name
+
+
+def test_a_setting_wins_over_the_shipped_value_and_a_plus_makes_no_difference(compose):
+    for typed in ("optimizer.lr=0.5", "+optimizer.lr=0.5", "++optimizer.lr=0.5", "optimizer={lr:0.5}"):
+        assert compose(typed).optimizer.lr == 0.5
+    assert compose("trainer=smoke", "trainer.max_epochs=4").trainer.limit_train_batches == 2
+    assert compose("+model=resnet50").model.name == "resnet50"
+
+
+@pytest.mark.parametrize("named", ["./net.py:Net", "my_nets:Net", "./net.yaml", "./net.json", "/a b/it's.py:Net"])
+def test_a_network_of_the_user_s_passes_with_options_that_nobody_can_check(compose, named):
+    typed = named.replace("'", r"\'")
+    model = compose(f"model='{typed}'", "model.width=3").model
+    assert model.name == named
+    assert model.options() == {"width": 3}
+
+
+def test_a_callback_of_the_user_s_is_named_in_its_settings(compose):
+    config = compose("+callbacks.mine.name='./mine.py:Mine'", "+callbacks.mine.size=3")
+    assert config.callbacks == {"mine": {"name": "./mine.py:Mine", "size": 3}}
+
+
+def test_a_module_of_the_user_s_adds_names(compose, write):
+    write("nets.py", "from scirs_neural.models import MODELS\n\n@MODELS.register('tiny_of_mine')\ndef make(width=3):\n    pass\n")
+    try:
+        config = compose("plugins_modules=[./nets.py]", "model=tiny_of_mine", "model.width=4")
+        assert config.model.options() == {"width": 4}
+        with pytest.raises(ConfigError, match="unknown setting 'model.widht' of model 'tiny_of_mine'"):
+            compose("plugins_modules=[./nets.py]", "model=tiny_of_mine", "model.widht=4")
+    finally:
+        config_groups()["model"]._entries.pop("tiny_of_mine", None)
+
+
+def test_the_user_s_configs_extend_the_shipped_ones(compose, write):
+    write("configs/model/wide.yaml", "name: cnn\nweights: null\n")
+    write("configs/finetune/heads.yaml", "enabled: true\nhead_epochs: 2\n")
+    write("configs/experiment/first.yaml",
+        "\n# @package _global_\n# what it is for\ndefaults:\n  - override /model: wide\n  - override /optimizer: sgd\n"
+        "  - override /callbacks: [ema]\nseed: 7\noptimizer:\n  lr: 0.25\n  momentum: 0.5\n",
+    )
+    config = compose("experiment=first", "+finetune=heads", "seed=8")
+    assert (config.model.name, config.optimizer.name, config.optimizer.lr, config.seed) == ("cnn", "sgd", 0.25, 8)
+    assert config.optimizer.options()["momentum"] == 0.5
+    assert list(config.callbacks) == ["ema"]
+    assert config.finetune.head_epochs == compose("finetune=heads").finetune.head_epochs == 2
+
+
+def test_another_folder_of_configs_with_a_name_that_needs_quotes(compose, write):
+    write("my, [own] it's=/experiment/a.yaml", "# @package _global_\nseed: 3\n")
+    assert compose("experiment=a", config_dir=Path("my, [own] it's=")).seed == 3
+    with pytest.raises(ConfigError, match="no such folder: nowhere"):
+        compose(config_dir=Path("nowhere"))
+
+
+def test_faults_in_the_user_s_files_are_found_with_file_and_line(faults, write):
+    write("configs/model/mine.yaml", "name: resnet18\n\nwidht: 3\n")
+    write("configs/model/wrong.yaml", "# a comment\nname: resnet51\n")
+    text = "# @package _global_\ndefaults:\n  - override /model: mine\noptimizer:\n  lr: ten\n  foo: 3\nlogger:\n  tensorbord: true\n"
+    write("configs/experiment/bad.yaml", text)
+    found = {fault.what.partition(",")[0]: fault.where for fault in faults("experiment=bad", "trainer.max_epochs=0")}
+    assert found == {
+        "unknown setting 'model.widht' of model 'resnet18'": "configs/model/mine.yaml, line 3",
+        "optimizer.lr must be a number": "configs/experiment/bad.yaml, line 5",
+        "unknown setting 'optimizer.foo' of optimizer 'adamw'": "configs/experiment/bad.yaml, line 6",
+        "unknown setting 'logger.tensorbord'": "configs/experiment/bad.yaml, line 8",
+        "trainer.max_epochs must be greater than or equal to 1": "command line, trainer.max_epochs=0",
+    }
+    (fault,) = faults("model=wrong")
+    assert (fault.what, fault.where) == ("unknown model 'resnet51'", "configs/model/wrong.yaml, line 2")
+    (fault,) = faults("model=mien")
+    assert "mine" in fault.near
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "line"),
+    [
+        ("# @package _global_\ndefaults:\n  - override /model: resnet51\n", "unknown model 'resnet51'", 3),
+        ("# @package _global_\nseed: [\n", "cannot read YAML", 3),
+        ("# @package _global_\n\nseed: ${nope}\n", "Interpolation key 'nope' not found", 3),
+        ("# @package _global_\nmodel:\n  _target_: os.system\n", "unknown setting 'model._target_'", 3),
+    ],
+)
+def test_an_experiment_that_cannot_be_composed(faults, text, what, line, write):
+    write("configs/experiment/e.yaml", text)
+    (fault,) = faults("experiment=e")
+    assert fault.what.startswith(what)
+    assert fault.where.endswith(f"configs/experiment/e.yaml, line {line}") or f"e.yaml, line {line}" in fault.where
+
+
+def test_a_defaults_list_that_names_no_file(faults, write):
+    write("configs/experiment/e.yaml", "# @package _global_\ndefaults:\n  - override /trainer: smok\n")
+    (fault,) = faults("experiment=e")
+    assert (fault.what, fault.near, fault.where) == ("unknown trainer 'smok'", ("smoke",), "configs/experiment/e.yaml, line 3")
+
+
+def test_an_experiment_without_the_line_that_makes_it_one(faults, write):
+    write("configs/experiment/e.yaml", "# notes\n# @package _global_\ndefaults:\n  - override /model: cnn\n")
+    (fault,) = faults("experiment=e")
+    assert fault.fix == "the first line of an experiment must be: # @package _global_"
+
+
+def test_a_file_that_would_not_be_read_is_a_fault(faults, write):
+    write("configs/trainer/smoke.yaml", "max_epochs: 3\n")
+    (fault,) = faults("trainer=smoke")
+    assert fault.what == "the shipped configs have a trainer/smoke.yaml too"
+    assert fault.where.endswith("configs/trainer/smoke.yaml")
+
+
+def test_interpolations_and_resolvers_of_the_user_s_work(compose, home, monkeypatch, write):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    write("configs/experiment/e.yaml", "# @package _global_\ndata:\n  split_seed: ${seed}\npaths:\n  runs: ${oc.env:HOME}/runs\n")
+    config = compose("experiment=e", "seed=5", "finetune.head_epochs=${seed}")
+    assert (config.data.split_seed, config.paths.runs, config.finetune.head_epochs) == (5, "/home/somebody/runs", 5)
+
+
+def test_the_groups_and_their_values(home, write):
+    write("configs/model/mine.yaml", "name: cnn\n")
+    tree = Tree(config_groups(), home / "configs")
+    assert tree.groups() >= {"model", "data", "task", "optimizer", "scheduler", "callbacks", "trainer", "experiment"}
+    assert {"mine", "resnet50"} <= set(tree.values("model"))
+    assert set(tree.values("trainer")) >= {"default", "smoke"}
+    assert not {"hydra", "__pycache__"} & tree.groups()
+
+
+def test_a_sweep_is_every_combination():
+    assert sweep_points(["seed=0,1", "model=cnn", "trainer.max_epochs=range(1,4)", "callbacks=[ema],[timer]"]) == [
+        [f"seed={seed}", "model=cnn", f"trainer.max_epochs={epochs}", f"callbacks={callbacks}"]
+        for seed in (0, 1)
+        for epochs in (1, 2, 3)
+        for callbacks in ("[ema]", "[timer]")
+    ]
+    assert sweep_points([]) == [[]]
+    assert sweep_points(["optimizer.lr=choice(0.1,0.2)", "seed"]) == [["optimizer.lr=0.1", "seed"], ["optimizer.lr=0.2", "seed"]]
+
+
+@pytest.fixture
+def saved(write):
+    def put(config: RunConfig) -> Path:
+        return write("run/config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    return put
+
+
+def test_a_saved_configuration_is_loaded_again_as_it_was(compose, saved):
+    first = compose(
+        "model=vit_b_16", "optimizer=adafactor", "scheduler=multi_step", "callbacks=[ema,early_stopping]", "trainer=smoke",
+        "task.loss=[{name:cross_entropy,weight:0.5}]", "optimizer.lr=1e-5", "trainer.devices=[0]", "data=csv", "data.path=a.csv",
+    )  # fmt: skip
+    assert compose(config_file=saved(first)) == first
+
+
+def test_a_saved_configuration_can_be_changed(compose, saved):
+    file = saved(compose("optimizer=adamw", "callbacks=[ema]"))
+    changed = compose("optimizer=sgd", "optimizer.momentum=0.9", "seed=9", "model='./net.py:Net'", "+model.width=3",
+                      "~callbacks.ema", "trainer.checkpoint.save_top_k=3", config_file=file)  # fmt: skip
+    assert changed.optimizer.options() == {"momentum": 0.9}
+    assert changed.optimizer.lr == compose().optimizer.lr
+    assert (changed.model.name, changed.model.options()) == ("./net.py:Net", {"width": 3})
+    assert (changed.seed, changed.callbacks, changed.trainer.checkpoint.save_top_k) == (9, {}, 3)
+
+
+def test_what_is_wrong_in_a_saved_configuration_or_its_changes_is_found(faults, compose, saved):
+    file = saved(compose())
+    file.write_text(file.read_text().replace("max_epochs: 8", "max_epochs: eight") + "epoch: 3\n")
+    found = {fault.what.partition(",")[0]: fault.where for fault in faults("optimizer=sdg", "trainer=smoke", config_file=file)}
+    assert found["trainer.max_epochs must be a whole number"].startswith("run/config.yaml, line ")
+    assert found["unknown setting 'epoch'"].startswith("run/config.yaml, line ")
+    assert found["unknown optimizer 'sdg'"] == "command line, optimizer=sdg"
+    assert found["'trainer' cannot be exchanged with --from"] == "command line, trainer=smoke"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("paths:\n  runs: ${oc.env:HOME}\n", "a saved configuration is plain data"),
+        ("paths: [\n", "cannot read the configuration"),
+        ("- 1\n", "a configuration is a YAML mapping"),
+        ("a: !!python/object/apply:os.system [echo]\n", "cannot read the configuration"),
+    ],
+)
+def test_a_saved_configuration_is_plain_data(faults, text, what, write):
+    (fault,) = faults(config_file=write("config.yaml", text))
+    assert fault.what.startswith(what)
+    assert "config.yaml" in fault.where
+
+
+def test_a_saved_configuration_that_is_not_there(faults):
+    (fault,) = faults(config_file=Path("nowhere.yaml"))
+    assert fault.what.startswith("cannot read the configuration")

@@ -1,0 +1,142 @@
+"""The house rules that a reader relies on: who imports whom, where Lightning's Trainer lives, how long a file is."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "scirs_neural"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# docs/design.md. A room imports from its own floor's room and from lower floors. `serialization` stands below whatever
+# reads files of others: the guarded door must be the only one.
+FLOORS = {
+    "core": 0, "config": 0,
+    "layers": 1, "losses": 1, "optim": 1, "metrics": 1, "serialization": 1,
+    "models": 2, "builder": 2, "data": 2,
+    "interop": 3,
+    "tasks": 4,
+    "training": 5,
+    "plugins": 6, "transfer": 6, "interpret": 6, "visualize": 6, "evaluation": 6,
+    "deploy": 7,
+    "research": 8,
+}  # fmt: skip
+ROOF = 9  # doors and the other modules at the top
+SAME_FLOOR = {("config", "core"), ("visualize", "evaluation")}  # schemas stand on names, pictures show what was found
+DOORS = {"train", "evaluate", "predict", "export", "benchmark", "compare", "list", "info", "doctor", "serve", "__main__"}
+MAX_DOOR_LINES, MAX_FILE_LINES = 120, 450
+OUR_NAME = "scirs_neural"
+
+
+def room(module: str) -> str:
+    """The room of a dotted name below the package: "" for what stands at the top."""
+    first = module.removeprefix(OUR_NAME).lstrip(".").partition(".")[0]
+    return first if first in FLOORS else ""
+
+
+def floor(name: str) -> int:
+    return FLOORS.get(name, ROOF)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Every import of ours in a file with its line, those within functions and for type checkers too."""
+    found = []
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return [(line, name) for line, name in found if name.partition(".")[0] == OUR_NAME]
+
+
+def import_strings(path: Path) -> list[tuple[int, str]]:
+    """Texts that name a module of ours: in the tables of lazily imported names."""
+    texts = ((node.lineno, node.value) for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [(line, text.partition(":")[0]) for line, text in texts if text.startswith(OUR_NAME + ".") and " " not in text]
+
+
+def breaches(path: Path, found: list[tuple[int, str]]) -> list[str]:
+    mine = room(dotted(path))
+    wrong = []
+    for line, name in found:
+        other = room(name)
+        is_public_name = other == "" and name != OUR_NAME and name.removeprefix(OUR_NAME + ".") == "__version__"
+        if other == mine or is_public_name or (mine, other) in SAME_FLOOR or floor(other) < floor(mine):
+            continue
+        wrong.append(f"{path.relative_to(ROOT)}:{line}: {mine or 'the roof'} ({floor(mine)}) imports {name} ({floor(other)})")
+    return wrong
+
+
+def test_every_folder_is_a_room_with_a_floor():
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert rooms <= set(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=dotted)
+def test_a_room_imports_only_from_lower_floors(path):
+    assert breaches(path, imports(path)) == []
+
+
+def test_tables_of_import_strings_keep_to_it_too():
+    tables = [path for path in FILES if path.name == "__init__.py" and path.parent != PACKAGE]
+    assert [text for path in tables for text in breaches(path, import_strings(path))] == []
+
+
+def test_the_checks_above_see_a_breach(tmp_path):
+    source = "def f():\n    from scirs_neural.training.trainer import Trainer\n"
+    path = PACKAGE / "layers" / "imagined.py"
+    node = ast.parse(source).body[0].body[0]
+    assert breaches(path, [(node.lineno, f"{node.module}.Trainer")])
+    assert breaches(path, [(1, "scirs_neural.losses.focal")])  # a neighbour on the same floor
+    assert not breaches(path, [(1, "scirs_neural.core.errors"), (1, "scirs_neural.layers.attention")])
+
+
+def test_the_ground_floor_and_the_rooms_names_need_no_torch(python):
+    rooms = [dotted(path) for path in PACKAGE.glob("*/__init__.py")]
+    ground = [dotted(path) for name in ("core", "config") for path in (PACKAGE / name).glob("*.py")]
+    code = f"import sys\nfor name in {[*ground, *rooms, OUR_NAME]}: __import__(name)\nprint(sorted({{'torch', 'numpy', 'lightning', 'torchvision', 'sklearn', 'matplotlib'}} & set(sys.modules)))"
+    ended = python("-c", code)
+    assert ended.stdout == "[]\n", ended.stderr
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(dotted(path)) != "training"], ids=dotted)
+def test_lightning_s_trainer_is_used_in_one_room_only(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("lightning", "pytorch_lightning"):
+            assert "Trainer" not in {alias.name for alias in node.names}, f"{path}:{node.lineno}"
+        if isinstance(node, ast.Attribute) and node.attr == "Trainer" and isinstance(node.value, ast.Name):
+            assert node.value.id not in ("L", "pl", "lightning"), f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=dotted)
+def test_only_doors_and_the_terminal_print(path):
+    is_door = path.parent == PACKAGE or path in (PACKAGE / "core/terminal.py", PACKAGE / "core/door.py")
+    is_script = "__main__" in path.read_text() and path.stem.startswith("generate")
+    calls = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert is_door or is_script or calls == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=dotted)
+def test_a_file_is_one_idea(path):
+    is_door = path.parent == PACKAGE and path.stem in DOORS
+    assert len(path.read_text().splitlines()) <= (MAX_DOOR_LINES if is_door else MAX_FILE_LINES)
+    assert path.stem not in ("utils", "util", "helpers", "misc", "common", "manager")
