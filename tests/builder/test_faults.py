@@ -86,7 +86,7 @@ FAULTS = [
         ConfigError,
         ["unknown initialisation 'kaming_normal'", "kaiming_normal"],
     ),
-    ([{"conv2d": [4, 3], "init": {"kernel": "zeros"}}], ConfigError, ["0: init names the parameter 'wieght'"]),
+    ([{"conv2d": [4, 3], "init": {"kernel": "zeros"}}], ConfigError, ["0: init names the parameter 'kernel'"]),
     ([{"relu": None, "as": 3}], ConfigError, ["as is 3, expected a name"]),
     ([{"relu": None, "from": {}}], ConfigError, ["from holds {}"]),
     ([{"call": "stem"}], ConfigError, ["nothing before it is named 'stem'"]),
