@@ -96,7 +96,9 @@ def test_pins_fit_what_the_project_asks_for():
 
 def test_torch_and_torchvision_are_pinned_as_a_pair():
     (torch_pin, _), (vision_pin, _) = pinned()["torch"][0], pinned()["torchvision"][0]
-    assert Version(version("torchvision")).base_version == vision_pin.base_version, "the installed pair is not the pinned one"
+    assert Version(version("torchvision")).base_version == vision_pin.base_version, (
+        "the installed pair is not the pinned one"
+    )
     asked = next(Requirement(line) for line in requires("torchvision") or [] if re.match(r"torch\b(?!vision)", line))
     assert asked.specifier.contains(torch_pin, prereleases=True)
     assert asked.specifier.contains(Version(version("torch")).base_version, prereleases=True)
@@ -104,4 +106,6 @@ def test_torch_and_torchvision_are_pinned_as_a_pair():
 
 def test_what_is_installed_is_what_the_project_asks_for():
     for need in CORE:
-        assert need.specifier.contains(version(need.name), prereleases=True), f"{need}, installed is {version(need.name)}"
+        assert need.specifier.contains(version(need.name), prereleases=True), (
+            f"{need}, installed is {version(need.name)}"
+        )

@@ -102,7 +102,7 @@ def _compose(tree: Tree, parsed: Parsed) -> tuple[dict[str, Any], Origin]:
         choices = OmegaConf.to_container(composed.hydra.runtime.choices)
         assert isinstance(choices, dict)
         origin = Origin.of_composition(parsed, PRIMARY, {str(k): v for k, v in choices.items()}, tree)
-        own = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+        own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         settings = OmegaConf.to_container(own, resolve=True)
     except YAMLError as error:
         reason, _, place = str(error).replace("\n", " ").partition(' in "')

@@ -25,9 +25,7 @@ class Origin:
         files: those that may have set a key, the ones that win first, each with the place where it is mounted.
     """
 
-    def __init__(
-        self, typed: Mapping[str, str], choices: Mapping[str, str], files: Sequence[tuple[Path, Key]]
-    ) -> None:
+    def __init__(self, typed: Mapping[str, str], choices: Mapping[str, str], files: Sequence[tuple[Path, Key]]) -> None:
         self.typed, self.choices, self.files = typed, choices, files
 
     @classmethod
@@ -75,7 +73,9 @@ def _package(path: Path, group: str) -> Key:
         if (found := _HEADER.match(line)) is None:
             break  # Hydra reads no header below any other line
         package = found.group(2) if found.group(1) == "package" else package
-    return () if package == "_global_" else tuple(package.removeprefix("_global_.").replace("_group_", group).split("."))
+    return (
+        () if package == "_global_" else tuple(package.removeprefix("_global_.").replace("_group_", group).split("."))
+    )
 
 
 def _locate(name: str, tree: Tree) -> list[Path]:

@@ -61,7 +61,11 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
             continue
         key, faults_before = override.key_or_group, len(parsed.faults)
         if override.is_sweep_override():
-            fix = "add -m to run each of them" if override.value_type in _LISTED else f"write them out: {key}=a,b,c, and add -m"
+            fix = (
+                "add -m to run each of them"
+                if override.value_type in _LISTED
+                else f"write them out: {key}=a,b,c, and add -m"
+            )
             parsed.faults.append(ConfigError(f"'{key}' has several values", where=where, fix=fix))
         elif key not in groups or isinstance(override.value(), dict) or (is_whole and override.is_delete()):
             parsed.settings.append(override)
@@ -100,9 +104,9 @@ def _alternatives(text: str) -> list[str]:
 
 
 def _choose(override: Override, tree: Tree, parsed: Parsed) -> None:
-    group, value = override.key_or_group, override.value()
+    group, value, text = override.key_or_group, override.value(), override.input_line or ""
     if override.is_delete():
-        parsed.choices.append(override.input_line)
+        parsed.choices.append(text)
         return
     if isinstance(value, list) and any(map(is_file_choice, value)):
         _choose_files(override, value, parsed)
@@ -113,7 +117,7 @@ def _choose(override: Override, tree: Tree, parsed: Parsed) -> None:
         parsed.choices += [f"{group}={FILE_CHOICE}", f"++{group}.name={quoted(value)}"]
         return
     sign = "" if tree.is_in_defaults(group) else "+"
-    parsed.choices.append(sign + override.input_line.lstrip("+"))
+    parsed.choices.append(sign + text.lstrip("+"))
 
 
 def _choose_files(override: Override, values: list[object], parsed: Parsed) -> None:
@@ -132,7 +136,7 @@ def is_file_choice(value: object) -> bool:
 
 def _as_setting(override: Override) -> str:
     is_hydras_own = override.key_or_group.partition(".")[0] == "hydra"
-    text: str = override.input_line
+    text = override.input_line or ""
     return text if override.is_delete() or is_hydras_own else f"++{text.lstrip('+')}"
 
 

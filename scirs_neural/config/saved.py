@@ -48,9 +48,14 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
             config[group] = {part: {} for part in name}
             continue
         declared = RunConfig.model_fields[group].annotation
-        assert isinstance(declared, type) and issubclass(declared, Named)
+        assert isinstance(declared, type)
+        assert issubclass(declared, Named)
         saved = tree.get(group)
-        kept = {key: value for key, value in saved.items() if key in declared.model_fields} if isinstance(saved, Mapping) else {}
+        kept = (
+            {key: value for key, value in saved.items() if key in declared.model_fields}
+            if isinstance(saved, Mapping)
+            else {}
+        )
         config[group] = {**kept, "name": name}
     for override in parsed.settings:
         key = override.key_or_group

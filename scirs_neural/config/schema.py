@@ -39,67 +39,94 @@ class Named(Section):
 class ModelConfig(Named):
     """Which network, with which weights, adapted how. ``python -m scirs_neural.list models`` shows the names."""
 
-    weights: str | None = Field(None, description="a torchvision weights name such as IMAGENET1K_V1, or a .pth/.safetensors file")
-    num_classes: PositiveInt | None = Field(None, description="null: as many as the data has")
-    in_channels: PositiveInt | None = Field(None, description="null: as many as the data has")
-    stem: Literal["auto", "standard", "small"] = Field("auto", description="small: no early down-sampling, for inputs of 64 px and less")
+    weights: str | None = Field(
+        default=None, description="a torchvision weights name such as IMAGENET1K_V1, or a .pth/.safetensors file"
+    )
+    num_classes: PositiveInt | None = Field(default=None, description="null: as many as the data has")
+    in_channels: PositiveInt | None = Field(default=None, description="null: as many as the data has")
+    stem: Literal["auto", "standard", "small"] = Field(
+        default="auto", description="small: no early down-sampling, for inputs of 64 px and less"
+    )
 
 
 class DataConfig(Named):
     """Which data, how it is split, augmented and fed."""
 
-    batch_size: PositiveInt = Field(64, description="samples a step and process")
-    image_size: PositiveInt | None = Field(None, description="side of the square input in px; null: what suits the data")
-    transforms: str | list[Any] = Field("auto", description="none, light, standard, strong, or a list of torchvision transforms; auto: what suits the data")
-    mixup: NonNegativeFloat = Field(0.0, description="alpha of MixUp; 0 is off")
-    cutmix: NonNegativeFloat = Field(0.0, description="alpha of CutMix; 0 is off")
-    val_fraction: Fraction = Field(0.1, description="share of the training samples held out, where the data has no split of its own")
-    test_fraction: Fraction = Field(0.2, description="share of all samples held out, where the data has no split of its own")
-    split_seed: NonNegativeInt = Field(0, description="seed of the split; apart from `seed`, so that runs share one test set")
-    num_workers: NonNegativeInt | None = Field(None, description="loader processes; null: what suits the data and machine")
-    prefetch_factor: PositiveInt = Field(2, description="batches that each worker keeps ready")
-    pin_memory: bool | None = Field(None, description="null: when there is a GPU")
-    persistent_workers: bool = Field(True, description="keep the workers between epochs")
-    on_corrupt: Literal["raise", "skip"] = Field("raise", description="what to do with a sample that cannot be read; skipped ones are counted")
+    batch_size: PositiveInt = Field(default=64, description="samples a step and process")
+    image_size: PositiveInt | None = Field(
+        default=None, description="side of the square input in px; null: what suits the data"
+    )
+    transforms: str | list[Any] = Field(
+        default="auto",
+        description="none, light, standard, strong, or a list of torchvision transforms; auto: what suits the data",
+    )
+    mixup: NonNegativeFloat = Field(default=0.0, description="alpha of MixUp; 0 is off")
+    cutmix: NonNegativeFloat = Field(default=0.0, description="alpha of CutMix; 0 is off")
+    val_fraction: Fraction = Field(
+        default=0.1, description="share of the training samples held out, where the data has no split of its own"
+    )
+    test_fraction: Fraction = Field(
+        default=0.2, description="share of all samples held out, where the data has no split of its own"
+    )
+    split_seed: NonNegativeInt = Field(
+        default=0, description="seed of the split; apart from `seed`, so that runs share one test set"
+    )
+    num_workers: NonNegativeInt | None = Field(
+        default=None, description="loader processes; null: what suits the data and machine"
+    )
+    prefetch_factor: PositiveInt = Field(default=2, description="batches that each worker keeps ready")
+    pin_memory: bool | None = Field(default=None, description="null: when there is a GPU")
+    persistent_workers: bool = Field(default=True, description="keep the workers between epochs")
+    on_corrupt: Literal["raise", "skip"] = Field(
+        default="raise", description="what to do with a sample that cannot be read; skipped ones are counted"
+    )
 
 
 class TaskConfig(Named):
     """What is learnt: the loss, the metrics, the way a batch is used."""
 
-    loss: str | dict[str, Any] | list[Any] = Field("auto", description="a name, file.py:Class, or a list of weighted terms; auto: cross_entropy, or bce_with_logits for several labels a sample")
-    label_smoothing: Fraction = Field(0.0, description="share of the target spread over all classes")
+    loss: str | dict[str, Any] | list[Any] = Field(
+        default="auto",
+        description="a name, file.py:Class, or a list of weighted terms; auto: cross_entropy, or bce_with_logits "
+        "for several labels a sample",
+    )
+    label_smoothing: Fraction = Field(default=0.0, description="share of the target spread over all classes")
     metrics: list[str] = Field(default_factory=list, description="by name, beside the task's own; or file.py:function")
 
 
 class OptimizerConfig(Named):
     """Which optimizer. Norms, biases and other one-dimensional parameters get no weight decay unless asked for."""
 
-    lr: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="peak learning rate")
-    weight_decay: NonNegativeFloat = Field(0.0, description="of matrices and kernels")
-    decay_norm_and_bias: bool = Field(False, description="weight decay for one-dimensional parameters too")
+    lr: Annotated[float, Field(gt=0.0)] = Field(default=1e-3, description="peak learning rate")
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="of matrices and kernels")
+    decay_norm_and_bias: bool = Field(default=False, description="weight decay for one-dimensional parameters too")
 
 
 class SchedulerConfig(Named):
     """How the learning rate moves. Stepped every optimizer step."""
 
-    warmup: NonNegativeFloat = Field(0.0, description="linear warm-up: a share of all steps if below 1, else steps")
+    warmup: NonNegativeFloat = Field(
+        default=0.0, description="linear warm-up: a share of all steps if below 1, else steps"
+    )
 
 
 class CheckpointConfig(Section):
     """Which weights are kept."""
 
-    monitor: str = Field("auto", description="metric that ranks checkpoints; auto: the task's main one on the validation set")
+    monitor: str = Field(
+        default="auto", description="metric that ranks checkpoints; auto: the task's main one on the validation set"
+    )
     mode: Literal["auto", "min", "max"] = "auto"
-    save_top_k: NonNegativeInt = Field(1, description="how many of the best to keep")
+    save_top_k: NonNegativeInt = Field(default=1, description="how many of the best to keep")
     save_last: bool = True
-    every_n_steps: PositiveInt | None = Field(None, description="also save `last` every so many steps")
+    every_n_steps: PositiveInt | None = Field(default=None, description="also save `last` every so many steps")
 
 
 class TrainerConfig(Section):
     """How training is driven. The names are Lightning's."""
 
     max_epochs: PositiveInt = 10
-    max_steps: Annotated[int, Field(ge=-1)] = Field(-1, description="-1: no limit")
+    max_steps: Annotated[int, Field(ge=-1)] = Field(default=-1, description="-1: no limit")
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
     devices: int | str | list[int] = "auto"
     num_nodes: PositiveInt = 1
@@ -108,18 +135,24 @@ class TrainerConfig(Section):
     accumulate_grad_batches: PositiveInt = 1
     gradient_clip_val: NonNegativeFloat | None = None
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
-    compile: bool = Field(False, description="torch.compile the network; falls back with the reason if that fails")
-    channels_last: bool = Field(True, description="keep images as NHWC in memory; faster for convolutions on most hardware")
+    compile: bool = Field(
+        default=False, description="torch.compile the network; falls back with the reason if that fails"
+    )
+    channels_last: bool = Field(
+        default=True, description="keep images as NHWC in memory; faster for convolutions on most hardware"
+    )
     limit_train_batches: Limit | None = None
     limit_val_batches: Limit | None = None
     limit_test_batches: Limit | None = None
     check_val_every_n_epoch: PositiveInt = 1
     log_every_n_steps: PositiveInt = 50
     deterministic: bool = False
-    num_threads: PositiveInt | None = Field(None, description="CPU threads of torch; null: torch's own choice")
-    stop_on_nonfinite: bool = Field(True, description="stop when the loss is NaN or infinite, at a logging step or epoch end")
-    progress_bar: bool | None = Field(None, description="null: on a terminal only")
-    resume: str | None = Field(None, description="a run folder or .ckpt to go on from")
+    num_threads: PositiveInt | None = Field(default=None, description="CPU threads of torch; null: torch's own choice")
+    stop_on_nonfinite: bool = Field(
+        default=True, description="stop when the loss is NaN or infinite, at a logging step or epoch end"
+    )
+    progress_bar: bool | None = Field(default=None, description="null: on a terminal only")
+    resume: str | None = Field(default=None, description="a run folder or .ckpt to go on from")
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 
@@ -127,20 +160,26 @@ class LoggerConfig(Section):
     """What is written while training, beside metrics.csv, which always is."""
 
     tensorboard: bool = True
-    histograms: bool = Field(False, description="weights and gradients, once an epoch")
-    images: bool = Field(True, description="a grid of training inputs as the net sees them")
-    graph: bool = Field(False, description="the traced network")
+    histograms: bool = Field(default=False, description="weights and gradients, once an epoch")
+    images: bool = Field(default=True, description="a grid of training inputs as the net sees them")
+    graph: bool = Field(default=False, description="the traced network")
 
 
 class FinetuneConfig(Section):
     """How pretrained weights are adapted. Used when ``enabled``."""
 
     enabled: bool = False
-    head_epochs: NonNegativeInt = Field(1, description="epochs in which only the new head learns")
-    unfreeze: Literal["all", "gradual", "never"] = Field("all", description="after head_epochs: everything, one stage an epoch from the top, or nothing")
-    backbone_lr_ratio: Annotated[float, Field(gt=0.0)] = Field(0.1, description="learning rate of the body over the head's")
-    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(1.0, description="learning-rate factor from each stage to the one below")
-    freeze_batchnorm: bool = Field(False, description="keep BatchNorm's statistics and parameters as they came")
+    head_epochs: NonNegativeInt = Field(default=1, description="epochs in which only the new head learns")
+    unfreeze: Literal["all", "gradual", "never"] = Field(
+        default="all", description="after head_epochs: everything, one stage an epoch from the top, or nothing"
+    )
+    backbone_lr_ratio: Annotated[float, Field(gt=0.0)] = Field(
+        default=0.1, description="learning rate of the body over the head's"
+    )
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=1.0, description="learning-rate factor from each stage to the one below"
+    )
+    freeze_batchnorm: bool = Field(default=False, description="keep BatchNorm's statistics and parameters as they came")
 
 
 class PathsConfig(Section):
@@ -159,7 +198,9 @@ class RunConfig(Section):
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
     trainer: TrainerConfig = TrainerConfig()
-    callbacks: dict[str, dict[str, Any]] = Field(default_factory=dict, description="by registry name, each with its options")
+    callbacks: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by registry name, each with its options"
+    )
     logger: LoggerConfig = LoggerConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     paths: PathsConfig = PathsConfig()

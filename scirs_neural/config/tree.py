@@ -53,7 +53,9 @@ class Tree:
         for path in sorted(self.user.rglob("*.yaml")) if self.user else []:
             name = path.relative_to(self.user)  # type: ignore[arg-type]
             if (self.shipped / name).is_file():
-                yield ConfigError(f"the shipped configs have a {name} too", where=str(path), fix="give yours another name")
+                yield ConfigError(
+                    f"the shipped configs have a {name} too", where=str(path), fix="give yours another name"
+                )
 
     def _folders(self) -> list[Path]:
         return [self.shipped, self.user] if self.user else [self.shipped]

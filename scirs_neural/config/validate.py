@@ -50,7 +50,8 @@ def validate(settings: Mapping[str, Any], tree: Tree, origin: Origin) -> tuple[R
                     faults += _part_faults(tree, section, name, options, (section, str(key)), origin, ("name",))
         elif isinstance(part, Mapping) and isinstance(part.get("name"), str):
             declared = RunConfig.model_fields[section].annotation
-            assert isinstance(declared, type) and issubclass(declared, Named)
+            assert isinstance(declared, type)
+            assert issubclass(declared, Named)
             faults += _part_faults(tree, section, part["name"], part, (section,), origin, tuple(declared.model_fields))
     return config, faults
 
@@ -106,13 +107,21 @@ def _part_faults(
             near = [".".join(map(str, (*key, n))) for n in near_names(str(option), [*declared, *known])]
             taken = ", ".join([*declared, *known]) or "no options"
             fix = None if near else f"{name} takes {taken}"
-            faults.append(ConfigError(f"unknown setting '{dotted}' of {registry.kind} '{name}'", where=where, near=near, fix=fix))
+            faults.append(
+                ConfigError(f"unknown setting '{dotted}' of {registry.kind} '{name}'", where=where, near=near, fix=fix)
+            )
         elif value != MISSING and (expected := _mismatch(value, known[option])) is not None:
             faults.append(ConfigError(f"{dotted} must be {expected}, not {_yaml(value)}", where=where))
     for option, default in known.items():
         if default is Parameter.empty and part.get(option, MISSING) == MISSING:
             dotted = ".".join((*map(str, key), option))
-            faults.append(ConfigError(f"{registry.kind} '{name}' needs the setting '{dotted}'", where=origin.of_choice(group), fix=f"write {dotted}=…"))
+            faults.append(
+                ConfigError(
+                    f"{registry.kind} '{name}' needs the setting '{dotted}'",
+                    where=origin.of_choice(group),
+                    fix=f"write {dotted}=…",
+                )
+            )
     return faults
 
 
@@ -167,9 +176,15 @@ def _schema_fault(
     if kind == "literal_error":
         choices = [str(choice) for choice in _literal_choices(key, root)]
         near = near_names(str(value), choices)
-        return ConfigError(f"{dotted} cannot be {_yaml(value)}", where=where, near=near, fix=f"choose one of {', '.join(choices)}")
+        return ConfigError(
+            f"{dotted} cannot be {_yaml(value)}", where=where, near=near, fix=f"choose one of {', '.join(choices)}"
+        )
     expected = _EXPECTED.get(kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float"))
-    message = f"must be {expected}" if expected else "m" + detail["msg"].removeprefix("Input should").strip().replace("be", "ust be", 1)
+    message = (
+        f"must be {expected}"
+        if expected
+        else "m" + detail["msg"].removeprefix("Input should").strip().replace("be", "ust be", 1)
+    )
     return ConfigError(f"{dotted} {message}, not {_yaml(value)}", where=where)
 
 
@@ -214,7 +229,9 @@ def all_settings(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[s
 
 
 def _literal_choices(key: Key, root: type[BaseModel]) -> list[Any]:
-    return [c for c in get_args(_section_of(key, root).model_fields[str(key[-1])].annotation) if not isinstance(c, type)]
+    return [
+        c for c in get_args(_section_of(key, root).model_fields[str(key[-1])].annotation) if not isinstance(c, type)
+    ]
 
 
 def _load_plugin_modules(modules: Any, origin: Origin) -> list[ScirsError]:

@@ -113,7 +113,7 @@ class MissingExtraError(ScirsError, ImportError):
         )
 
 
-class ManyErrors(ConfigError):
+class ManyErrors(ConfigError):  # noqa: N818 - it is several
     """Several faults found in one pass, shown together.
 
     Example:

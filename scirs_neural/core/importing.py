@@ -35,7 +35,8 @@ def resolve(target: str, *, where: str | None = None) -> Any:
     """
     module_name, colon, attribute = target.rpartition(":")
     if not colon or not module_name or not attribute:
-        raise ConfigError(f"'{target}' is no import string", where=where, fix="write package.module:name or file.py:name")
+        fix = "write package.module:name or file.py:name"
+        raise ConfigError(f"'{target}' is no import string", where=where, fix=fix)
     module = load_file(module_name, where=where) if is_file(module_name) else _import(module_name, where)
     found: Any = module
     for part in attribute.split("."):
@@ -62,7 +63,8 @@ def load_file(path: str, *, where: str | None = None) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

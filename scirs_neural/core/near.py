@@ -9,7 +9,7 @@ with the length.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os.path import commonprefix
+from itertools import takewhile
 
 MAX_NEAR = 3
 
@@ -48,7 +48,7 @@ def near_names(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> list
     for choice in dict.fromkeys(choices):
         have = normalise(choice)
         distance = float(DamerauLevenshtein.distance(wanted, have))
-        shared = len(commonprefix([wanted, have]))
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(wanted, have, strict=False)))
         gap = abs(len(wanted) - len(have))
         is_cut = min(len(wanted), len(have)) >= 3 and (have.startswith(wanted) or wanted.startswith(have))
         is_part = len(wanted) >= 4 and wanted in have

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.metadata import EntryPoints, entry_points
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -143,7 +143,7 @@ class Registry:
 
 
 @cache
-def _installed_entry_points() -> EntryPoints:
+def _installed_entry_points() -> Any:  # a class of its own in each Python; all of them have `select`
     return entry_points()  # reads the metadata of every installed package: once is enough
 
 

@@ -34,7 +34,8 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
     Example:
         >>> from scirs_neural.optim import parameter_groups
         >>> net = nn.Linear(2, 1)
-        >>> build_optimizer("sgd", net, parameter_groups(net, lr=0.1, weight_decay=0.0), momentum=0.9).defaults["momentum"]
+        >>> groups = parameter_groups(net, lr=0.1, weight_decay=0.0)
+        >>> build_optimizer("sgd", net, groups, momentum=0.9).defaults["momentum"]
         0.9
     """
     check_options(OPTIMIZERS, name, options)
@@ -50,9 +51,7 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
     return optimizer
 
 
-def build_scheduler(
-    name: str, optimizer: Optimizer, span: Span, /, **options: Any
-) -> LRScheduler | ReduceLROnPlateau:
+def build_scheduler(name: str, optimizer: Optimizer, span: Span, /, **options: Any) -> LRScheduler | ReduceLROnPlateau:
     """A schedule for an optimizer.
 
     Raises:

@@ -4,7 +4,8 @@ Each takes the optimizer, a `Span` (how long the run is) and its options. All bu
 torch's own, are a plain function of the step: so nothing drifts, a resumed run goes on exactly, and milestones stand
 where the user counts them, with a warm-up or without (torch's SequentialLR would move them back by its length).
 
-The linear warm-up goes before any of them but `one_cycle`, whose rise is its warm-up, and `plateau`, which has no length.
+The linear warm-up goes before any of them but `one_cycle`, whose rise is its warm-up, and `plateau`, which has no
+length.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def cosine(optimizer: Optimizer, span: Span, *, end_factor: float = 0.0) -> LRSc
 
     Source: Loshchilov and Hutter, SGDR, ICLR 2017, without restarts.
     """
-    return _schedule(optimizer, span, lambda step: end_factor + (1 - end_factor) * (1 + cos(pi * span.progress(step))) / 2)
+    return _schedule(
+        optimizer, span, lambda step: end_factor + (1 - end_factor) * (1 + cos(pi * span.progress(step))) / 2
+    )
 
 
 def polynomial(optimizer: Optimizer, span: Span, *, power: float = 2.0) -> LRScheduler:
@@ -120,9 +123,15 @@ def one_cycle(
 
 
 def plateau(
-    optimizer: Optimizer, span: Span, *, factor: float = 0.1, patience: int = 3, monitor: str = "val/loss", mode: str = "min"
+    optimizer: Optimizer,
+    span: Span,
+    *,
+    factor: float = 0.1,
+    patience: int = 3,
+    monitor: str = "val/loss",
+    mode: str = "min",
 ) -> ReduceLROnPlateau:
-    """Times ``factor`` when a metric has not improved for ``patience`` epochs. Stepped by the trainer, once an epoch."""
+    """Times ``factor`` when a metric has not improved for ``patience`` epochs. The trainer steps it once an epoch."""
     return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)  # type: ignore[arg-type]
 
 

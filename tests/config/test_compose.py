@@ -1,5 +1,6 @@
 """What is composed: shipped values, registered names with their options, overrides, files of the user's."""
 
+# ruff: noqa: E501 - commands and files
 from __future__ import annotations
 
 from pathlib import Path
@@ -59,11 +60,14 @@ def test_a_callback_of_the_user_s_is_named_in_its_settings(compose):
 
 
 def test_a_module_of_the_user_s_adds_names(compose, write):
-    write("nets.py", "from scirs_neural.models import MODELS\n\n@MODELS.register('tiny_of_mine')\ndef make(width=3):\n    pass\n")
+    write(
+        "nets.py",
+        "from scirs_neural.models import MODELS\n\n@MODELS.register('tiny_of_mine')\ndef make(width=3):\n    pass\n",
+    )
     try:
         config = compose("plugins_modules=[./nets.py]", "model=tiny_of_mine", "model.width=4")
         assert config.model.options() == {"width": 4}
-        with pytest.raises(ConfigError, match="unknown setting 'model.widht' of model 'tiny_of_mine'"):
+        with pytest.raises(ConfigError, match=r"unknown setting 'model.widht' of model 'tiny_of_mine'"):
             compose("plugins_modules=[./nets.py]", "model=tiny_of_mine", "model.widht=4")
     finally:
         config_groups()["model"]._entries.pop("tiny_of_mine", None)
@@ -72,7 +76,8 @@ def test_a_module_of_the_user_s_adds_names(compose, write):
 def test_the_user_s_configs_extend_the_shipped_ones(compose, write):
     write("configs/model/wide.yaml", "name: cnn\nweights: null\n")
     write("configs/finetune/heads.yaml", "enabled: true\nhead_epochs: 2\n")
-    write("configs/experiment/first.yaml",
+    write(
+        "configs/experiment/first.yaml",
         "\n# @package _global_\n# what it is for\ndefaults:\n  - override /model: wide\n  - override /optimizer: sgd\n"
         "  - override /callbacks: [ema]\nseed: 7\noptimizer:\n  lr: 0.25\n  momentum: 0.5\n",
     )
@@ -128,7 +133,11 @@ def test_an_experiment_that_cannot_be_composed(faults, text, what, line, write):
 def test_a_defaults_list_that_names_no_file(faults, write):
     write("configs/experiment/e.yaml", "# @package _global_\ndefaults:\n  - override /trainer: smok\n")
     (fault,) = faults("experiment=e")
-    assert (fault.what, fault.near, fault.where) == ("unknown trainer 'smok'", ("smoke",), "configs/experiment/e.yaml, line 3")
+    assert (fault.what, fault.near, fault.where) == (
+        "unknown trainer 'smok'",
+        ("smoke",),
+        "configs/experiment/e.yaml, line 3",
+    )
 
 
 def test_an_experiment_without_the_line_that_makes_it_one(faults, write):
@@ -146,7 +155,10 @@ def test_a_file_that_would_not_be_read_is_a_fault(faults, write):
 
 def test_interpolations_and_resolvers_of_the_user_s_work(compose, home, monkeypatch, write):
     monkeypatch.setenv("HOME", "/home/somebody")
-    write("configs/experiment/e.yaml", "# @package _global_\ndata:\n  split_seed: ${seed}\npaths:\n  runs: ${oc.env:HOME}/runs\n")
+    write(
+        "configs/experiment/e.yaml",
+        "# @package _global_\ndata:\n  split_seed: ${seed}\npaths:\n  runs: ${oc.env:HOME}/runs\n",
+    )
     config = compose("experiment=e", "seed=5", "finetune.head_epochs=${seed}")
     assert (config.data.split_seed, config.paths.runs, config.finetune.head_epochs) == (5, "/home/somebody/runs", 5)
 
@@ -168,7 +180,10 @@ def test_a_sweep_is_every_combination():
         for callbacks in ("[ema]", "[timer]")
     ]
     assert sweep_points([]) == [[]]
-    assert sweep_points(["optimizer.lr=choice(0.1,0.2)", "seed"]) == [["optimizer.lr=0.1", "seed"], ["optimizer.lr=0.2", "seed"]]
+    assert sweep_points(["optimizer.lr=choice(0.1,0.2)", "seed"]) == [
+        ["optimizer.lr=0.1", "seed"],
+        ["optimizer.lr=0.2", "seed"],
+    ]
 
 
 @pytest.fixture
@@ -200,7 +215,10 @@ def test_a_saved_configuration_can_be_changed(compose, saved):
 def test_what_is_wrong_in_a_saved_configuration_or_its_changes_is_found(faults, compose, saved):
     file = saved(compose())
     file.write_text(file.read_text().replace("max_epochs: 8", "max_epochs: eight") + "epoch: 3\n")
-    found = {fault.what.partition(",")[0]: fault.where for fault in faults("optimizer=sdg", "trainer=smoke", config_file=file)}
+    found = {
+        fault.what.partition(",")[0]: fault.where
+        for fault in faults("optimizer=sdg", "trainer=smoke", config_file=file)
+    }
     assert found["trainer.max_epochs must be a whole number"].startswith("run/config.yaml, line ")
     assert found["unknown setting 'epoch'"].startswith("run/config.yaml, line ")
     assert found["unknown optimizer 'sdg'"] == "command line, optimizer=sdg"

@@ -1,5 +1,6 @@
 """Every wrong setting is refused, all of them in one pass, each with where it came from and what was meant."""
 
+# ruff: noqa: E501 - a table
 from __future__ import annotations
 
 import pytest
@@ -71,7 +72,20 @@ def test_one_wrong_setting(faults, typed):
 
 
 def test_all_faults_are_found_in_one_pass(faults):
-    apart = ("model", "data", "optimizer", "trainer", "scheduler", "seed", "epoch", "callbacks", "experiment", "task", "model.name", "optimizer.lr")
+    apart = (
+        "model",
+        "data",
+        "optimizer",
+        "trainer",
+        "scheduler",
+        "seed",
+        "epoch",
+        "callbacks",
+        "experiment",
+        "task",
+        "model.name",
+        "optimizer.lr",
+    )
     by_key = {text.partition("=")[0].lstrip("+"): text for text in ONE}  # of one key only the last one counts
     typed = [text for key, text in by_key.items() if key not in apart]
     typed = [*typed, "optimizer.lr=fast", "data=csv", "callbacks=[emma]"]

@@ -18,7 +18,9 @@ def test_it_is_plain_data_and_names_every_package():
 
 
 def test_torch_is_not_loaded_for_it(python):
-    ended = python("-c", "from scirs_neural.core.environment import *; import sys; environment(); print('torch' in sys.modules)")
+    ended = python(
+        "-c", "from scirs_neural.core.environment import *; import sys; environment(); print('torch' in sys.modules)"
+    )
     assert ended.stdout == "False\n", ended.stderr
 
 

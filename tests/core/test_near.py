@@ -1,5 +1,6 @@
 """A table of typos of real names: the one that was meant comes first, or is among the three that are shown."""
 
+# ruff: noqa: E501 - a table
 from __future__ import annotations
 
 import pytest

@@ -44,7 +44,7 @@ def test_an_import_string_is_resolved_at_the_first_look_up(shapes):
 def test_a_name_stands_for_one_thing(shapes):
     shapes.add("root", "math:sqrt")
     shapes.add("root", "math:sqrt")
-    with pytest.raises(ConfigError, match="two things .* shape 'root': math:sqrt and math:cos"):
+    with pytest.raises(ConfigError, match=r"two things .* shape 'root': math:sqrt and math:cos"):
         shapes.add("root", "math:cos")
     assert shapes.get("root") is math.sqrt
 

@@ -1,5 +1,6 @@
 """Parameter groups of torchvision's networks: every parameter in one, norms and biases without decay, the head last."""
 
+# ruff: noqa: E501 - a table of places
 from __future__ import annotations
 
 import pytest
@@ -29,12 +30,16 @@ def net(name: str) -> nn.Module:
 
 def of_norms_and_biases(model: nn.Module) -> set[str]:
     """From the modules' types, not from shapes."""
-    norms = {f"{m}.{p}" for m, part in model.named_modules() if isinstance(part, NORMS) for p, _ in part.named_parameters()}
+    norms = {
+        f"{m}.{p}" for m, part in model.named_modules() if isinstance(part, NORMS) for p, _ in part.named_parameters()
+    }
     return norms | {name for name, _ in model.named_parameters() if name.endswith("bias")}
 
 
 @pytest.mark.parametrize("name", HEADS)
-@pytest.mark.parametrize("options", [{}, {"backbone_lr_ratio": 0.1}, {"backbone_lr_ratio": 0.5, "layer_decay": 0.8}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"backbone_lr_ratio": 0.1}, {"backbone_lr_ratio": 0.5, "layer_decay": 0.8}], ids=str
+)
 def test_every_parameter_is_in_one_group(name, options):
     model = net(name)
     groups = parameter_groups(model, lr=0.1, weight_decay=0.01, **options)

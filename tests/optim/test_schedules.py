@@ -43,7 +43,11 @@ FORMULAS = [
     ("linear", {}, lambda t, w: risen(t, w) * left(t, w, TOTAL)),
     ("linear", {"end_factor": 0.2}, lambda t, w: risen(t, w) * (0.2 + 0.8 * left(t, w, TOTAL))),
     ("cosine", {}, lambda t, w: risen(t, w) * math.sin(math.pi / 2 * left(t, w, TOTAL)) ** 2),
-    ("cosine", {"end_factor": 0.1}, lambda t, w: risen(t, w) * (0.1 + 0.9 * math.sin(math.pi / 2 * left(t, w, TOTAL)) ** 2)),
+    (
+        "cosine",
+        {"end_factor": 0.1},
+        lambda t, w: risen(t, w) * (0.1 + 0.9 * math.sin(math.pi / 2 * left(t, w, TOTAL)) ** 2),
+    ),
     ("polynomial", {}, lambda t, w: risen(t, w) * left(t, w, TOTAL) ** 2),
     ("polynomial", {"power": 0.5}, lambda t, w: risen(t, w) * math.sqrt(left(t, w, TOTAL))),
     ("step", {"step_size": 2, "gamma": 0.5}, lambda t, w: risen(t, w) * 0.5 ** (t // EPOCH // 2)),
@@ -87,7 +91,9 @@ def test_the_rate_at_every_step_is_the_closed_formula_s_also_after_a_resume(name
     again.load_state_dict(optimizer.state_dict())
     resumed.load_state_dict(scheduler.state_dict())
     seen += rates(again, resumed, TOTAL - TOTAL // 2)
-    torch.testing.assert_close(torch.tensor(seen, dtype=torch.float64), torch.tensor(expected, dtype=torch.float64), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        torch.tensor(seen, dtype=torch.float64), torch.tensor(expected, dtype=torch.float64), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_every_schedule_is_in_the_table_or_is_plateau():
