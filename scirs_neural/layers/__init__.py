@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from scirs_neural.layers.encoder_decoder import EncoderDecoder as EncoderDecoder
     from scirs_neural.layers.gradcheck import check_gradients as check_gradients
     from scirs_neural.layers.kv_cache import KVCache as KVCache
-    from scirs_neural.layers.mc_dropout import mc_predict as mc_predict
+    from scirs_neural.layers.monte_carlo import mc_dropout as mc_dropout
+    from scirs_neural.layers.monte_carlo import mc_predict as mc_predict
     from scirs_neural.layers.norms import convert_batch_norm as convert_batch_norm
     from scirs_neural.layers.norms import freeze_batch_norm as freeze_batch_norm
     from scirs_neural.layers.norms import recalibrate_batch_norm as recalibrate_batch_norm
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
     from scirs_neural.layers.spec import build_layer as build_layer
     from scirs_neural.layers.spec import create_layer as create_layer
     from scirs_neural.layers.weight_decay import no_decay_names as no_decay_names
-    from scirs_neural.layers.word_embedding import load_word_vectors as load_word_vectors
-    from scirs_neural.layers.word_embedding import tied_linear as tied_linear
+    from scirs_neural.layers.word_vectors import load_word_vectors as load_word_vectors
+    from scirs_neural.layers.word_vectors import tied_linear as tied_linear
+    from scirs_neural.layers.word_vectors import word_embedding as word_embedding
 
 SHIPPED = {**TORCH, **TORCHVISION, **OWN}
 
@@ -57,13 +59,13 @@ _PUBLIC = {
     "encoder_decoder": ("EncoderDecoder",),
     "gradcheck": ("check_gradients",),
     "kv_cache": ("KVCache",),
-    "mc_dropout": ("mc_predict",),
+    "monte_carlo": ("mc_dropout", "mc_predict"),
     "norms": ("convert_batch_norm", "freeze_batch_norm", "recalibrate_batch_norm", "unfreeze_batch_norm"),
     "penalties": ("collect_penalties",),
     "recurrent": ("Recurrent", "RecurrentCell"),
     "spec": ("build_layer", "create_layer"),
     "weight_decay": ("no_decay_names",),
-    "word_embedding": ("load_word_vectors", "tied_linear"),
+    "word_vectors": ("load_word_vectors", "tied_linear", "word_embedding"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

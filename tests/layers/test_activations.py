@@ -182,7 +182,7 @@ def extrapolation_error(activation):
         nn.Linear(1, 64), create_layer(**activation), nn.Linear(64, 64), create_layer(**activation), nn.Linear(64, 1)
     )
     x = torch.linspace(-10, 10, 256)[:, None]
-    steps = 2000
+    steps = 1000
     optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):

@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -167,6 +168,14 @@ def test_a_users_layer_takes_what_its_signature_takes():
             create_layer(registry_name, depth=2)
     finally:
         del LAYERS._entries[registry_name]
+
+
+def test_public_names_are_not_hidden_by_files():
+    for name in layers.__all__:
+        assert not (Path(layers.__file__).parent / f"{name}.py").exists()
+        assert getattr(layers, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        layers.no_such_name  # noqa: B018
 
 
 def test_every_own_layer_explains_itself():

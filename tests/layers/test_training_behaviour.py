@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.layers import SelfAttention, collect_penalties, create_layer, mc_predict
-from scirs_neural.layers.mc_dropout import mc_dropout
+from scirs_neural.layers import SelfAttention, collect_penalties, create_layer, mc_dropout, mc_predict
 from scirs_neural.layers.penalties import ActivityRegularization
 
 
