@@ -149,9 +149,7 @@ def _with_maps(
     return maps @ v_BHSD, maps
 
 
-def join_masks(
-    padding_mask: Tensor | None, attention_mask: Tensor | None, batch: int, num_keys: int
-) -> Tensor | None:
+def join_masks(padding_mask: Tensor | None, attention_mask: Tensor | None, batch: int, num_keys: int) -> Tensor | None:
     """One mask that broadcasts to (B, H, T, S) from a padding mask (B, S) and an attention mask.
 
     Raises:

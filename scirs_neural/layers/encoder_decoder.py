@@ -133,9 +133,7 @@ class EncoderDecoder(nn.Module):
             x = block(x, padding_mask=real)
         return self.encoder_norm(x), real
 
-    def decode(
-        self, target: Tensor, memory: Tensor, real: Tensor, caches: list[BlockCache] | None = None
-    ) -> Tensor:
+    def decode(self, target: Tensor, memory: Tensor, real: Tensor, caches: list[BlockCache] | None = None) -> Tensor:
         """Logits (B, T, V) for target tokens (B, T); with caches only the tokens that they do not hold."""
         check_shape("EncoderDecoder", target, "B T", {0: memory.shape[0]})
         embedded = self.target_embedding(target) * self.scale
