@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig, TaskConfig
-from scirs_neural.core.errors import ShapeError
+from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.losses import create_loss
 from scirs_neural.metrics import create_metrics
@@ -108,8 +108,8 @@ class ImageClassification(L.LightningModule):
         """The optimizer over the parameter groups, and the schedule over the length of the run."""
         chosen, moving = self.optimizer_settings, self.scheduler_settings
         optimizer = build_optimizer(chosen.name, self.model, self.parameter_groups, **chosen.options())
-        total = int(self.trainer.estimated_stepping_batches)
-        span = Span(total, max(1, round(total / max(1, self.trainer.max_epochs or 1))), moving.warmup)
+        total, per_epoch = num_steps(self.trainer)
+        span = Span(total, per_epoch, moving.warmup)
         schedule = build_scheduler(moving.name, optimizer, span, **moving.options())
         if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
             monitor = moving.options().get("monitor", "val/loss")
@@ -142,8 +142,28 @@ class ImageClassification(L.LightningModule):
             )
 
 
+def num_steps(trainer: L.Trainer) -> tuple[int, int]:
+    """Optimizer steps of a whole fit, and of one epoch.
+
+    Lightning's own `estimated_stepping_batches` sets the loader up, and a loader that is set up before a checkpoint is
+    read never hears of its place in it; so the data module is asked instead, where there is one.
+    """
+    module: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if module is None:
+        total = int(trainer.estimated_stepping_batches)
+        return total, max(1, round(total / max(1, trainer.max_epochs or 1)))
+    batches, limit = len(module.train_dataloader()), trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
+    per_epoch = max(1, -(-batches // trainer.accumulate_grad_batches))  # the last, short group steps too
+    total = per_epoch * max(1, trainer.max_epochs or 1)
+    return (min(total, trainer.max_steps) if trainer.max_steps > 0 else total), per_epoch
+
+
 def _loss_options(task: TaskConfig, spec: DataSpec) -> dict[str, Any]:
     automatic = "bce_with_logits" if spec.multi_label else "cross_entropy"
-    name = automatic if task.loss == "auto" else task.loss
-    smoothing = {"label_smoothing": task.label_smoothing} if task.label_smoothing else {}
-    return {"spec": name, **smoothing}
+    chosen = automatic if task.loss == "auto" else task.loss
+    if not task.label_smoothing:
+        return {"spec": chosen}
+    if not isinstance(chosen, str):
+        raise ConfigError("task.label_smoothing is for a loss given by name", fix="put label_smoothing into the loss's own options")
+    return {"spec": chosen, "label_smoothing": task.label_smoothing}

@@ -18,8 +18,6 @@ _CALLBACKS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"monitor": "val/loss", "mode": "min", "patience": 3, "min_delta": 0.0}),
     "ema": ("lightning.pytorch.callbacks:EMAWeightAveraging", "evaluate and keep an exponential moving average of the weights",
         {"decay": 0.999, "use_buffers": True, "update_every_n_steps": 1, "update_starting_at_step": None, "update_starting_at_epoch": None}),
-    "swa": ("lightning.pytorch.callbacks:StochasticWeightAveraging", "average the weights of the last epochs (Izmailov 2018)",
-        {"swa_lrs": 0.01, "swa_epoch_start": 0.8, "annealing_epochs": 10}),
     "timer": ("lightning.pytorch.callbacks:Timer", "stop after a time span, DD:HH:MM:SS", {"duration": None, "interval": "step"}),
     "device_stats": ("lightning.pytorch.callbacks:DeviceStatsMonitor", "log memory and utilisation", {"cpu_stats": None}),
 }  # fmt: skip

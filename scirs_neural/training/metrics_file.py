@@ -111,7 +111,7 @@ class FiniteGuard(Logger):
                 before = self.last_finite.get(name)
                 seen = f"; it was {before:.4g} when last logged" if before is not None else ""
                 raise NonFiniteError(
-                    f"{name} became {value} at step {step}{seen}",
+                    f"{name.removesuffix('_step').removesuffix('_epoch')} became {value} at step {step}{seen}",
                     fix="lower optimizer.lr, set trainer.gradient_clip_val=1, or raise the precision; "
                     "trainer.stop_on_nonfinite=false goes on regardless",
                 )

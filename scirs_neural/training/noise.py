@@ -44,6 +44,7 @@ def quiet() -> Iterator[Warned]:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("default")  # collected whatever the filters outside: they are shown at the end
             for pattern in _HARMLESS:
                 warnings.filterwarnings("ignore", message=f".*{pattern}")
             warnings.showwarning = lambda message, category, *_, **__: warned.counts.update([_one_line(message)])

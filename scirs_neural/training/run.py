@@ -138,18 +138,20 @@ def train_run(
         "warnings": dict(trainer.warned.counts),
     }
     folder.write_summary(summary)
+    _log_hyper_parameters(trainer, config, summary)
     return Finished(folder, parts.task, parts.data, summary)
 
 
 def make_callbacks(config: RunConfig) -> list[L.Callback]:
-    """The callbacks that a configuration names, in its order; a name may be ``file.py:Class``."""
+    """The callbacks that a configuration names, in its order; one of the user's has the ``name`` ``file.py:Class``."""
     made: list[L.Callback] = []
-    for name, options in config.callbacks.items():
-        if ".py:" in name:
-            made.append(resolve(name, where=f"callbacks.{name}")(**options))
-            continue
-        check_options(CALLBACKS, name, dict(options))
-        made.append(CALLBACKS.get(name)(**options))
+    for key, settings in config.callbacks.items():
+        name, options = settings.get("name", key), {k: v for k, v in settings.items() if k != "name"}
+        if ":" in name:
+            made.append(resolve(name, where=f"callbacks.{key}.name")(**options))
+        else:
+            check_options(CALLBACKS, name, options)
+            made.append(CALLBACKS.get(name)(**options))
     if config.logger.tensorboard:
         extras = config.logger
         made.append(TensorBoardExtras(histograms=extras.histograms, images=extras.images, graph=extras.graph))
@@ -253,6 +255,17 @@ def _loggers(config: RunConfig, folder: RunFolder) -> list[Logger]:
     if not config.logger.tensorboard:
         return []
     return [TensorBoardLogger(str(folder.path), name="", version="tensorboard", default_hp_metric=False)]
+
+
+def _log_hyper_parameters(trainer: Trainer, config: RunConfig, summary: Mapping[str, Any]) -> None:
+    """Give TensorBoard's table of runs the settings, beside how the run ended."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            sections = config.model_dump(mode="json", exclude={"paths", "logger"})
+            flat = {f"{s}/{k}": v for s, held in sections.items() if isinstance(held, dict) for k, v in held.items()}
+            plain = {key: value for key, value in flat.items() if isinstance(value, int | float | str)}
+            logger.log_hyperparams(plain, {f"hp/test_{name}": value for name, value in summary["test"].items()})
+            logger.finalize("success")
 
 
 def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:

@@ -53,10 +53,14 @@ def adaptive_clip_(parameters: Iterable[Tensor], ratio: float, eps: float = 1e-3
     for p in parameters:
         if p.grad is None:
             continue
-        dims = tuple(range(1, p.ndim))
-        norm = (lambda t, d=dims: t.detach().norm(dim=d, keepdim=True) if d else t.detach().abs())  # noqa: E731
-        limit = norm(p).clamp_min(eps) * ratio
-        p.grad.mul_((limit / norm(p.grad).clamp_min(1e-12)).clamp_max(1.0))
+        limit = _unit_norm(p.detach()).clamp_min(eps) * ratio
+        p.grad.mul_((limit / _unit_norm(p.grad).clamp_min(1e-12)).clamp_max(1.0))
+
+
+def _unit_norm(tensor: Tensor) -> Tensor:
+    """The norm of each output unit's entries; of a vector, each entry's size."""
+    dims = tuple(range(1, tensor.ndim))
+    return torch.linalg.vector_norm(tensor, dim=dims, keepdim=True) if dims else tensor.abs()
 
 
 def _norm(parameters: list[Tensor]) -> Tensor:

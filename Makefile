@@ -1,0 +1,62 @@
+# Two commands do everything on a machine with Python 3.11+ and pip:
+#   make demo    set up, train ResNet-50 on real digits, evaluate it, predict with it
+#   make test    set up, run the tests
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUN    := $(BIN)/python
+READY  := $(VENV)/.ready
+
+.PHONY: help setup demo test test-slow lint format docs pins wheel clean
+help:
+	@echo "make demo       train ResNet-50 on real digits, evaluate it, predict with it"
+	@echo "make test       the tests of every landing      make test-slow  the others too"
+	@echo "make lint       ruff, mypy, codespell            make format     let ruff put the code in order"
+	@echo "make docs       write the generated pages        make pins       choose newest versions, write pins.txt"
+
+setup: $(READY)
+
+$(READY): pyproject.toml pins.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "scirs_neural needs Python 3.11 or newer")'
+	@echo "== setting up $(VENV): a virtual environment with the pinned packages (about 6 GB with torch)"
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@$(BIN)/uv pip install --python $(RUN) --quiet --require-hashes -r pins.txt
+	@$(BIN)/uv pip install --python $(RUN) --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	@echo "== train: ResNet-50 on scikit-learn's 1,797 real scans of digits"
+	@$(RUN) -m scirs_neural.train model=resnet50 data=digits
+	@echo; echo "== evaluate: the best weights on the test set, anew"
+	@$(RUN) -m scirs_neural.evaluate runs/digits-resnet50
+	@echo; echo "== predict: a few scans of the test set"
+	@$(RUN) -m scirs_neural.predict runs/digits-resnet50 $$(ls -d runs/digits-resnet50/*/ | sort -t/ -k3 -n | tail -1)samples
+	@echo; echo "== summary"
+	@$(RUN) -m scirs_neural.compare runs/digits-resnet50
+
+TESTING := SCIRS_OFFLINE=1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
+test: $(READY)
+	@echo "== the tests"
+	@$(TESTING) $(RUN) -m pytest -q -m "not slow and not gpu"
+
+test-slow: $(READY)
+	@$(TESTING) $(RUN) -m pytest -q -m "not gpu"
+
+lint: $(READY)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell
+
+format: $(READY)
+	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .
+
+docs: $(READY)
+	@$(RUN) docs/generate.py
+
+pins: $(READY)
+	@$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --no-header -o pins.txt
+
+wheel: $(READY)
+	@$(RUN) -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,123 @@
+"""``python -m scirs_neural.compare RUN RUN [...]``: which run is better on the same test set, and how sure that is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scirs_neural.core import terminal
+from scirs_neural.core.door import run_door
+from scirs_neural.core.errors import DataError
+
+if TYPE_CHECKING:
+    from scirs_neural.evaluation import RunFolder
+
+
+def main(argv: list[str]) -> int | None:
+    """Compare runs by their saved predictions: no net is loaded, nothing is run again."""
+    parser = argparse.ArgumentParser(prog="python -m scirs_neural.compare", description=main.__doc__)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, such as runs/digits-resnet50/1")
+    parser.add_argument("--split", default="test", choices=("test", "val"), help="whose predictions (default: test)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    args = parser.parse_args(argv)
+    found = compare_runs(args.runs, split=args.split, seed=args.seed)
+    if args.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        _show(found)
+    return None
+
+
+def compare_runs(folders: list[str], *, split: str = "test", seed: int = 0) -> dict[str, Any]:
+    """Everything that the door prints, as plain data.
+
+    Raises:
+        DataError: a folder is no run, has no predictions, or was tested on other samples than the first.
+    """
+    from scirs_neural.evaluation import RunFolder, compare_predictions, evaluate_predictions
+    from scirs_neural.evaluation.run_folder import differences
+
+    if len(folders) < 2:
+        raise DataError("a comparison needs at least two runs", fix="name two or more run folders")
+    runs = _named([RunFolder(Path(folder)) for folder in folders])
+    predictions = {}
+    for name, run in runs.items():
+        pred = run.predictions(split)
+        if pred is None:
+            raise DataError(
+                f"the run '{name}' left no {split} predictions",
+                where=str(run.path / "predictions" / f"{split}.npz"),
+                fix=f"python -m scirs_neural.evaluate {run.path}",
+            )
+        predictions[name] = pred
+    comparison = compare_predictions(predictions, seed=seed)
+    evaluations = {name: evaluate_predictions(pred, seed=seed).to_dict() for name, pred in predictions.items()}
+    return {
+        "split": split,
+        "runs": {name: str(run.path) for name, run in runs.items()},
+        "parameters": {name: (run.summary.get("model") or {}).get("num_params") for name, run in runs.items()},
+        "config": differences({name: run.config for name, run in runs.items()}),
+        "metrics": {name: evaluation["metrics"] for name, evaluation in evaluations.items()},
+        "samples": comparison.samples,
+        "pairs": comparison.to_dict()["pairs"],
+        "intervals": comparison.settings,
+    }
+
+
+def _named(runs: list[RunFolder]) -> dict[str, RunFolder]:
+    """Each run by the shortest end of its path that no other has."""
+    paths = [run.path.resolve() for run in runs]
+    if len(set(paths)) < len(paths):
+        raise DataError("the same run is named twice")
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(names)) == len(names) and (length > 1 or not any(name.isdigit() for name in names)):
+            break
+    return dict(zip(names, runs, strict=True))
+
+
+def _show(found: dict[str, Any]) -> None:
+    on = terminal.console()
+    names = list(found["runs"])
+    metrics = found["metrics"]
+    first = metrics[names[0]]
+    rows = (
+        [["parameters", *(terminal.number(found["parameters"][name]) for name in names)]]
+        if any(found["parameters"].values())
+        else []
+    )
+    rows += [[metric, *(_with_interval(metrics[name][metric]) for name in names)] for metric in first]
+    terminal.table(on, [f"{found['split']}, {found['samples']:,} samples", *names], rows)
+    if found["config"]:
+        on.print()
+        rows = [[key, *(_setting(values[name]) for name in names)] for key, values in found["config"].items()]
+        terminal.table(on, ["setting", *names], rows)
+    corrected = f", corrected for {len(found['pairs'])} pairs (Holm)" if len(found["pairs"]) > 1 else ""
+    for pair in found["pairs"]:
+        on.print()
+        points, low, high = (f"{100 * pair[key]:+.2f}" for key in ("difference", "low", "high"))
+        facts = {
+            "accuracy": f"{points} points, 95 % interval {low} to {high}",
+            "right": f"{pair['only_b']} samples only in {pair['b']}, {pair['only_a']} only in {pair['a']}",
+            "p": f"{terminal.number(pair['p_holm'])} (McNemar's exact test{corrected})",
+        }
+        terminal.header(on, facts, title=f"{pair['b']} against {pair['a']}: {pair['verdict']}")
+
+
+def _with_interval(score: dict[str, float | None]) -> str:
+    value = terminal.number(score["value"], fixed=True)
+    if score["low"] is None or score["high"] is None:
+        return value
+    return f"{value} ({score['low']:.4f} to {score['high']:.4f})"
+
+
+def _setting(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

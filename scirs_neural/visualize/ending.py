@@ -1,0 +1,110 @@
+"""How a run ends: its figures with intervals, the report, sample images, and what to type next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from scirs_neural.core import terminal
+from scirs_neural.core.paths import atomic_write
+from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
+from scirs_neural.training.run import Finished
+from scirs_neural.visualize.report import write_report
+
+NUM_SAMPLES = 8
+
+
+def finish(done: Finished, console: Console) -> Evaluation | None:
+    """Judge the test predictions, write report and samples, and print how the run ended.
+
+    Args:
+        done: the run.
+        console: where to print.
+
+    Returns:
+        The judgement of the test set, or of the validation set where there is no test set; None without either.
+    """
+    folder = done.folder
+    split = next((s for s in ("test", "val") if folder.predictions(s).is_file()), None)
+    evaluation = None
+    if split is not None:
+        evaluation = evaluate_predictions(Predictions.load(folder.predictions(split)))
+        atomic_write(folder.path / f"evaluation-{split}.json", json.dumps(evaluation.to_dict(), indent=2) + "\n")
+        _save_samples(done, split)
+    write_report(folder.path, images=_image_source(done, split))
+    terminal.summary(console, _summary(done, evaluation, split))
+    return evaluation
+
+
+def _summary(done: Finished, evaluation: Evaluation | None, split: str | None) -> dict[str, object]:
+    summary, place = done.summary, _short(done.folder.path)
+    shown: dict[str, object] = {}
+    if evaluation is not None:
+        main = evaluation.metrics[evaluation.main]
+        shown["score"] = {
+            "name": f"{split} {evaluation.main}", "value": main.value, "low": main.low, "high": main.high,
+            "samples": evaluation.samples,
+        }  # fmt: skip
+    best, timing = summary["best"], summary["timing"]
+    facts: dict[str, object] = {}
+    if best:
+        facts["best epoch"] = f"{best['epoch']} of {summary['epochs']}, {best['metric']} {best['value']:.4f}"
+    facts["time"] = f"{terminal.duration(timing['train_sec'])}, {terminal.duration(timing['sec_per_epoch'])} an epoch"
+    skipped = {name: count for name, count in summary["skipped_samples"].items() if count}
+    if skipped:
+        facts["skipped"] = [f"{count} unreadable samples of the {name} split" for name, count in skipped.items()]
+    if summary["warnings"]:
+        facts["warnings"] = [f"{count} x {text}" for text, count in summary["warnings"].items()]
+    shown["facts"] = facts
+    shown["folder"] = str(place)
+    shown["written"] = {
+        "report.html": "everything about the run, on one page",
+        "summary.json": "its figures",
+        "metrics.csv": "one row an epoch",
+        "config.yaml": "the whole configuration",
+        "checkpoints/": "best.ckpt and last.ckpt",
+        "predictions/": "class probabilities of every sample",
+    }
+    run = shlex.quote(str(place))
+    shown["next"] = {
+        "judge it again": f"python -m scirs_neural.evaluate {run}",
+        "use it": f"python -m scirs_neural.predict {run} {run}/samples",
+        "look at the curves": f"tensorboard --logdir {run}",
+        "run it again, with a change": f"python -m scirs_neural.train --from {run} seed=1",
+    }
+    if split is None:
+        del shown["next"]["judge it again"], shown["next"]["use it"]  # type: ignore[attr-defined]
+    if not (done.folder.path / "tensorboard").is_dir():
+        del shown["next"]["look at the curves"]  # type: ignore[attr-defined]
+    return shown
+
+
+def _save_samples(done: Finished, split: str) -> None:
+    """A few images of the split as files, named by their true class, to try the run on."""
+    samples = done.folder.path / "samples"
+    samples.mkdir(exist_ok=True)
+    dataset = done.data.dataset(split)
+    for index in np.unique(np.linspace(0, len(dataset) - 1, NUM_SAMPLES).astype(int)).tolist():
+        target = dataset.targets[index]
+        label = done.data.spec.classes[int(target)] if target.ndim == 0 else "several"
+        dataset.picture(index).save(samples / f"{index}-{Path(label).name}.png")
+
+
+def _image_source(done: Finished, split: str | None) -> object:
+    if split is None:
+        return None
+    dataset = done.data.dataset(split)
+    place = {str(name): index for index, name in enumerate(dataset.ids)}
+    return lambda name: np.asarray(dataset.picture(place[name]))
+
+
+def _short(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

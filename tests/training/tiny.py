@@ -1,0 +1,16 @@
+"""Tiny runs on real digits at their own 8x8 px: a second or two each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scirs_neural.config.compose import Request, load_config
+from scirs_neural.config.schema import RunConfig
+from scirs_neural.training.groups import config_groups
+
+TINY = ("model=cnn", "data=digits", "data.image_size=8", "model.width=8", "model.depth=2", "trainer.log_every_n_steps=5")
+
+
+def tiny_config(folder: Path, *overrides: str) -> RunConfig:
+    """The configuration of a tiny run in a folder."""
+    return load_config(Request([*TINY, f"paths.runs={folder}", *overrides]), config_groups())
