@@ -28,12 +28,10 @@ $(READY): pyproject.toml pins.txt
 demo: $(READY)
 	@echo "== train: ResNet-50 on scikit-learn's 1,797 real scans of digits"
 	@$(RUN) -m scirs_neural.train model=resnet50 data=digits
+	@echo; echo "== predict: a few scans of the test set (each file is named by its true digit)"
+	@$(RUN) -m scirs_neural.predict runs/digits-resnet50 "$$(ls -td runs/digits-resnet50/*/ | head -1)samples"
 	@echo; echo "== evaluate: the best weights on the test set, anew"
 	@$(RUN) -m scirs_neural.evaluate runs/digits-resnet50
-	@echo; echo "== predict: a few scans of the test set"
-	@$(RUN) -m scirs_neural.predict runs/digits-resnet50 $$(ls -d runs/digits-resnet50/*/ | sort -t/ -k3 -n | tail -1)samples
-	@echo; echo "== summary"
-	@$(RUN) -m scirs_neural.compare runs/digits-resnet50
 
 TESTING := SCIRS_OFFLINE=1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
 test: $(READY)

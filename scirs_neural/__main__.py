@@ -1,4 +1,4 @@
-"""``scirs-neural <verb>`` and ``python -m scirs_neural <verb>``: the same doors as ``python -m scirs_neural.<verb>``."""
+"""``scirs-neural <verb>`` and ``python -m scirs_neural <verb>``: the doors of ``python -m scirs_neural.<verb>``."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Python in five lines: fit, evaluate, predict.
 
-    import scirs_neural as sn
-    run = sn.fit("resnet18", data="digits", overrides=["trainer.max_epochs=3"])
-    print(run.evaluate().metrics["accuracy"])
-    print(run.predict("scan.png"))
+import scirs_neural as sn
+run = sn.fit("resnet18", data="digits", overrides=["trainer.max_epochs=3"])
+print(run.evaluate().metrics["accuracy"])
+print(run.predict("scan.png"))
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class Run:
         path = self.folder.predictions(split)
         if not path.is_file():
             have = sorted(p.stem for p in path.parent.glob("*.npz"))
-            raise ConfigError(f"the run has no predictions for the split '{split}'", where=str(self.folder.path), near=have)
+            raise ConfigError(
+                f"the run has no predictions for the split '{split}'", where=str(self.folder.path), near=have
+            )
         return Predictions.load(path)
 
     def evaluate(self, split: str = "test") -> Evaluation:
@@ -109,7 +111,7 @@ class Run:
         from scirs_neural.evaluation.report import evaluate_predictions
         from scirs_neural.training.run import predict_split
 
-        return evaluate_predictions(Predictions(**predict_split(self.task, self.data, split)))
+        return evaluate_predictions(Predictions(**predict_split(self.task, self.data, split)))  # type: ignore[arg-type]
 
     def predict(self, inputs: Any, *, top_k: int = 1, batch_size: int = 64) -> list[Guess]:
         """What the network says of images.
@@ -175,7 +177,10 @@ def fit(
     if isinstance(data, tuple | list):
         own_data = from_arrays(*data, seed=config.seed, batch_size=config.data.batch_size)
     done = train_run(
-        config, model=model if isinstance(model, nn.Module) else None, data=own_data, console=console or terminal.console()
+        config,
+        model=model if isinstance(model, nn.Module) else None,
+        data=own_data,
+        console=console or terminal.console(),
     )
     return Run(done.folder, (done.data, done.task))
 
@@ -212,6 +217,8 @@ def expand(inputs: Iterable[str]) -> list[Path]:
             pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else text
             files = sorted(p for p in base.glob(pattern) if p.is_file()) if any(c in text for c in "*?[") else []
         if not files:
-            raise ConfigError(f"no image there: {text}", fix="name files, folders, or patterns in quotes, such as 'scans/*.png'")
+            raise ConfigError(
+                f"no image there: {text}", fix="name files, folders, or patterns in quotes, such as 'scans/*.png'"
+            )
         found += files
     return list(dict.fromkeys(found))

@@ -13,7 +13,7 @@ from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import DataError
 
 if TYPE_CHECKING:
-    from scirs_neural.evaluation import RunFolder
+    from scirs_neural.evaluation import RunRecord
 
 
 def main(argv: list[str]) -> int | None:
@@ -38,12 +38,12 @@ def compare_runs(folders: list[str], *, split: str = "test", seed: int = 0) -> d
     Raises:
         DataError: a folder is no run, has no predictions, or was tested on other samples than the first.
     """
-    from scirs_neural.evaluation import RunFolder, compare_predictions, evaluate_predictions
-    from scirs_neural.evaluation.run_folder import differences
+    from scirs_neural.evaluation import RunRecord, compare_predictions, evaluate_predictions
+    from scirs_neural.evaluation.run_record import differences
 
     if len(folders) < 2:
         raise DataError("a comparison needs at least two runs", fix="name two or more run folders")
-    runs = _named([RunFolder(Path(folder)) for folder in folders])
+    runs = _named([RunRecord(Path(folder)) for folder in folders])
     predictions = {}
     for name, run in runs.items():
         pred = run.predictions(split)
@@ -68,7 +68,7 @@ def compare_runs(folders: list[str], *, split: str = "test", seed: int = 0) -> d
     }
 
 
-def _named(runs: list[RunFolder]) -> dict[str, RunFolder]:
+def _named(runs: list[RunRecord]) -> dict[str, RunRecord]:
     """Each run by the shortest end of its path that no other has."""
     paths = [run.path.resolve() for run in runs]
     if len(set(paths)) < len(paths):

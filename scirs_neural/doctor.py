@@ -41,7 +41,9 @@ def main(argv: list[str]) -> int | None:
     if args.json:
         print(json.dumps([vars(f) for f in findings], indent=2))
     else:
-        rows = [["ok" if f.is_well else "WRONG", f.subject, f.found + (f" -> {f.fix}" if f.fix else "")] for f in findings]
+        rows = [
+            ["ok" if f.is_well else "WRONG", f.subject, f.found + (f" -> {f.fix}" if f.fix else "")] for f in findings
+        ]
         terminal.table(terminal.console(), ["", "what", "found"], rows)
     return 0 if all(f.is_well for f in findings) else 1
 
@@ -85,13 +87,20 @@ def check_device() -> Iterator[Finding]:
 
     names = environment()["devices"]
     yield Finding("accelerator", ", ".join(names) if names else "none: everything runs on the CPU")
-    yield Finding("CPU", f"{cpu_name()}; {torch.backends.cpu.get_cpu_capability()}; oneDNN {'on' if torch.backends.mkldnn.is_available() else 'off'}")
+    kernels = "oneDNN on" if torch.backends.mkldnn.is_available() else "oneDNN off"
+    yield Finding("CPU", f"{cpu_name()}; {torch.backends.cpu.get_cpu_capability()}; {kernels}")
     threads = torch.get_num_threads()
-    busy = os.getloadavg()[0] > num_cpus() * 0.75 and threads > 1 and os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE"
+    busy = (
+        os.getloadavg()[0] > num_cpus() * 0.75
+        and threads > 1
+        and os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE"
+    )
     advice = "the CPUs are busy: set OMP_WAIT_POLICY=PASSIVE, or threads that wait will take them from those that work"
     yield Finding("threads", f"{threads} of {num_cpus()}, load {os.getloadavg()[0]:.1f}", True, advice if busy else "")
     if Version(torch.__version__) < Version(FIRST_SAFE_PICKLE):
-        yield Finding("torch pickles", "refused: this torch has CVE-2026-24747", True, "use .safetensors files, or a newer torch")
+        yield Finding(
+            "torch pickles", "refused: this torch has CVE-2026-24747", True, "use .safetensors files, or a newer torch"
+        )
 
 
 def check_places() -> Iterator[Finding]:
@@ -102,7 +111,12 @@ def check_places() -> Iterator[Finding]:
             parent = os.path.dirname(parent)
         ok = os.access(parent, os.W_OK)
         yield Finding(subject, path, ok, "" if ok else f"no permission to write to {parent}")
-    yield Finding("network", "not used: SCIRS_OFFLINE is set" if is_offline() else "used for weights that are not in the cache; SCIRS_OFFLINE=1 forbids it")
+    yield Finding(
+        "network",
+        "not used: SCIRS_OFFLINE is set"
+        if is_offline()
+        else "used for weights that are not in the cache; SCIRS_OFFLINE=1 forbids it",
+    )
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (check_packages, check_pair, check_device, check_places)

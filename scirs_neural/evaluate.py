@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from scirs_neural.core import terminal
@@ -24,13 +23,15 @@ def main(argv: list[str]) -> int | None:
     run = load_run(args.run)
     evaluation = run.evaluate(args.split)
     path = run.folder.path / f"evaluation-{args.split}.json"
-    atomic_write(path, json.dumps(evaluation.to_dict(), indent=2) + "\n")
+    atomic_write(path, evaluation.to_json() + "\n")
     if args.json:
-        print(json.dumps(evaluation.to_dict(), indent=2))
+        print(evaluation.to_json())
         return None
     console = terminal.console()
     show_evaluation(evaluation, console, title=f"{run.folder.path}, {args.split} split")
-    terminal.summary(console, {"written": {path.name: "every figure, with the confusion matrix"}, "folder": str(run.folder.path)})
+    terminal.summary(
+        console, {"written": {path.name: "every figure, with the confusion matrix"}, "folder": str(run.folder.path)}
+    )
     return None
 
 

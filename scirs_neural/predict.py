@@ -31,7 +31,9 @@ def main(argv: list[str]) -> int | None:
     if args.top_k < 1 or args.batch_size < 1:
         raise ConfigError("--top-k and --batch-size must be at least 1")
     if args.output is not None and args.output.suffix not in (".csv", ".json"):
-        raise ConfigError(f"cannot write '{args.output}'", where="command line, --output", fix="name a .csv or a .json file")
+        raise ConfigError(
+            f"cannot write '{args.output}'", where="command line, --output", fix="name a .csv or a .json file"
+        )
     from scirs_neural.api import expand, load_run
 
     run, files = load_run(args.run), expand(args.images)
@@ -48,7 +50,11 @@ def main(argv: list[str]) -> int | None:
 def format_guesses(guesses: list[Guess], suffix: str) -> str:
     """Guesses as CSV (one row an image) or JSON."""
     if suffix == ".json":
-        plain = [{"image": g.source, "top": [{"class": c, "probability": p} for c, p in zip(g.classes, g.probabilities, strict=True)]} for g in guesses]  # fmt: skip
+        tops = [zip(g.classes, g.probabilities, strict=True) for g in guesses]
+        plain = [
+            {"image": g.source, "top": [{"class": name, "probability": share} for name, share in top]}
+            for g, top in zip(guesses, tops, strict=True)
+        ]
         return json.dumps(plain, indent=2) + "\n"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

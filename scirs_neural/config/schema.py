@@ -105,8 +105,9 @@ class OptimizerConfig(Named):
 class SchedulerConfig(Named):
     """How the learning rate moves. Stepped every optimizer step."""
 
-    warmup: NonNegativeFloat = Field(
-        default=0.0, description="linear warm-up: a share of all steps if below 1, else steps"
+    warmup: NonNegativeFloat | None = Field(
+        default=None,
+        description="linear warm-up: a share of all steps if below 1, else steps; null: 0.3 for one_cycle, else 0",
     )
 
 

@@ -65,9 +65,7 @@ class Registry:
         self._entries: dict[str, Entry] = {}
         self._entry_points_loaded = False
 
-    def register(
-        self, name: str, *, summary: str = "", options: Mapping[str, Any] | None = None
-    ) -> Callable[[T], T]:
+    def register(self, name: str, *, summary: str = "", options: Mapping[str, Any] | None = None) -> Callable[[T], T]:
         """A decorator that files a class or function under a name."""
 
         def file(target: T) -> T:

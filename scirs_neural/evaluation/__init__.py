@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from scirs_neural.evaluation.comparison import Comparison, compare_predictions
     from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
-    from scirs_neural.evaluation.run_folder import RunFolder
+    from scirs_neural.evaluation.run_record import RunRecord
 
-__all__ = ["Comparison", "Evaluation", "Predictions", "RunFolder", "compare_predictions", "evaluate_predictions"]
+__all__ = ["Comparison", "Evaluation", "Predictions", "RunRecord", "compare_predictions", "evaluate_predictions"]
 
 _HOMES = {
     "Comparison": "comparison",
@@ -18,7 +18,7 @@ _HOMES = {
     "Predictions": "predictions",
     "Evaluation": "report",
     "evaluate_predictions": "report",
-    "RunFolder": "run_folder",
+    "RunRecord": "run_record",
 }
 
 

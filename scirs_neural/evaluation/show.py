@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from rich.console import Console
 
 from scirs_neural.core import terminal
@@ -20,7 +22,7 @@ def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> 
         console, ["metric", "value", "95 % interval"], rows, title=f"{title}: {evaluation.samples:,} samples"
     )
     console.print()
-    worst_first = sorted(evaluation.per_class, key=lambda c: c.f1)[:MAX_CLASSES]
+    worst_first = sorted(evaluation.per_class, key=lambda c: c.f1 if isfinite(c.f1) else 2.0)[:MAX_CLASSES]
     kept = evaluation.per_class if len(evaluation.per_class) <= MAX_CLASSES else worst_first
     classes = [[c.name, c.precision, c.recall, c.f1, c.support] for c in kept]
     of = f" (the {MAX_CLASSES} worst of {len(evaluation.per_class)})" if kept is worst_first else ""

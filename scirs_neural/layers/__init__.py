@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from scirs_neural.layers.recurrent import RecurrentCell as RecurrentCell
     from scirs_neural.layers.spec import build_layer as build_layer
     from scirs_neural.layers.spec import create_layer as create_layer
-    from scirs_neural.layers.weight_decay import no_decay_names as no_decay_names
     from scirs_neural.layers.word_vectors import load_word_vectors as load_word_vectors
     from scirs_neural.layers.word_vectors import tied_linear as tied_linear
     from scirs_neural.layers.word_vectors import word_embedding as word_embedding
@@ -64,7 +63,6 @@ _PUBLIC = {
     "penalties": ("collect_penalties",),
     "recurrent": ("Recurrent", "RecurrentCell"),
     "spec": ("build_layer", "create_layer"),
-    "weight_decay": ("no_decay_names",),
     "word_vectors": ("load_word_vectors", "tied_linear", "word_embedding"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from scirs_neural.optim.weight_decay import no_decay_names
+
 
 @dataclass(frozen=True)
 class ParameterGroup:
@@ -55,6 +57,7 @@ def parameter_groups(
         decay ('0.weight', '2.weight') 0.01
         no decay ('0.bias', '1.weight', '1.bias', '2.bias') 0.0
     """
+    spared = no_decay_names(model)
     is_flat = backbone_lr_ratio == layer_decay == 1.0
     staged = stages(model)
     rows: dict[tuple[str, float, float], list[str]] = {}
@@ -63,7 +66,7 @@ def parameter_groups(
         rate = lr if above == 0 else lr * backbone_lr_ratio * layer_decay ** (above - 1)
         place = "" if is_flat else "head" if above == 0 else f"stage {depth + 1}" if layer_decay != 1.0 else "body"
         for name in names:
-            decays = decay_norm_and_bias or model.get_parameter(name).ndim > 1
+            decays = decay_norm_and_bias or name not in spared
             label = ", ".join(filter(None, [place, "" if decays else "no decay"])) or "decay"
             rows.setdefault((label, rate, weight_decay if decays else 0.0), []).append(name)
     return [ParameterGroup(label, tuple(names), rate, decay) for (label, rate, decay), names in rows.items()]

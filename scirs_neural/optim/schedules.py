@@ -21,6 +21,9 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLR
 WARMUP_START = 1e-3  # a rate of exactly 0 in the first step would waste it
 
 
+DEFAULT_WARMUP = {"one_cycle": 0.3}  # torch's pct_start; the other schedules start at their peak
+
+
 @dataclass(frozen=True)
 class Span:
     """How long a run is.

@@ -56,7 +56,7 @@ def create_task(
         check_section(OptimizerConfig, _named(optimizer), "optimizer"),
         check_section(SchedulerConfig, _named(scheduler), "scheduler"),
         check_section(FinetuneConfig, finetune or {}, "finetune"),
-    )  # type: ignore[no-any-return]
+    )
 
 
 def _named(settings: Any) -> Any:

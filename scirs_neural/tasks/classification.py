@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig, TaskConfig
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.data.spec import DataSpec
+from scirs_neural.layers.penalties import ActivityRegularization, collect_penalties
 from scirs_neural.losses import create_loss
 from scirs_neural.metrics import create_metrics
 from scirs_neural.models.meta import output_shape
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, parameter_groups
-from scirs_neural.optim.schedules import Span
+from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
 
 
 class ImageClassification(L.LightningModule):
@@ -49,6 +50,7 @@ class ImageClassification(L.LightningModule):
         self.settings, self.optimizer_settings, self.scheduler_settings = task, optimizer, scheduler
         self.finetune = finetune
         self.loss = create_loss(**_loss_options(task, spec))
+        self.has_penalties = any(isinstance(part, ActivityRegularization) for part in model.modules())
         names = ["f1" if spec.multi_label else "accuracy", *task.metrics]
         metrics = create_metrics(list(dict.fromkeys(names)), num_classes=spec.num_classes, multi_label=spec.multi_label)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
@@ -81,6 +83,8 @@ class ImageClassification(L.LightningModule):
         """The loss of one batch."""
         images, targets = batch
         loss: Tensor = self.loss(self(images), targets)
+        if self.has_penalties:
+            loss = loss + collect_penalties(self.model)
         self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(images))
         for name, term in getattr(self.loss, "terms", {}).items():
             self.log(f"train/loss_{name}", term, on_step=False, on_epoch=True, batch_size=len(images))
@@ -109,7 +113,8 @@ class ImageClassification(L.LightningModule):
         chosen, moving = self.optimizer_settings, self.scheduler_settings
         optimizer = build_optimizer(chosen.name, self.model, self.parameter_groups, **chosen.options())
         total, per_epoch = num_steps(self.trainer)
-        span = Span(total, per_epoch, moving.warmup)
+        warmup = DEFAULT_WARMUP.get(moving.name, 0.0) if moving.warmup is None else moving.warmup
+        span = Span(total, per_epoch, warmup)
         schedule = build_scheduler(moving.name, optimizer, span, **moving.options())
         if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
             monitor = moving.options().get("monitor", "val/loss")
@@ -137,7 +142,7 @@ class ImageClassification(L.LightningModule):
             raise ShapeError(f"the network cannot take images of shape {size}: {str(error).splitlines()[0]}") from error
         if shape != (2, expected):
             raise ShapeError(
-                f"the network gives {shape[1:]} for an image of shape {size}, and '{self.spec.name}' needs ({expected},)",
+                f"the network gives {shape[1:]} for an image of shape {size}, '{self.spec.name}' needs ({expected},)",
                 fix=f"build it with num_classes={expected}",
             )
 
@@ -165,5 +170,7 @@ def _loss_options(task: TaskConfig, spec: DataSpec) -> dict[str, Any]:
     if not task.label_smoothing:
         return {"spec": chosen}
     if not isinstance(chosen, str):
-        raise ConfigError("task.label_smoothing is for a loss given by name", fix="put label_smoothing into the loss's own options")
+        raise ConfigError(
+            "task.label_smoothing is for a loss given by name", fix="put label_smoothing into the loss's own options"
+        )
     return {"spec": chosen, "label_smoothing": task.label_smoothing}

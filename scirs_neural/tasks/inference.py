@@ -85,7 +85,8 @@ def _each(inputs: Any) -> Iterable[Any]:
         return [inputs]
     if isinstance(inputs, np.ndarray) and inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4) and inputs.shape[1] > 4:
         return [inputs]
-    return inputs  # type: ignore[no-any-return]
+    found: Iterable[Any] = inputs
+    return found
 
 
 def _as_image(item: Any) -> Image.Image:

@@ -20,10 +20,9 @@ def check_run(config: RunConfig, console: Console) -> None:
         ScirsError: whatever would have stopped the run.
     """
     check_machine(config.trainer)
-    unloaded = config.model_copy(update={"model": config.model.model_copy(update={"weights": None})})
     data = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
     with on_meta():
-        parts = build_parts(unloaded, data=data)
+        parts = build_parts(config, data=data)  # nothing is loaded into a network without memory
     make_callbacks(config)
     terminal.header(console, run_facts(config, parts)["shown"])
     console.print(Text("ok: this configuration can be run", style="green"))

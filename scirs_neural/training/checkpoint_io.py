@@ -63,6 +63,10 @@ def _as_os_error(error: RuntimeError, target: Path) -> Exception:
 
     if isinstance(error.__cause__ or error.__context__, OSError):
         return error.__cause__ or error.__context__ or error  # type: ignore[return-value]
-    if "enforce fail" in str(error) or "PytorchStreamWriter" in str(error) or shutil.disk_usage(target.parent).free < 1 << 20:
+    if (
+        "enforce fail" in str(error)
+        or "PytorchStreamWriter" in str(error)
+        or shutil.disk_usage(target.parent).free < 1 << 20
+    ):
         return OSError(errno.ENOSPC, "no space left on device", str(target))
     return error

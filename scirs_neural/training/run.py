@@ -17,9 +17,11 @@ from lightning.pytorch.loggers.logger import Logger
 from rich.console import Console
 from torch import nn
 
+from scirs_neural.builder import load_model_file
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
+from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
 from scirs_neural.core.seeding import stream_seed
@@ -86,12 +88,16 @@ def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: Imag
             "in_channels": config.model.in_channels or spec.preprocess.channels,
             "input_size": spec.preprocess.size,
         }
-        model = create_model(config.model.name, **options)
+        model = _create_network(config.model.name, options, spec)
     return Parts(data, model, _task(config, model, spec))
 
 
 def train_run(
-    config: RunConfig, *, model: nn.Module | None = None, data: ImageDataModule | None = None, console: Console | None = None
+    config: RunConfig,
+    *,
+    model: nn.Module | None = None,
+    data: ImageDataModule | None = None,
+    console: Console | None = None,
 ) -> Finished:
     """Train, test, and fill the run folder.
 
@@ -165,7 +171,9 @@ def load_checkpoint(task: ImageClassification, checkpoint: Path) -> None:
         CheckpointError: the file is not of this network.
     """
     state = read_checkpoint(checkpoint)["state_dict"]
-    load_strictly(task.model, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}, str(checkpoint))
+    load_strictly(
+        task.model, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}, str(checkpoint)
+    )
 
 
 def _suit_weights(data: ImageDataModule, config: RunConfig) -> None:
@@ -194,12 +202,21 @@ def task_from_spec(config: RunConfig, spec: DataSpec) -> ImageClassification:
     """The task of a finished run, with the network's shape but not its weights; the data itself is not touched."""
     options = {
         **_settings(config.model),
-        "weights": None,
+        "load": False,  # the run's own checkpoint holds them, and published ones may be gone
         "num_classes": config.model.num_classes or spec.num_classes,
         "in_channels": config.model.in_channels or spec.preprocess.channels,
         "input_size": spec.preprocess.size,
     }
-    return _task(config, create_model(config.model.name, **options), spec)
+    return _task(config, _create_network(config.model.name, options, spec), spec)
+
+
+def _create_network(name: str, options: dict[str, Any], spec: DataSpec) -> nn.Module:
+    """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
+    if not name.endswith((".yaml", ".yml", ".json")):
+        return create_model(name, **options)
+    if options.get("weights") is not None:
+        raise ConfigError("a network file cannot be given weights", where="model.weights")
+    return load_model_file(name, input_shape=spec.input_shape, num_classes=options["num_classes"], allow_files=True)
 
 
 def predict_split(task: ImageClassification, data: ImageDataModule, split: str) -> dict[str, np.ndarray]:
@@ -271,10 +288,11 @@ def _log_hyper_parameters(trainer: Trainer, config: RunConfig, summary: Mapping[
 def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
     """What a run is made of: "shown" by label, as it is printed, and "model", as it is kept in the summary."""
     spec, found = parts.data.spec, environment()
+    macs = count_macs(parts.model, spec.input_shape)
     model = {
         "name": config.model.name,
         "num_params": count_parameters(parts.model),
-        "macs": count_macs(parts.model, spec.input_shape),
+        "macs": macs,
         "input_shape": list(spec.input_shape),
     }
     devices = ", ".join(found["devices"]) or f"CPU, {torch.get_num_threads()} of {num_cpus()} threads"
@@ -290,7 +308,7 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
         "model": {
             "name": model["name"],
             "parameters": model["num_params"],
-            "MACs": terminal.count(model["macs"]) if model["macs"] is not None else "not countable",
+            "MACs": "not countable" if macs is None else terminal.count(macs),
             "weights": config.model.weights or "none, from scratch",
         },
         "data": [

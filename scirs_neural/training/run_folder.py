@@ -120,7 +120,9 @@ class RunFolder:
         for folder in (start, *start.parents[:2]):
             if (folder / "config.yaml").is_file():
                 return cls(folder)
-        numbered = [p for p in start.iterdir() if p.name.isdigit() and (p / "config.yaml").is_file()] if start.is_dir() else []
+        numbered = (
+            [p for p in start.iterdir() if p.name.isdigit() and (p / "config.yaml").is_file()] if start.is_dir() else []
+        )
         if numbered:  # runs/digits-resnet18 means its newest run
             return cls(max(numbered, key=lambda p: int(p.name)))
         raise ConfigError(f"no run in '{path}'", fix="name a run folder, such as runs/digits-resnet18/1")

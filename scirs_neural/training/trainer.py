@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
+from torch import nn
 
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.config.validate import check_section
@@ -77,7 +78,9 @@ class Trainer:
         found = getattr(self.lightning and self.lightning.checkpoint_callback, "best_model_path", "")
         return Path(found) if found else None
 
-    def fit(self, task: L.LightningModule, data: L.LightningDataModule, *, resume: str | Path | None = None) -> list[Row]:
+    def fit(
+        self, task: L.LightningModule, data: L.LightningDataModule, *, resume: str | Path | None = None
+    ) -> list[Row]:
         """Train a task.
 
         Args:
@@ -139,9 +142,10 @@ class Trainer:
 
     def _prepare(self, task: L.LightningModule) -> None:
         """What is done to the network once, before the first step."""
-        network = task.model if isinstance(getattr(task, "model", None), torch.nn.Module) else task
+        held = getattr(task, "model", None)
+        network: nn.Module = held if isinstance(held, nn.Module) else task
         if self.settings.channels_last:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network.to(memory_format=torch.channels_last)
         if self.settings.compile:
             network.compile()
 
@@ -261,8 +265,12 @@ def check_machine(settings: TrainerConfig) -> None:
     """
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     wanted = settings.accelerator
-    if (wanted in ("gpu", "cuda") and not (has_cuda or (wanted == "gpu" and has_mps))) or (wanted == "mps" and not has_mps):
-        raise ConfigError(f"trainer.accelerator={wanted}: torch sees no such device here", fix="use trainer.accelerator=auto")
+    if (wanted in ("gpu", "cuda") and not (has_cuda or (wanted == "gpu" and has_mps))) or (
+        wanted == "mps" and not has_mps
+    ):
+        raise ConfigError(
+            f"trainer.accelerator={wanted}: torch sees no such device here", fix="use trainer.accelerator=auto"
+        )
     if wanted == "tpu":
         try:
             import torch_xla  # noqa: F401

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -34,16 +35,16 @@ def finish(done: Finished, console: Console) -> Evaluation | None:
     evaluation = None
     if split is not None:
         evaluation = evaluate_predictions(Predictions.load(folder.predictions(split)))
-        atomic_write(folder.path / f"evaluation-{split}.json", json.dumps(evaluation.to_dict(), indent=2) + "\n")
+        atomic_write(folder.path / f"evaluation-{split}.json", evaluation.to_json() + "\n")
         _save_samples(done, split)
     write_report(folder.path, images=_image_source(done, split))
     terminal.summary(console, _summary(done, evaluation, split))
     return evaluation
 
 
-def _summary(done: Finished, evaluation: Evaluation | None, split: str | None) -> dict[str, object]:
+def _summary(done: Finished, evaluation: Evaluation | None, split: str | None) -> dict[str, Any]:
     summary, place = done.summary, _short(done.folder.path)
-    shown: dict[str, object] = {}
+    shown: dict[str, Any] = {}
     if evaluation is not None:
         main = evaluation.metrics[evaluation.main]
         shown["score"] = {
@@ -51,7 +52,7 @@ def _summary(done: Finished, evaluation: Evaluation | None, split: str | None) -
             "samples": evaluation.samples,
         }  # fmt: skip
     best, timing = summary["best"], summary["timing"]
-    facts: dict[str, object] = {}
+    facts: dict[str, Any] = {}
     if best:
         facts["best epoch"] = f"{best['epoch']} of {summary['epochs']}, {best['metric']} {best['value']:.4f}"
     facts["time"] = f"{terminal.duration(timing['train_sec'])}, {terminal.duration(timing['sec_per_epoch'])} an epoch"
@@ -78,9 +79,9 @@ def _summary(done: Finished, evaluation: Evaluation | None, split: str | None) -
         "run it again, with a change": f"python -m scirs_neural.train --from {run} seed=1",
     }
     if split is None:
-        del shown["next"]["judge it again"], shown["next"]["use it"]  # type: ignore[attr-defined]
+        del shown["next"]["judge it again"], shown["next"]["use it"]
     if not (done.folder.path / "tensorboard").is_dir():
-        del shown["next"]["look at the curves"]  # type: ignore[attr-defined]
+        del shown["next"]["look at the curves"]
     return shown
 
 
@@ -95,7 +96,7 @@ def _save_samples(done: Finished, split: str) -> None:
         dataset.picture(index).save(samples / f"{index}-{Path(label).name}.png")
 
 
-def _image_source(done: Finished, split: str | None) -> object:
+def _image_source(done: Finished, split: str | None) -> Callable[[str], np.ndarray] | None:
     if split is None:
         return None
     dataset = done.data.dataset(split)

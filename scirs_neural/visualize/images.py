@@ -34,7 +34,9 @@ def worst_errors(mistakes: Sequence[Mistake], images: ImageSource, *, limit: int
     with styled():
         figure = new_figure(width, height, constrained=False)
         title = "Worst errors" if shown else "No errors"
-        figure.suptitle(title, x=0.08 / width, y=1 - 0.05 / height, ha="left", va="top", fontweight="bold", fontsize=10.5)
+        figure.suptitle(
+            title, x=0.08 / width, y=1 - 0.05 / height, ha="left", va="top", fontweight="bold", fontsize=10.5
+        )
         for i, mistake in enumerate(shown):
             row, column = divmod(i, columns)
             left, bottom = 0.08 + 1.7 * column, height - 0.35 - 2.2 * row - 2.0  # in inches: layouts cost seconds

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from scirs_neural.core.paths import atomic_write, storage_errors
 from scirs_neural.core.terminal import count, duration, number, percent
-from scirs_neural.evaluation import Evaluation, RunFolder, evaluate_predictions
+from scirs_neural.evaluation import Evaluation, RunRecord, evaluate_predictions
 from scirs_neural.visualize import page
 from scirs_neural.visualize.calibration import reliability_diagram
 from scirs_neural.visualize.confusion import confusion_matrix, label_counts, most_confused
@@ -44,7 +44,7 @@ def write_report(run_dir: str | Path, *, images: ImageSource | None = None) -> P
         DataError: the folder is no run's, or a file in it is damaged.
         StorageError: the page cannot be written.
     """
-    run = RunFolder(Path(run_dir))
+    run = RunRecord(Path(run_dir))
     split, evaluation = _evaluation(run)
     title = f"{_name(run, 'model')} on {_name(run, 'data')}"
     head = [page.paragraph(f"Run {run.name}", muted=True)]
@@ -82,7 +82,7 @@ def file_image(sample: str) -> np.ndarray | None:
         return None
 
 
-def _evaluation(run: RunFolder) -> tuple[str, Evaluation | None]:
+def _evaluation(run: RunRecord) -> tuple[str, Evaluation | None]:
     for split in ("test", "val"):
         pred = run.predictions(split)
         if pred is not None and len(pred):
@@ -90,7 +90,7 @@ def _evaluation(run: RunFolder) -> tuple[str, Evaluation | None]:
     return "", None
 
 
-def _summary(run: RunFolder) -> page.Section:
+def _summary(run: RunRecord) -> page.Section:
     model, data = _part(run, "model"), _part(run, "data")
     best, timing = _part(run, "best"), _part(run, "timing")
     size = [f"{model['num_params']:,} parameters"] if model.get("num_params") else []
@@ -133,7 +133,7 @@ def _scores(split: str, evaluation: Evaluation | None) -> page.Section:
     )
 
 
-def _curves(run: RunFolder) -> page.Section:
+def _curves(run: RunRecord) -> page.Section:
     if not run.history:
         return page.Section("curves", "Training", [page.paragraph("There is no metrics.csv.", muted=True)])
     history = {run.name: run.history}
@@ -149,7 +149,7 @@ def _curves(run: RunFolder) -> page.Section:
     return page.Section("curves", "Training", [*parts, page.folded("The numbers", table)])
 
 
-def _evaluated(run: RunFolder, split: str, evaluation: Evaluation, images: ImageSource) -> Sequence[page.Section]:
+def _evaluated(run: RunRecord, split: str, evaluation: Evaluation, images: ImageSource) -> Sequence[page.Section]:
     if evaluation.multi_label:
         confusion, alt = label_counts(evaluation.confusion, evaluation.classes), "Labels found, missed and invented."
     else:
@@ -179,7 +179,7 @@ def _class_tables(evaluation: Evaluation) -> list[str]:
     return [table(worst, caption), page.folded(f"All {len(evaluation.per_class)} classes", table(evaluation.per_class))]
 
 
-def _mistakes(run: RunFolder, split: str, evaluation: Evaluation, images: ImageSource) -> list[str]:
+def _mistakes(run: RunRecord, split: str, evaluation: Evaluation, images: ImageSource) -> list[str]:
     if not evaluation.worst:
         return [page.paragraph(f"Not one of the {evaluation.samples:,} {split} samples is wrong.")]
     shown = evaluation.worst[:_MAX_MISTAKES]
@@ -193,7 +193,7 @@ def _mistakes(run: RunFolder, split: str, evaluation: Evaluation, images: ImageS
     return [_plot(run, "worst_errors", figure, alt), page.folded("As a table", table)]
 
 
-def _inputs(run: RunFolder) -> page.Section:
+def _inputs(run: RunRecord) -> page.Section:
     batch, pre = run.input_batch(), _part(run, "data").get("preprocess")
     if batch is None or not pre:
         return page.Section("inputs", "Inputs", [page.paragraph("The run kept no batch of inputs.", muted=True)])
@@ -203,7 +203,7 @@ def _inputs(run: RunFolder) -> page.Section:
     return page.Section("inputs", "Inputs", [_plot(run, "inputs", figure, alt)])
 
 
-def _settings(run: RunFolder) -> page.Section:
+def _settings(run: RunRecord) -> page.Section:
     parts = []
     for name, title in (
         ("config.yaml", "Configuration"),
@@ -216,7 +216,7 @@ def _settings(run: RunFolder) -> page.Section:
     return page.Section("settings", "Settings", parts or [page.paragraph("None were kept.", muted=True)])
 
 
-def _next(run: RunFolder) -> page.Section:
+def _next(run: RunRecord) -> page.Section:
     folder = shlex.quote(str(run.path))
     commands = run.summary.get("next") or {
         "its scores again, as JSON": f"python -m scirs_neural.evaluate {folder}",
@@ -227,7 +227,7 @@ def _next(run: RunFolder) -> page.Section:
     return page.Section("next", "Next", [page.code(text)])
 
 
-def _plot(run: RunFolder, name: str, figure: Figure, alt: str) -> str:
+def _plot(run: RunRecord, name: str, figure: Figure, alt: str) -> str:
     content = png(figure)
     path = run.path / "plots" / f"{name}.png"
     with storage_errors(path.parent, "make the folder"):
@@ -236,12 +236,12 @@ def _plot(run: RunFolder, name: str, figure: Figure, alt: str) -> str:
     return page.picture(content, alt, width=round(figure.get_figwidth() * _CSS_PX))
 
 
-def _part(run: RunFolder, name: str) -> Mapping[str, Any]:
+def _part(run: RunRecord, name: str) -> Mapping[str, Any]:
     part = run.summary.get(name)
     return part if isinstance(part, Mapping) else {}
 
 
-def _name(run: RunFolder, what: str) -> str:
+def _name(run: RunRecord, what: str) -> str:
     configured = run.config.get(what)
     name = _part(run, what).get("name") or (configured.get("name") if isinstance(configured, Mapping) else None)
     return str(name or f"a {what}")

@@ -46,7 +46,9 @@ def unbroken(train: Any) -> Finished:
 
 
 @pytest.mark.parametrize("step", [6, 11, 15])
-def test_resumed_run_has_the_bits_of_the_unbroken_one(train: Any, unbroken: Finished, step: int, tmp_path: Path) -> None:
+def test_resumed_run_has_the_bits_of_the_unbroken_one(
+    train: Any, unbroken: Finished, step: int, tmp_path: Path
+) -> None:
     killer = tmp_path / "killer.py"
     killer.write_text(KILLER.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise RuntimeError('broken off')"))
     with pytest.raises(RuntimeError, match="broken off"):
@@ -64,7 +66,10 @@ def test_kill_9_in_the_middle_of_an_epoch_loses_nothing(train: Any, unbroken: Fi
     runs = unbroken.folder.path.parent.parent
     command = [sys.executable, "-m", "scirs_neural.train", *TINY, *LONG, f"paths.runs={runs}"]
     killed = subprocess.run(
-        [*command, f"callbacks=[{killer}:KillAt]", "callbacks.KillAt.step=14"], capture_output=True, text=True, env={**os.environ}
+        [*command, f"callbacks=[{killer}:KillAt]", "callbacks.KillAt.step=14"],
+        capture_output=True,
+        text=True,
+        env={**os.environ},
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     broken = unbroken.folder.path.parent / "2"

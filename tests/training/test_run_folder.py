@@ -27,7 +27,10 @@ def test_everything_is_there(finished: Finished) -> None:
     }  # fmt: skip
     assert expected <= names
     assert not [name for name in names if name.endswith(".tmp")]
-    assert json.loads((finished.folder.path / "environment.json").read_text())["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert (
+        json.loads((finished.folder.path / "environment.json").read_text())["packages"]["torch"]
+        == torch.__version__.partition("+")[0]
+    )
 
 
 def test_a_plain_run_warns_of_nothing(finished: Finished) -> None:
@@ -39,7 +42,9 @@ def test_metrics_are_those_of_scikit_learn_on_the_saved_predictions(finished: Fi
     accuracy = sklearn.metrics.accuracy_score(saved["targets"], saved["probabilities"].argmax(axis=1))
     assert finished.summary["test"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
     shares = saved["probabilities"].astype(float)
-    loss = sklearn.metrics.log_loss(saved["targets"], shares / shares.sum(axis=1, keepdims=True), labels=list(range(10)))
+    loss = sklearn.metrics.log_loss(
+        saved["targets"], shares / shares.sum(axis=1, keepdims=True), labels=list(range(10))
+    )
     assert finished.summary["test"]["loss"] == pytest.approx(loss, abs=1e-4)
     assert len(saved["ids"]) == len(set(saved["ids"])) == finished.data.spec.sizes["test"]
 
@@ -93,7 +98,9 @@ def test_saved_configuration_is_plain_and_whole(finished: Finished) -> None:
 
 
 @pytest.mark.feature(71)
-def test_a_rerun_from_the_saved_configuration_has_the_same_metrics_to_the_bit(finished: Finished, train: object) -> None:
+def test_a_rerun_from_the_saved_configuration_has_the_same_metrics_to_the_bit(
+    finished: Finished, train: object
+) -> None:
     from rich.console import Console
 
     from scirs_neural.training.groups import config_groups
@@ -136,7 +143,9 @@ def test_metric_of_the_user_is_logged_and_is_that_of_the_whole_set(train: object
     row = read_metrics(done.folder.metrics)[-1]
     expected = sklearn.metrics.recall_score(saved["targets"], predicted, average="macro", zero_division=0)
     assert row["val/macro_recall"] == pytest.approx(expected, abs=1e-6)
-    assert row["val/f1"] == pytest.approx(sklearn.metrics.f1_score(saved["targets"], predicted, average="macro"), abs=1e-6)
+    assert row["val/f1"] == pytest.approx(
+        sklearn.metrics.f1_score(saved["targets"], predicted, average="macro"), abs=1e-6
+    )
 
 
 def test_find_takes_the_newest_run_of_a_kind(finished: Finished) -> None:

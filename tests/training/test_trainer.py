@@ -55,7 +55,9 @@ def test_without_a_gpu_auto_works_and_gpu_says_so(digits: Any) -> None:
     with pytest.raises(ConfigError, match="torch sees no such device") as caught:
         sn.Trainer(accelerator="gpu")
     assert "auto" in str(caught.value)
-    rows = sn.Trainer(max_epochs=1, limit_train_batches=1, accelerator="auto", console=QUIET).fit(small_task(digits), digits)
+    rows = sn.Trainer(max_epochs=1, limit_train_batches=1, accelerator="auto", console=QUIET).fit(
+        small_task(digits), digits
+    )
     assert len(rows) == 1
 
 
@@ -88,7 +90,13 @@ def test_clipped_gradients_obey_their_limit(digits: Any, algorithm: str, limit: 
 
 def test_a_loss_that_is_no_number_stops_the_run(train: Any) -> None:
     with pytest.raises(NonFiniteError, match="loss became") as caught:
-        train("trainer.max_epochs=3", "optimizer=sgd", "optimizer.lr=1e30", "trainer.log_every_n_steps=1", "scheduler=constant")
+        train(
+            "trainer.max_epochs=3",
+            "optimizer=sgd",
+            "optimizer.lr=1e30",
+            "trainer.log_every_n_steps=1",
+            "scheduler=constant",
+        )
     assert "optimizer.lr" in str(caught.value)
 
 
@@ -176,13 +184,21 @@ def test_no_extra_tensor_operation_or_wait_over_plain_lightning(digits: Any, tmp
     ours = small_task(digits)
 
     def fit_ours(count: L.Callback) -> None:
-        trainer = sn.Trainer(max_epochs=1, limit_train_batches=steps, limit_val_batches=0, console=QUIET, callbacks=[count], channels_last=False)
+        trainer = sn.Trainer(
+            max_epochs=1,
+            limit_train_batches=steps,
+            limit_val_batches=0,
+            console=QUIET,
+            callbacks=[count],
+            channels_last=False,
+        )
         trainer.fit(ours, digits)
 
     def fit_plain(count: L.Callback) -> None:
         with quiet():
             trainer = L.Trainer(
-                max_epochs=1, limit_train_batches=steps, limit_val_batches=0, callbacks=[count], logger=CSVLogger(tmp_path),
+                max_epochs=1, limit_train_batches=steps, limit_val_batches=0, callbacks=[count],
+                logger=CSVLogger(tmp_path),
                 enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
             )  # fmt: skip
             trainer.fit(PlainTask(small_task(digits)), digits.train_dataloader())

@@ -8,7 +8,14 @@ from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.training.groups import config_groups
 
-TINY = ("model=cnn", "data=digits", "data.image_size=8", "model.width=8", "model.depth=2", "trainer.log_every_n_steps=5")
+TINY = (
+    "model=cnn",
+    "data=digits",
+    "data.image_size=8",
+    "model.width=8",
+    "model.depth=2",
+    "trainer.log_every_n_steps=5",
+)
 
 
 def tiny_config(folder: Path, *overrides: str) -> RunConfig:

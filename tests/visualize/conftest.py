@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scirs_neural.core.importing import load_file
-from scirs_neural.evaluation import RunFolder, evaluate_predictions
+from scirs_neural.evaluation import RunRecord, evaluate_predictions
 
 real_runs = load_file(str(Path(__file__).parents[1] / "evaluation" / "real_runs.py"))
 
@@ -22,7 +22,7 @@ def image():
 def runs(tmp_path_factory):
     """Two runs that learnt at different speeds."""
     root = tmp_path_factory.mktemp("runs") / "digits-softmax"
-    return [RunFolder(real_runs.write_run(root / "1")), RunFolder(real_runs.write_run(root / "2", lr=0.0002))]
+    return [RunRecord(real_runs.write_run(root / "1")), RunRecord(real_runs.write_run(root / "2", lr=0.0002))]
 
 
 @pytest.fixture(scope="session")

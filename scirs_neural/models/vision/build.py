@@ -16,7 +16,7 @@ from torch import nn
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.core.importing import resolve
 from scirs_neural.models.catalog import ModelEntry
-from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT, Layout
+from scirs_neural.models.vision.families import FAMILIES, OWN_DEFAULTS, SMALL_BY_DEFAULT, SMALL_INPUT, Layout
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def wants_small(entry: ModelEntry, stem: str, input_size: tuple[int, int] | None
 def build(entry: ModelEntry, wanted: Adaptation, options: Mapping[str, Any]) -> nn.Module:
     """Build a torchvision network of the catalogue, adapted, with first weights drawn as torchvision draws them."""
     layout = FAMILIES[entry.family].layout
-    arguments: dict[str, Any] = {**options, "num_classes": wanted.num_classes}
+    start = {key: value for key, value in OWN_DEFAULTS.items() if key in entry.options}
+    arguments: dict[str, Any] = {**start, **options, "num_classes": wanted.num_classes}
     conv: dict[str, Any] = dict(layout.small.conv) if wanted.small and layout.small else {}
     if layout.aux:
         arguments |= {"aux_logits": False, "init_weights": True}

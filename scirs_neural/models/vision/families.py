@@ -7,7 +7,10 @@ number of classes, and what a stem for small inputs looks like. Two families tha
 Small stems. These networks were designed for 224 px and shrink the picture 32-fold; a 32 px picture is one pixel when
 it reaches the head. ``SMALL`` tables undo the first two halvings (one, for patch embeddings: half the patch), so that
 32 px are seen as the paper's network sees 128. `SMALL_BY_DEFAULT` holds the families in which ``stem="auto"`` does so
-for inputs of `SMALL_INPUT` px and less.
+for inputs of `SMALL_INPUT` px and less. Measured (docs/defaults.md): digits scaled up to 32 px through the standard
+stem beat digits of 8 px through the small one at the same cost; the small stem at 32 px costs 16 times as much.
+
+`OWN_DEFAULTS` are options whose default here is not torchvision's, because training from scratch needs it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SMALL_INPUT = 64  # px; the longer side up to which stem="auto" may take the small stem
+SMALL_INPUT = 16  # px; the longer side up to which stem="auto" may take the small stem
+
+# Residual branches that start at zero (Goyal et al. 2017, section 5.1). Measured on digits, ResNet-50, 8 epochs:
+# 85.3 % without, 96.4 % with (8 px). Loaded weights are not touched by it.
+OWN_DEFAULTS: Mapping[str, Any] = {"zero_init_residual": True}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import nn
 from scirs_neural.core.importing import resolve
 from scirs_neural.models.catalog import CATALOG_FILE
 from scirs_neural.models.meta import count_macs, count_parameters, on_meta
-from scirs_neural.models.vision.families import FAMILIES, family_of
+from scirs_neural.models.vision.families import FAMILIES, OWN_DEFAULTS, family_of
 
 TASK = "image_classification"
 TORCHVISION_LICENCE = "BSD-3-Clause"
@@ -157,7 +157,8 @@ def _defaults(builder: Callable[..., nn.Module], options: tuple[str, ...]) -> di
     with on_meta(), mock.patch.object(cls, "__init__", watch):
         builder()
     floats = {name for name, held in inspect.signature(original).parameters.items() if held.annotation is float}
-    return {option: float(seen[option]) if option in floats else seen[option] for option in options}
+    found = {option: float(seen[option]) if option in floats else seen[option] for option in options}
+    return {option: OWN_DEFAULTS.get(option, value) for option, value in found.items()}
 
 
 if __name__ == "__main__":

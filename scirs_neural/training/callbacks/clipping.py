@@ -32,7 +32,9 @@ class GradientClipping(L.Callback):
             before = clip_grad_norm_(parameters, self.limit)
         else:
             before = _norm(parameters) if is_logged else torch.tensor(0.0)
-            clip_grad_value_(parameters, self.limit) if self.algorithm == "value" else adaptive_clip_(parameters, self.limit)
+            clip_grad_value_(parameters, self.limit) if self.algorithm == "value" else adaptive_clip_(
+                parameters, self.limit
+            )
         if is_logged:
             module.log("train/grad_norm_step", before)
             module.log("train/grad_norm_clipped_step", _norm(parameters))

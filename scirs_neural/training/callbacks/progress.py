@@ -38,7 +38,9 @@ class EpochLines(L.Callback):
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=5)
             total = trainer.num_training_batches
-            self.task = self.bar.add_task(f"epoch {trainer.current_epoch + 1}", total=total if total != float("inf") else None)
+            self.task = self.bar.add_task(
+                f"epoch {trainer.current_epoch + 1}", total=total if total != float("inf") else None
+            )
             self.bar.start()
 
     def on_train_batch_end(
@@ -53,7 +55,9 @@ class EpochLines(L.Callback):
         self._stop_bar()
         name, mode = self.monitor
         value = row.get(name)
-        is_best = value is not None and (self.best is None or (value > self.best if mode == "max" else value < self.best))
+        is_best = value is not None and (
+            self.best is None or (value > self.best if mode == "max" else value < self.best)
+        )
         self.best = value if is_best else self.best
         names = [key for key in dict.fromkeys(["train/loss", "val/loss", name, *row]) if key not in ("epoch", "step")]
         terminal.epoch_line(

@@ -19,7 +19,7 @@ from scirs_neural.evaluation.predictions import Predictions, load_arrays
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunRecord:
     """One run's folder.
 
     Args:

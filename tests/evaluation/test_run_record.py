@@ -8,12 +8,12 @@ import pytest
 
 from scirs_neural import evaluation
 from scirs_neural.core.errors import DataError
-from scirs_neural.evaluation import RunFolder
-from scirs_neural.evaluation.run_folder import differences
+from scirs_neural.evaluation import RunRecord
+from scirs_neural.evaluation.run_record import differences
 
 
 def test_everything_is_read(run):
-    folder = RunFolder(run)
+    folder = RunRecord(run)
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     assert list(folder.history) == list(rows[0])
     assert folder.history["val/loss"] == [float(row["val/loss"]) for row in rows]
@@ -27,7 +27,7 @@ def test_everything_is_read(run):
 
 def test_what_is_missing_is_empty(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
-    folder = RunFolder(tmp_path)
+    folder = RunRecord(tmp_path)
     assert (folder.history, folder.summary, folder.environment, folder.predictions()) == ({}, {}, {}, None)
 
 
@@ -47,15 +47,15 @@ def test_what_is_damaged_is_named(name, content, read, tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=f"{name} cannot be read") as caught:
-        getattr(RunFolder(tmp_path), read)
+        getattr(RunRecord(tmp_path), read)
     assert caught.value.where == str(tmp_path / name)
 
 
 def test_other_folders_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"neither config\.yaml nor summary.json"):
-        RunFolder(tmp_path)
+        RunRecord(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
-        RunFolder(tmp_path / "none")
+        RunRecord(tmp_path / "none")
 
 
 def test_differences_of_configs():
