@@ -36,10 +36,10 @@ demo: $(READY)
 TESTING := SCIRS_OFFLINE=1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
 test: $(READY)
 	@echo "== the tests"
-	@$(TESTING) $(RUN) -m pytest -q -m "not slow and not gpu"
+	@$(TESTING) $(RUN) -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: $(READY)
-	@$(TESTING) $(RUN) -m pytest -q -m "not gpu"
+	@$(TESTING) $(RUN) -m pytest -q -n 2 --dist loadfile -m "not gpu"
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell

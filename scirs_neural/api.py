@@ -52,10 +52,16 @@ class Run:
     Args:
         folder: what the run left behind.
         parts: data and task, if they are at hand already.
+        model: the user's own network, if the run was of one.
     """
 
-    def __init__(self, folder: RunFolder, parts: tuple[ImageDataModule, ImageClassification] | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: RunFolder,
+        parts: tuple[ImageDataModule, ImageClassification] | None = None,
+        model: nn.Module | None = None,
+    ) -> None:
+        self.folder, self._model = folder, model
         if parts is not None:
             self.data, self.task = parts
 
@@ -80,7 +86,7 @@ class Run:
         """The network with its best weights, and what goes with it. The data itself is not touched."""
         from scirs_neural.training.run import load_checkpoint, task_from_spec
 
-        task = task_from_spec(self._config, self._spec)
+        task = task_from_spec(self._config, self._spec, self._model)
         load_checkpoint(task, self.folder.checkpoint())
         task.eval()
         return task
@@ -133,7 +139,8 @@ class Run:
 
     @cached_property
     def _config(self) -> Any:
-        return self.folder.read_config(config_groups())
+        groups = {} if self._model is not None else config_groups()
+        return self.folder.read_config(groups)
 
     @cached_property
     def _spec(self) -> Any:
@@ -169,6 +176,7 @@ def fit(
     from scirs_neural.data import from_arrays
     from scirs_neural.data.module import ImageDataModule
     from scirs_neural.training.run import train_run
+    from scirs_neural.visualize.ending import finish
 
     texts = [f"{k}={v}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else list(overrides)
     names = [f"{group}={value}" for group, value in (("model", model), ("data", data)) if isinstance(value, str)]
@@ -176,25 +184,28 @@ def fit(
     own_data = data if isinstance(data, ImageDataModule) else None
     if isinstance(data, tuple | list):
         own_data = from_arrays(*data, seed=config.seed, batch_size=config.data.batch_size)
+    console = console or terminal.console()
     done = train_run(
         config,
         model=model if isinstance(model, nn.Module) else None,
         data=own_data,
-        console=console or terminal.console(),
+        console=console,
     )
+    finish(done, console)
     return Run(done.folder, (done.data, done.task))
 
 
-def load_run(path: str | Path) -> Run:
+def load_run(path: str | Path, *, model: nn.Module | None = None) -> Run:
     """A run from its folder.
 
     Args:
         path: the run folder, a file in it, or the folder of several runs (then its newest).
+        model: your own network, for a run of one: the folder holds its weights, not its code.
 
     Raises:
         ConfigError: there is no run there.
     """
-    return Run(RunFolder.find(path))
+    return Run(RunFolder.find(path), model=model)
 
 
 def expand(inputs: Iterable[str]) -> list[Path]:

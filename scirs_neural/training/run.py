@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import nn
 
 from scirs_neural.builder import load_model_file
-from scirs_neural.config.schema import RunConfig
+from scirs_neural.config.schema import ModelConfig, RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
 from scirs_neural.core.errors import ConfigError
@@ -112,6 +112,7 @@ def train_run(
         torch.set_num_threads(config.trainer.num_threads)
     began = time.perf_counter()
     parts = build_parts(config, model=model, data=data)
+    config = _as_given(config, model, data)
     folder = _make_folder(config, parts)
     folder.begin(config)
     facts = run_facts(config, parts)
@@ -146,6 +147,16 @@ def train_run(
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)
     return Finished(folder, parts.task, parts.data, summary)
+
+
+def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule | None) -> RunConfig:
+    """The configuration that names what was really used, where the user gave objects instead of names."""
+    given: dict[str, Any] = {}
+    if model is not None:
+        given["model"] = ModelConfig(name=type(model).__name__)
+    if data is not None:
+        given["data"] = config.data.model_copy(update={"name": data.spec.name})
+    return config.model_copy(update=given)
 
 
 def make_callbacks(config: RunConfig) -> list[L.Callback]:
@@ -198,16 +209,24 @@ def _suit_weights(data: ImageDataModule, config: RunConfig) -> None:
     )
 
 
-def task_from_spec(config: RunConfig, spec: DataSpec) -> ImageClassification:
-    """The task of a finished run, with the network's shape but not its weights; the data itself is not touched."""
-    options = {
-        **_settings(config.model),
-        "load": False,  # the run's own checkpoint holds them, and published ones may be gone
-        "num_classes": config.model.num_classes or spec.num_classes,
-        "in_channels": config.model.in_channels or spec.preprocess.channels,
-        "input_size": spec.preprocess.size,
-    }
-    return _task(config, _create_network(config.model.name, options, spec), spec)
+def task_from_spec(config: RunConfig, spec: DataSpec, model: nn.Module | None = None) -> ImageClassification:
+    """The task of a finished run, with the network's shape but not its weights; the data itself is not touched.
+
+    Args:
+        config: the run's.
+        spec: what its data said of itself.
+        model: the user's own network, if the run was of one.
+    """
+    if model is None:
+        options = {
+            **_settings(config.model),
+            "load": False,  # the run's own checkpoint holds them, and published ones may be gone
+            "num_classes": config.model.num_classes or spec.num_classes,
+            "in_channels": config.model.in_channels or spec.preprocess.channels,
+            "input_size": spec.preprocess.size,
+        }
+        model = _create_network(config.model.name, options, spec)
+    return _task(config, model, spec)
 
 
 def _create_network(name: str, options: dict[str, Any], spec: DataSpec) -> nn.Module:

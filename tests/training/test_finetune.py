@@ -1,0 +1,83 @@
+"""Fine-tuning: frozen is frozen to the bit, stages join on time, and pretraining pays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import pytest
+import torch
+from rich.console import Console
+
+import scirs_neural as sn
+from scirs_neural.optim.groups import stages
+from scirs_neural.serialization.guard import write_state_dict
+
+
+class Snapshots(L.Callback):
+    """The network's state at the start of each epoch and at the end."""
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, torch.Tensor]] = []
+
+    def _take(self, module: Any) -> None:
+        self.states.append({name: value.clone() for name, value in module.model.state_dict().items()})
+
+    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+        self._take(module)
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        self._take(module)
+
+
+def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def fit(finetune: dict[str, Any], epochs: int) -> tuple[Any, list[dict[str, torch.Tensor]]]:
+    data = sn.create_data("digits", image_size=8, batch_size=128)
+    model = sn.create_model("cnn", num_classes=10, in_channels=1, width=4, depth=2, input_size=8, seed=0)
+    task = sn.create_task(
+        "image_classification",
+        model=model,
+        spec=data.spec,
+        scheduler="constant",
+        finetune={"enabled": True, **finetune},
+    )
+    snapshots = Snapshots()
+    trainer = sn.Trainer(max_epochs=epochs, limit_train_batches=3, console=Console(quiet=True), callbacks=[snapshots])
+    trainer.fit(task, data)
+    return model, snapshots.states
+
+
+@pytest.mark.feature(113)
+def test_frozen_stages_keep_their_bits_and_join_one_by_one() -> None:
+    model, states = fit({"head_epochs": 1, "unfreeze": "gradual"}, epochs=3)
+    staged = stages(model)
+    for epoch, learning in enumerate((1, 2, 3)):
+        changed = moved(states[epoch], states[epoch + 1])
+        frozen = {name for stage in staged[: len(staged) - learning] for name in stage}
+        buffers = {n for n, _ in model.named_buffers()}
+        below = {n for n in buffers if n.rpartition(".")[0] in {f.rpartition(".")[0] for f in frozen}}
+        assert not changed & (frozen | below), f"epoch {epoch}"
+        assert changed & set(staged[len(staged) - learning]), f"epoch {epoch}: the new stage learns"
+
+
+def test_frozen_batchnorm_keeps_statistics_and_parameters() -> None:
+    model, states = fit({"head_epochs": 0, "freeze_batchnorm": True}, epochs=1)
+    norms = {n for n, m in model.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    assert norms
+    changed = moved(states[0], states[-1])
+    assert not {name for name in changed if name.rpartition(".")[0] in norms}
+    assert changed
+
+
+@pytest.mark.feature(112)
+def test_a_new_head_keeps_the_body_of_the_file(tmp_path: Path) -> None:
+    body = sn.create_model("resnet18", num_classes=7, seed=1)
+    write_state_dict(tmp_path / "body.safetensors", body.state_dict())
+    model = sn.create_model("resnet18", weights=str(tmp_path / "body.safetensors"), num_classes=10)
+    ours, theirs = model.state_dict(), body.state_dict()
+    assert [name for name in ours if not name.startswith("fc.") and not torch.equal(ours[name], theirs[name])] == []
+    assert model.fc.out_features == 10
