@@ -85,11 +85,7 @@ def _show(found: dict[str, Any]) -> None:
     names = list(found["runs"])
     metrics = found["metrics"]
     first = metrics[names[0]]
-    rows = (
-        [["parameters", *(terminal.number(found["parameters"][name]) for name in names)]]
-        if any(found["parameters"].values())
-        else []
-    )
+    rows = [["parameters", *(terminal.number(found["parameters"][name]) for name in names)]]
     rows += [[metric, *(_with_interval(metrics[name][metric]) for name in names)] for metric in first]
     terminal.table(on, [f"{found['split']}, {found['samples']:,} samples", *names], rows)
     if found["config"]:

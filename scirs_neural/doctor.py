@@ -24,7 +24,7 @@ FIRST_SAFE_PICKLE = "2.10"  # torch below it: CVE-2026-24747
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what it is, what was found, whether it is well, and else what to do."""
+    """One thing looked at."""
 
     subject: str
     found: str
@@ -90,17 +90,12 @@ def check_device() -> Iterator[Finding]:
     kernels = "oneDNN on" if torch.backends.mkldnn.is_available() else "oneDNN off"
     yield Finding("CPU", f"{cpu_name()}; {torch.backends.cpu.get_cpu_capability()}; {kernels}")
     threads = torch.get_num_threads()
-    busy = (
-        os.getloadavg()[0] > num_cpus() * 0.75
-        and threads > 1
-        and os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE"
-    )
-    advice = "the CPUs are busy: set OMP_WAIT_POLICY=PASSIVE, or threads that wait will take them from those that work"
+    load, waits_actively = os.getloadavg()[0], os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE"
+    busy = load > num_cpus() * 0.75 and threads > 1 and waits_actively
+    advice = "the CPUs are busy: set OMP_WAIT_POLICY=PASSIVE, or threads that wait take them from those that work"
     yield Finding("threads", f"{threads} of {num_cpus()}, load {os.getloadavg()[0]:.1f}", True, advice if busy else "")
     if Version(torch.__version__) < Version(FIRST_SAFE_PICKLE):
-        yield Finding(
-            "torch pickles", "refused: this torch has CVE-2026-24747", True, "use .safetensors files, or a newer torch"
-        )
+        yield Finding("torch pickles", "refused: CVE-2026-24747", True, "use .safetensors files, or a newer torch")
 
 
 def check_places() -> Iterator[Finding]:
@@ -111,12 +106,8 @@ def check_places() -> Iterator[Finding]:
             parent = os.path.dirname(parent)
         ok = os.access(parent, os.W_OK)
         yield Finding(subject, path, ok, "" if ok else f"no permission to write to {parent}")
-    yield Finding(
-        "network",
-        "not used: SCIRS_OFFLINE is set"
-        if is_offline()
-        else "used for weights that are not in the cache; SCIRS_OFFLINE=1 forbids it",
-    )
+    online = "used for weights that are not in the cache; SCIRS_OFFLINE=1 forbids it"
+    yield Finding("network", "not used: SCIRS_OFFLINE is set" if is_offline() else online)
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (check_packages, check_pair, check_device, check_places)

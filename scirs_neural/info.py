@@ -13,11 +13,10 @@ from rich.console import Console
 
 from scirs_neural.core.door import run_door
 from scirs_neural.core.registry import Registry
-from scirs_neural.core.terminal import count, header, table
-from scirs_neural.list import wide_console
+from scirs_neural.core.terminal import count, header, table, wide_console
 from scirs_neural.models.cache import cached_file
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
-from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT
+from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT, SMALL_INPUT_OF
 from scirs_neural.registries import find
 
 
@@ -71,7 +70,8 @@ def _model_facts(model: ModelEntry) -> dict[str, Any]:
     }
     if model.family in FAMILIES:
         has_small = FAMILIES[model.family].layout.small is not None
-        by_default = f"; stem=auto takes small up to {SMALL_INPUT} px" if model.family in SMALL_BY_DEFAULT else ""
+        up_to = SMALL_INPUT_OF.get(model.family, SMALL_INPUT)
+        by_default = f"; stem=auto takes small up to {up_to} px" if model.family in SMALL_BY_DEFAULT else ""
         facts["stem"] = f"standard or small{by_default}" if has_small else "standard"
     return facts
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
-from scirs_neural.core.terminal import console, count, table
+from scirs_neural.core.terminal import count, table, wide_console
 from scirs_neural.models import catalogue, list_models
 from scirs_neural.registries import REGISTRIES, registry
 
@@ -24,7 +21,6 @@ _FILTERS = ("task", "family", "max_params", "has_weights")
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
 _MODEL_KEYS = ("name", "summary", "family", "task", "num_params", "macs", "input_size")
 _MODEL_COLUMNS = ["name", "params", "MACs", "px", "best weights, ImageNet top-1 %"]
-_UNBROKEN = 1000  # columns in a pipe: one row, one line
 
 
 def main(argv: list[str]) -> int | None:
@@ -113,11 +109,6 @@ def _show(as_json: bool, rows: list[dict[str, Any]], columns: Sequence[str], cel
         print(json.dumps(rows, indent=1))
     else:
         table(wide_console(), columns, cells)
-
-
-def wide_console() -> Console:
-    """The console of tables: as wide as the terminal; in a pipe a row is one line, whatever its length."""
-    return console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBROKEN)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ wrap instead of being cut, commands and paths are never broken, and what colour 
 from __future__ import annotations
 
 import math
+import os
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
@@ -18,6 +20,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+_UNBROKEN = 1000  # columns in a pipe: one row, one line
 _INDENT = 2
 _GAP = 2
 _CELL = 9  # the width of -1.23e-05
@@ -34,6 +37,11 @@ def console(*, stderr: bool = False, file: IO[str] | None = None, width: int | N
         width: columns; None asks the terminal, ``COLUMNS``, or takes 80 in a pipe.
     """
     return Console(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def wide_console() -> Console:
+    """The console of long tables: as wide as the terminal; in a pipe a row is one line, whatever its length."""
+    return console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBROKEN)
 
 
 def header(on: Console, facts: Mapping[str, Any], *, title: str | None = None) -> None:

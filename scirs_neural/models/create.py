@@ -58,7 +58,7 @@ def create_model(
         num_classes: logits given out; None takes the network's own.
         in_channels: channels of the input; None takes the network's own.
         stem: "standard"; "small" for inputs of few pixels: less early down-sampling; "auto": small for networks without
-            pretrained weights when `input_size` is at most 64 px and the family is among ``SMALL_BY_DEFAULT``.
+            pretrained weights when `input_size` is small for the family (``SMALL_INPUT``, ``SMALL_INPUT_OF``).
         input_size: side of the input in px, or (height, width). Given, it is checked that the network takes it, and
             networks that are built for one size (ViT, MaxViT) are built for this one. None takes the network's own.
         seed: for the first weights, whatever the state of torch's generator; None draws from that.
@@ -77,7 +77,7 @@ def create_model(
         OfflineError: published weights that are not here and cannot be fetched.
 
     Example:
-        >>> net = create_model("resnet18", num_classes=10, in_channels=1, input_size=32)
+        >>> net = create_model("resnet18", num_classes=10, in_channels=1, input_size=8)
         >>> net.conv1, net.fc.out_features
         (Conv2d(1, 64, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False), 10)
     """

@@ -147,13 +147,13 @@ class ImageClassification(L.LightningModule):
             )
 
 
-def num_steps(trainer: L.Trainer) -> tuple[int, int]:
+def num_steps(trainer: Any) -> tuple[int, int]:
     """Optimizer steps of a whole fit, and of one epoch.
 
     Lightning's own `estimated_stepping_batches` sets the loader up, and a loader that is set up before a checkpoint is
     read never hears of its place in it; so the data module is asked instead, where there is one.
     """
-    module: Any = trainer.datamodule  # type: ignore[attr-defined]
+    module = trainer.datamodule
     if module is None:
         total = int(trainer.estimated_stepping_batches)
         return total, max(1, round(total / max(1, trainer.max_epochs or 1)))

@@ -172,7 +172,7 @@ def count_steps(fit: Any) -> list[Counter[str]]:
             mode.ops = Counter()
 
         def on_train_batch_end(self, *args: Any) -> None:
-            counted.append(mode.ops)
+            counted.append(mode.ops.copy())
 
     with mode:
         fit(Count())

@@ -16,7 +16,14 @@ from torch import nn
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.core.importing import resolve
 from scirs_neural.models.catalog import ModelEntry
-from scirs_neural.models.vision.families import FAMILIES, OWN_DEFAULTS, SMALL_BY_DEFAULT, SMALL_INPUT, Layout
+from scirs_neural.models.vision.families import (
+    FAMILIES,
+    OWN_DEFAULTS,
+    SMALL_BY_DEFAULT,
+    SMALL_INPUT,
+    SMALL_INPUT_OF,
+    Layout,
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def wants_small(entry: ModelEntry, stem: str, input_size: tuple[int, int] | None
         raise ConfigError(f"{entry.name} has no small stem", fix="stem=standard or stem=auto, or another network")
     if stem != "auto":
         return stem == "small"
-    tiny = input_size is not None and max(input_size) <= SMALL_INPUT
+    tiny = input_size is not None and max(input_size) <= SMALL_INPUT_OF.get(entry.family, SMALL_INPUT)
     return tiny and not pretrained and entry.family in SMALL_BY_DEFAULT
 
 

@@ -19,7 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SMALL_INPUT = 16  # px; the longer side up to which stem="auto" may take the small stem
+SMALL_INPUT = 16  # px; the longer side up to which stem="auto" takes the small stem
+
+# Families for which that reaches further: transformers and ConvNeXt would see only a few patches, and the oldest
+# networks cannot take anything smaller at all.
+SMALL_INPUT_OF: Mapping[str, int] = dict.fromkeys(("alexnet", "convnext", "inception", "swin", "swin_v2", "vit"), 64)
 
 # Residual branches that start at zero (Goyal et al. 2017, section 5.1). Measured on digits, ResNet-50, 8 epochs:
 # 85.3 % without, 96.4 % with (8 px). Loaded weights are not touched by it.
