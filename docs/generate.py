@@ -1,12 +1,17 @@
-"""Write the generated pages: ``make docs``. ``--check`` only says whether they are up to date."""
+"""Write the generated pages: ``make docs``."""
 
 from __future__ import annotations
 
-import ast
+import contextlib
+import io
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "features.md"
 HEAD = """# Features, and the tests that show them
 
 Written by `make docs` from the `@pytest.mark.feature(n)` marks in `tests/`; n is the feature's row in the plan.
@@ -16,37 +21,37 @@ Written by `make docs` from the `@pytest.mark.feature(n)` marks in `tests/`; n i
 """
 
 
-def marked_tests() -> dict[int, list[str]]:
-    """Feature numbers, each with the tests that carry its mark."""
-    found: dict[int, list[str]] = {}
-    for file in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                for number in _numbers(node.decorator_list):
-                    found.setdefault(number, []).append(f"{file.relative_to(ROOT).as_posix()}::{node.name}")
-    return dict(sorted(found.items()))
+class Collector:
+    """Keeps what pytest collects."""
+
+    items: list[pytest.Item] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Called when every test is known."""
+        self.items = session.items
 
 
-def _numbers(decorators: list[ast.expr]) -> list[int]:
-    calls = [d for d in decorators if isinstance(d, ast.Call) and ast.unparse(d.func) == "pytest.mark.feature"]
-    return [int(ast.literal_eval(argument)) for call in calls for argument in call.args]
-
-
-def features_page() -> str:
-    """The page as Markdown."""
-    rows = [f"| {number} | {'<br>'.join(f'`{test}`' for test in tests)} |" for number, tests in marked_tests().items()]
-    return HEAD + "\n".join(rows) + "\n"
+def rows(items: Iterable[pytest.Item]) -> list[str]:
+    """The table's rows: each feature with the tests that carry its mark, parametrised ones once."""
+    found: dict[int, set[str]] = {}
+    for item in items:
+        for mark in item.iter_markers("feature"):
+            for number in mark.args:
+                found.setdefault(number, set()).add(item.nodeid.partition("[")[0])
+    return [f"| {n} | {'<br>'.join(f'`{test}`' for test in sorted(found[n]))} |" for n in sorted(found)]
 
 
 def main() -> None:
-    """Write the page, or look whether it is up to date."""
-    page = ROOT / "docs" / "features.md"
-    if "--check" in sys.argv[1:]:
-        sys.exit(
-            None if page.is_file() and page.read_text() == features_page() else "docs/features.md is old: make docs"
-        )
-    page.write_text(features_page())
-    print(f"{len(marked_tests())} features in {page.relative_to(ROOT)}")
+    """Collect the tests and write the page."""
+    collector = Collector()
+    status = pytest.main(
+        ["--collect-only", "-qq", "--no-header", "-p", "no:terminal", str(ROOT / "tests")], [collector]
+    )
+    if status:
+        sys.exit(status)
+    page = rows(collector.items)
+    PAGE.write_text(HEAD + "\n".join(page) + "\n")
+    print(f"{len(page)} features in {PAGE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from sklearn.datasets import load_digits
 
 import scirs_neural as sn
+from scirs_neural.config.compose import Request, load_config
+from scirs_neural.config.schema import RunConfig
+from scirs_neural.data import from_arrays
 from scirs_neural.optim.groups import stages
 from scirs_neural.serialization.guard import write_state_dict
+from scirs_neural.training.groups import config_groups
+from scirs_neural.training.run import train_run
 
 
 class Snapshots(L.Callback):
@@ -81,3 +88,32 @@ def test_a_new_head_keeps_the_body_of_the_file(tmp_path: Path) -> None:
     ours, theirs = model.state_dict(), body.state_dict()
     assert [name for name in ours if not name.startswith("fc.") and not torch.equal(ours[name], theirs[name])] == []
     assert model.fc.out_features == 10
+
+
+@pytest.mark.slow
+@pytest.mark.feature(114)
+def test_pretraining_on_half_of_the_classes_pays_on_50_images_of_the_other_half(tmp_path: Path) -> None:
+    digits, quiet = load_digits(), Console(quiet=True)
+    images, low = (digits.images * 15.9).astype(np.uint8), digits.target < 5
+    order = np.random.default_rng(0).permutation(np.flatnonzero(~low))
+    few, rest = order[:50], order[50:]
+
+    def config(*overrides: str) -> RunConfig:
+        common = ["model=resnet18", "data.image_size=8", f"paths.runs={tmp_path}"]
+        return load_config(Request([*common, *overrides]), config_groups())
+
+    first = from_arrays(images[low], digits.target[low], image_size=8, transforms="light", batch_size=64)
+    pretrained = train_run(config("trainer.max_epochs=4"), data=first, console=quiet)
+    write_state_dict(tmp_path / "pretrained.safetensors", pretrained.task.model.state_dict())
+
+    def second_test(*overrides: str) -> float:
+        data = from_arrays(
+            images[few], digits.target[few] - 5, test=(images[rest], digits.target[rest] - 5), image_size=8,
+            transforms="light", batch_size=16, val_fraction=0.2,
+        )  # fmt: skip
+        common = ("trainer.max_epochs=6", "scheduler=constant", "model.stem=small")
+        return float(train_run(config(*common, *overrides), data=data, console=quiet).summary["test"]["accuracy"])
+
+    weights = f"model.weights={tmp_path}/pretrained.safetensors"
+    tuned = second_test(weights, "finetune.enabled=true", "finetune.head_epochs=1", "finetune.backbone_lr_ratio=0.3")
+    assert tuned >= second_test() + 0.10
