@@ -44,9 +44,8 @@ def rows(items: Iterable[pytest.Item]) -> list[str]:
 def main() -> None:
     """Collect the tests and write the page."""
     collector = Collector()
-    status = pytest.main(
-        ["--collect-only", "-qq", "--no-header", "-p", "no:terminal", str(ROOT / "tests")], [collector]
-    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = pytest.main(["--collect-only", "-qq", str(ROOT / "tests")], [collector])
     if status:
         sys.exit(status)
     page = rows(collector.items)
