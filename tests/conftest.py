@@ -24,11 +24,13 @@ def _own_cache(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    """Doctests and tests that loaded torch use one thread of it."""
+def _same_start():
+    """Every test begins with the same random numbers, whatever ran before it, and on one thread of torch."""
     torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "set_num_threads") and torch.get_num_threads() != 1:
-        torch.set_num_threads(1)
+    if torch is not None and hasattr(torch, "set_num_threads"):
+        torch.manual_seed(0)
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

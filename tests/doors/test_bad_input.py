@@ -64,7 +64,7 @@ def photos(tmp_path: Path) -> Path:
         (["trainer.precision=fp16"], ["trainer.precision cannot be 'fp16'"]),
         (["data=image_folder"], ["data.root"]),
         (["data=image_folder", "data.root=nowhere"], ["nowhere"]),
-        (["model=alexnet", "data.image_size=32"], ["alexnet needs inputs of at least 63x63 px"]),
+        (["model=alexnet", "model.stem=standard", "data.image_size=32"], ["alexnet needs inputs of at least 63x63 px"]),
         (["--from", "nowhere"], ["no configuration in 'nowhere'"]),
     ],
 )

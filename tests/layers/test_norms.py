@@ -147,7 +147,7 @@ def test_instance_norm_gives_mean_0_and_std_1(dims):
     assert len(list(create_layer(f"instance_norm{dims}d", 3).parameters())) == 0
     tracking = create_layer(f"instance_norm{dims}d", 3, affine=True, track_running_stats=True)
     tracking(x)
-    assert tracking.running_mean.abs().min() > 0.3
+    torch.testing.assert_close(tracking.running_mean, 0.1 * x.flatten(2).mean(-1).mean(0))
     assert len(list(tracking.parameters())) == 2
 
 
