@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int | None:
     guesses = run.predict([str(f) for f in files], top_k=args.top_k, batch_size=args.batch_size)
     rows = [[g.source, *(_shown(g, k) for k in range(len(g.classes)))] for g in guesses]
     heads = ["image", *(f"top {k + 1}" for k in range(len(guesses[0].classes)))]
-    terminal.table(terminal.console(), heads, rows)
+    terminal.table(terminal.wide_console(), heads, rows)
     if args.output is not None:
         atomic_write(args.output, format_guesses(guesses, args.output.suffix))
         print(f"written {args.output}")
