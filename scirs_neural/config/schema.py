@@ -136,9 +136,7 @@ class TrainerConfig(Section):
     accumulate_grad_batches: PositiveInt = 1
     gradient_clip_val: NonNegativeFloat | None = None
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
-    compile: bool = Field(
-        default=False, description="torch.compile the network; falls back with the reason if that fails"
-    )
+    compile: bool = Field(default=False, description="torch.compile the network, in place")
     channels_last: bool = Field(
         default=True, description="keep images as NHWC in memory; faster for convolutions on most hardware"
     )
