@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scirs_neural"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# docs/design.md. A room imports from its own floor's room and from lower floors. `serialization` stands below whatever
-# reads files of others: the guarded door must be the only one.
+# docs/design.md. A room imports from its own floor's room and from lower floors. `guard` stands below whatever
+# reads files of others: it must be the only door for them.
 FLOORS = {
     "core": 0, "config": 0,
-    "layers": 1, "losses": 1, "optim": 1, "metrics": 1, "serialization": 1,
+    "layers": 1, "losses": 1, "optim": 1, "metrics": 1, "guard": 1,
     "models": 2, "builder": 2, "data": 2,
-    "interop": 3,
+    "interop": 3, "serialization": 3,
     "tasks": 4,
     "training": 5,
     "plugins": 6, "transfer": 6, "interpret": 6, "visualize": 6, "evaluation": 6,
@@ -36,6 +36,10 @@ DOORS = {
     "compare",
     "list",
     "info",
+    "inspect",
+    "convert",
+    "package",
+    "tune",
     "doctor",
     "serve",
     "__main__",

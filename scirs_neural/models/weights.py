@@ -11,10 +11,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from scirs_neural.core.errors import CheckpointError, UnknownNameError
+from scirs_neural.guard.weights import SUFFIXES, read_state_dict
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry
 from scirs_neural.models.vision.build import adapt_kernel
 from scirs_neural.models.vision.families import Layout
-from scirs_neural.serialization.guard import SUFFIXES, read_state_dict
 
 PREFIXES = ("module.", "_orig_mod.", "model.")  # DataParallel and DDP, torch.compile, LightningModules
 _SHOWN = 3

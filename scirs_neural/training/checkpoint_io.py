@@ -50,7 +50,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, damaged, or holds more than plain data.
     """
-    from scirs_neural.serialization.guard import read_checkpoint as guarded
+    from scirs_neural.guard.weights import read_checkpoint as guarded
 
     if not Path(path).is_file():
         raise CheckpointError(f"no such checkpoint: {path}")

@@ -17,12 +17,12 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from scirs_neural.core.errors import CheckpointError, OfflineError, UnknownNameError
 from scirs_neural.core.paths import cache_dir
+from scirs_neural.guard import write_state_dict
 from scirs_neural.models import catalogue, create_model, load_strictly, load_weights, on_meta
 from scirs_neural.models.cache import cached_file
 from scirs_neural.models.official import weights_file
 from scirs_neural.models.vision.build import adapt_kernel
 from scirs_neural.models.vision.families import FAMILIES
-from scirs_neural.serialization import write_state_dict
 
 MOBILENET = cache_dir() / "assets" / "mobilenet_v2-b0353104.pth"
 RESNET = FAMILIES["resnet"].layout

@@ -16,8 +16,8 @@ import scirs_neural as sn
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.data import from_arrays
+from scirs_neural.guard.weights import write_state_dict
 from scirs_neural.optim.groups import stages
-from scirs_neural.serialization.guard import write_state_dict
 from scirs_neural.training.groups import config_groups
 from scirs_neural.training.run import train_run
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from scirs_neural.core.errors import CheckpointError, StorageError
-from scirs_neural.serialization import read_checkpoint, read_metadata, read_state_dict, write_state_dict
+from scirs_neural.guard import read_checkpoint, read_metadata, read_state_dict, write_state_dict
 
 
 class Payload:
