@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,9 @@ def train_run(
     model: nn.Module | None = None,
     data: ImageDataModule | None = None,
     console: Console | None = None,
+    folder: RunFolder | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    splits: Sequence[str] = ("val", "test"),
 ) -> Finished:
     """Train, test, and fill the run folder.
 
@@ -106,6 +109,9 @@ def train_run(
         model: a network of the user's, in place of a named one.
         data: data of the user's, in place of a named one.
         console: where progress is reported.
+        folder: where the run is kept, if it is part of something larger; None makes the next free one.
+        callbacks: after those that the configuration names.
+        splits: whose predictions are kept; a search among settings must leave "test" alone.
     """
     console = console or terminal.console()
     if config.trainer.num_threads:
@@ -113,12 +119,12 @@ def train_run(
     began = time.perf_counter()
     parts = build_parts(config, model=model, data=data)
     config = _as_given(config, model, data)
-    folder = _make_folder(config, parts)
+    folder = folder or _make_folder(config, parts)
     folder.begin(config)
     facts = run_facts(config, parts)
     terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
     trainer = Trainer(
-        folder=folder.path, seed=config.seed, console=console, callbacks=make_callbacks(config),
+        folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config), *callbacks],
         loggers=_loggers(config, folder), **config.trainer.model_dump(exclude={"num_threads"}),
     )  # fmt: skip
     _save_input_batch(parts, folder)
@@ -126,8 +132,9 @@ def train_run(
         rows = trainer.fit(parts.task, parts.data)
     trained_sec = time.perf_counter() - began
     load_checkpoint(parts.task, folder.checkpoint())
-    scores = trainer.test(parts.task, parts.data) if parts.data.spec.sizes["test"] else {}
-    for split in ("val", "test"):
+    tested = "test" in splits and parts.data.spec.sizes["test"]
+    scores = trainer.test(parts.task, parts.data) if tested else {}
+    for split in splits:
         if parts.data.spec.sizes[split]:
             _save_arrays(folder.predictions(split), predict_split(parts.task, parts.data, split))
     monitor, best = trainer.monitor(parts.task)[0], trainer.best_row(parts.task)
