@@ -14,7 +14,7 @@ COPY --chown=scirs:scirs scirs_neural /src/scirs_neural
 COPY --chown=scirs:scirs configs /src/configs
 RUN /opt/venv/bin/uv pip install --python /opt/venv/bin/python --no-cache --no-deps --no-build-isolation /src \
     && mkdir /work && chown scirs:scirs /work
-USER scirs
+USER 1000
 WORKDIR /work
 ENV PATH=/opt/venv/bin:$PATH
 ENTRYPOINT ["python", "-m", "scirs_neural.train"]

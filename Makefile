@@ -11,7 +11,7 @@ READY  := $(VENV)/.ready
 help:
 	@echo "make demo       train ResNet-50 on real digits, evaluate it, predict with it"
 	@echo "make test       the tests of every landing      make test-slow  the others too"
-	@echo "make lint       ruff, mypy, codespell            make format     let ruff put the code in order"
+	@echo "make lint       ruff, mypy, codespell, hadolint  make format     let ruff put the code in order"
 	@echo "make docs       write the generated pages        make pins       choose newest versions, write pins.txt"
 
 setup: $(READY)
@@ -21,7 +21,7 @@ $(READY): pyproject.toml pins.txt
 	@echo "== setting up $(VENV): a virtual environment with the pinned packages (about 6 GB with torch)"
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check "uv>=0.5"
-	@$(BIN)/uv pip install --python $(RUN) --quiet --require-hashes -r pins.txt
+	@$(BIN)/uv pip install --python $(RUN) --quiet --compile-bytecode --require-hashes -r pins.txt
 	@$(BIN)/uv pip install --python $(RUN) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -42,7 +42,7 @@ test-slow: $(READY)
 	@$(TESTING) $(RUN) -m pytest -q -n 2 --dist loadfile -m "not gpu"
 
 lint: $(READY)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell && $(BIN)/hadolint Dockerfile
 
 format: $(READY)
 	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .

@@ -6,27 +6,30 @@ import argparse
 import sys
 from pathlib import Path
 
-from scirs_neural.config.compose import Request, load_config
-from scirs_neural.core import terminal
-from scirs_neural.core.door import run_door
+from scirs_neural.core.door import run_door, starting_up
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.training.groups import config_groups
 
 
 def main(argv: list[str]) -> int | None:
     """Train, evaluate and report one run, or each run of a sweep."""
     args = _parser().parse_args(argv)
-    if args.help:
-        from scirs_neural.config.help import print_help
+    with starting_up():
+        from scirs_neural.config.compose import Request, load_config
+        from scirs_neural.core import terminal
+        from scirs_neural.training.groups import config_groups
 
-        print_help(terminal.console(), _parser().format_usage(), Request((), args.config_dir), config_groups())
-        return None
+        if args.help:
+            from scirs_neural.config.help import print_help
+
+            print_help(terminal.console(), _parser().format_usage(), Request((), args.config_dir), config_groups())
+            return None
+        if not args.multirun:
+            request = Request(args.overrides, args.config_dir, _saved_config(args.from_run))
+            config = load_config(request, config_groups())
     if args.multirun:
         from scirs_neural.training.sweep import run_sweep
 
         return run_sweep(args.overrides, args.config_dir, terminal.console())
-    request = Request(args.overrides, args.config_dir, _saved_config(args.from_run))
-    config = load_config(request, config_groups())
     if args.check:
         from scirs_neural.training.check import check_run
 

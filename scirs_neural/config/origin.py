@@ -85,7 +85,7 @@ def _locate(name: str, tree: Tree) -> list[Path]:
 
 def line_of(path: Path, key: Key) -> int | None:
     """The line (from 1) of a YAML file on which a key stands; None if it does not."""
-    node = yaml.compose(path.read_text())
+    node = yaml.compose(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # C: ten times as fast
     line = None
     for part in key:
         if not isinstance(node, yaml.MappingNode):

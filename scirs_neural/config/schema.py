@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -21,13 +21,13 @@ Limit = Annotated[int | float, Field(ge=0)]
 class Section(BaseModel):
     """A part of the configuration with a closed set of keys."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)  # RunConfig builds them all
 
 
 class Named(Section):
     """A part chosen by registry name; keys beyond the declared ones are options of the part named."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, defer_build=True)
 
     name: str
 
@@ -47,6 +47,20 @@ class ModelConfig(Named):
     stem: Literal["auto", "standard", "small"] = Field(
         default="auto", description="small: no early down-sampling, for inputs of 64 px and less"
     )
+
+
+class FoldConfig(Section):
+    """One part of the training samples, held out as the test split."""
+
+    index: NonNegativeInt = Field(description="which part, from 0")
+    of: Annotated[int, Field(ge=2)] = Field(description="how many parts there are")
+    repeat: NonNegativeInt = Field(default=0, description="which of several dealings")
+
+    @model_validator(mode="after")
+    def _is_a_part(self) -> FoldConfig:
+        if self.index >= self.of:
+            raise ValueError(f"part {self.index} of {self.of}: they are counted from 0")
+        return self
 
 
 class DataConfig(Named):
@@ -70,6 +84,14 @@ class DataConfig(Named):
     )
     split_seed: NonNegativeInt = Field(
         default=0, description="seed of the split; apart from `seed`, so that runs share one test set"
+    )
+    stratify: bool = Field(default=True, description="every class gives its share to each split, to within one sample")
+    group_by: str | None = Field(
+        default=None, description="a column of the data: samples with the same value stay in one split"
+    )
+    folds: list[FoldConfig] = Field(
+        default_factory=list,
+        description="one part of the training samples as the test split: [{index:0,of:5}]; cv=5 sets it for each fold",
     )
     num_workers: NonNegativeInt | None = Field(
         default=None, description="loader processes; null: what suits the data and machine"
@@ -187,6 +209,50 @@ class PathsConfig(Section):
     runs: str = "runs"
 
 
+class CrossValidationConfig(Section):
+    """Cross-validation. Each part of the training samples is tested by a network that learnt from the others."""
+
+    folds: NonNegativeInt = Field(default=0, description="parts, each tested once; cv=5 is short for it; 0: off")
+    repeats: PositiveInt = Field(default=1, description="dealings of the samples to parts, each with another seed")
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict,
+        description="nested: settings with the values to choose among within each fold: {optimizer.lr:[0.01,0.001]}",
+    )
+    inner: Annotated[int, Field(ge=2)] = Field(default=3, description="parts within a fold that choose among the grid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_one_word(cls, given: Any) -> Any:
+        return {"folds": given} if isinstance(given, int) and not isinstance(given, bool) else given
+
+    @model_validator(mode="after")
+    def _acts(self) -> CrossValidationConfig:
+        if self.folds == 1:
+            raise ValueError("one part leaves none to learn from: 2 or more")
+        if not self.folds and (self.repeats > 1 or self.grid or self.inner != 3):
+            raise ValueError("repeats, grid and inner act with folds only: cv.folds=5")
+        return self
+
+
+class TuneConfig(Section):
+    """How ``python -m scirs_neural.tune`` searches."""
+
+    trials: PositiveInt = Field(default=30, description="runs in all, with those that a resumed study has already")
+    sampler: Literal["tpe", "random", "grid"] = Field(default="tpe", description="who chooses the next settings")
+    pruner: Literal["auto", "none", "median", "hyperband"] = Field(
+        default="auto", description="who stops bad runs early; auto: median, or none with several objectives"
+    )
+    startup: NonNegativeInt = Field(default=10, description="runs at random before tpe chooses")
+    warmup_epochs: NonNegativeInt = Field(default=1, description="epochs that the median pruner leaves every run")
+    objectives: list[str] = Field(
+        default_factory=list,
+        description="[val/accuracy, num_params:min]: columns of metrics.csv, num_params, macs, train_sec; empty: the "
+        "task's main metric",
+    )
+    workers: PositiveInt = Field(default=1, description="processes that share the study")
+    seed: NonNegativeInt = Field(default=0, description="of the sampler")
+
+
 class RunConfig(Section):
     """Everything that decides a run."""
 
@@ -202,5 +268,6 @@ class RunConfig(Section):
     )
     logger: LoggerConfig = LoggerConfig()
     finetune: FinetuneConfig = FinetuneConfig()
+    cv: CrossValidationConfig = CrossValidationConfig()
     paths: PathsConfig = PathsConfig()
     plugins_modules: list[str] = Field(default_factory=list, description="modules or files that register more parts")

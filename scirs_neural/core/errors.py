@@ -87,12 +87,20 @@ class CheckpointError(ScirsError, ValueError):
     """A checkpoint or weights file that cannot be used: missing, damaged, refused, or of another model."""
 
 
+class RefusedError(CheckpointError):
+    """A file that the guarded door does not let in: damaged, dishonest, too large, or asking for code to be run."""
+
+
 class OfflineError(ScirsError, OSError):
     """Something would have to be fetched, and cannot be. Names the file, its size, its place, and the offline way."""
 
 
 class NonFiniteError(ScirsError, ArithmeticError):
     """A loss or metric became NaN or infinite."""
+
+
+class PreemptedError(ScirsError):
+    """A run was asked to end (SIGTERM and the like), and has kept a checkpoint. The doors end with status 75."""
 
 
 class ParityError(ScirsError, AssertionError):

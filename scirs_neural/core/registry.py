@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from scirs_neural.core.errors import ConfigError, UnknownNameError
+from scirs_neural.core.errors import ConfigError, MissingExtraError, UnknownNameError
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.near import near_names
 
@@ -29,13 +29,17 @@ T = TypeVar("T")
 class Entry:
     """One name: what it stands for, one line about it, and the options that its builder takes.
 
-    ``options`` maps an option to its default. None means: read the signature of the resolved object.
+    ``options`` maps an option to its default. None means: read the signature of the resolved object. ``traits`` is what
+    else must be known of it without importing it, such as what it cannot be combined with. ``extra`` is the optional
+    dependency that brings the target's package.
     """
 
     name: str
     target: Any
     summary: str = ""
     options: Mapping[str, Any] | None = None
+    traits: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    extra: str | None = None
 
 
 class Registry:
@@ -74,7 +78,16 @@ class Registry:
 
         return file
 
-    def add(self, name: str, target: Any, *, summary: str = "", options: Mapping[str, Any] | None = None) -> None:
+    def add(
+        self,
+        name: str,
+        target: Any,
+        *,
+        summary: str = "",
+        options: Mapping[str, Any] | None = None,
+        traits: Mapping[str, Any] | None = None,
+        extra: str | None = None,
+    ) -> None:
         """File an object, or an import string that is resolved at the first look-up.
 
         Raises:
@@ -84,7 +97,8 @@ class Registry:
         if held is not None and not _same_target(held.target, target):
             both = f"{_describe(held.target)} and {_describe(target)}"
             raise ConfigError(f"two things are registered as the {self.kind} '{name}': {both}")
-        self._entries[name] = Entry(name, target, summary, None if options is None else MappingProxyType(dict(options)))
+        frozen = None if options is None else MappingProxyType(dict(options))
+        self._entries[name] = Entry(name, target, summary, frozen, MappingProxyType(dict(traits or {})), extra)
 
     def entry(self, name: str, *, where: str | None = None) -> Entry:
         """The entry of a name, unresolved.
@@ -98,9 +112,17 @@ class Registry:
         return self._entries[name]
 
     def get(self, name: str, *, where: str | None = None) -> Any:
-        """The thing that a name stands for, imported now if it was only named before."""
+        """The thing that a name stands for, imported now if it was only named before.
+
+        Raises:
+            UnknownNameError: nobody registered the name.
+            MissingExtraError: its package is not installed.
+        """
         entry = self.entry(name, where=where)
         if isinstance(entry.target, str):
+            package = entry.target.partition(":")[0].partition(".")[0]
+            if entry.extra is not None and find_spec(package) is None:
+                raise MissingExtraError(package, entry.extra, f"the {self.kind} '{name}'")
             entry.target = resolve(entry.target)
         return entry.target
 
@@ -142,6 +164,8 @@ class Registry:
 
 @cache
 def _installed_entry_points() -> Any:  # a class of its own in each Python; all of them have `select`
+    from importlib.metadata import entry_points
+
     return entry_points()  # reads the metadata of every installed package: once is enough
 
 
