@@ -15,6 +15,7 @@ from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.near import near_names
 
 _FILE_ENDINGS = (".py", ".yaml", ".yml", ".json")
+_SHORT = {"cv": "cv.folds"}  # one word for the setting that says most of a section
 _LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 
 
@@ -67,6 +68,8 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
                 else f"write them out: {key}=a,b,c, and add -m"
             )
             parsed.faults.append(ConfigError(f"'{key}' has several values", where=where, fix=fix))
+        elif key in _SHORT and not (override.is_delete() or isinstance(override.value(), dict)):
+            parsed.settings.append(parser.parse_override(text.replace(key, _SHORT[key], 1)))
         elif key not in groups or isinstance(override.value(), dict) or (is_whole and override.is_delete()):
             parsed.settings.append(override)
         elif key in tree.registries or override.is_delete() or override.value() is None:
@@ -113,7 +116,7 @@ def _choose(override: Override, tree: Tree, parsed: Parsed) -> None:
         return
     if value is not None:
         parsed.values[group] = [str(name) for name in value] if isinstance(value, list) else str(value)
-    if group == "model" and isinstance(value, str) and (":" in value or is_file_choice(value)):
+    if group in ("model", "optimizer") and isinstance(value, str) and (":" in value or is_file_choice(value)):
         parsed.choices += [f"{group}={FILE_CHOICE}", f"++{group}.name={quoted(value)}"]
         return
     sign = "" if tree.is_in_defaults(group) else "+"

@@ -7,9 +7,10 @@ Each section is a pydantic model that refuses keys that it does not know. The se
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -116,12 +117,36 @@ class TaskConfig(Named):
     metrics: list[str] = Field(default_factory=list, description="by name, beside the task's own; or file.py:function")
 
 
+class ParameterRule(Section):
+    """How some parameters learn. Without ``match`` and ``type`` it is for all that no other rule is for."""
+
+    name: str | None = Field(default=None, description="of the group; null: its match or type")
+    match: str | None = Field(default=None, description="a regular expression, found in the parameter's name")
+    type: str | None = Field(default=None, description="class of the module that holds the parameter: LayerNorm")
+    lr: Annotated[float, Field(gt=0.0)] | None = Field(default=None, description="in place of its stage's rate")
+    lr_ratio: Annotated[float, Field(gt=0.0)] = Field(default=1.0, description="factor on the learning rate")
+    weight_decay: NonNegativeFloat | None = Field(default=None, description="of those parameters that decay")
+    frozen: bool = Field(default=False, description="they do not learn")
+
+    @field_validator("match")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"be a regular expression ({error})") from error
+        return pattern
+
+
 class OptimizerConfig(Named):
     """Which optimizer. Norms, biases and other one-dimensional parameters get no weight decay unless asked for."""
 
     lr: Annotated[float, Field(gt=0.0)] = Field(default=1e-3, description="peak learning rate")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="of matrices and kernels")
     decay_norm_and_bias: bool = Field(default=False, description="weight decay for one-dimensional parameters too")
+    groups: list[ParameterRule] = Field(
+        default_factory=list, description="rules for parameters; with any, each parameter falls under exactly one"
+    )
 
 
 class SchedulerConfig(Named):

@@ -16,7 +16,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.registry import Registry
 
 CONFIG_MODULE = "scirs_neural.configs"
-FILE_CHOICE = "file"  # the value of `model` that stands for a file of the user's
+FILE_CHOICE = "file"  # the value of `model` or `optimizer` that stands for a file of the user's
 SIDE_BY_SIDE = ("callbacks",)  # groups of which several values are chosen, each mounted under its own name
 
 

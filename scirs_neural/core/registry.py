@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -120,10 +119,14 @@ class Registry:
         """
         entry = self.entry(name, where=where)
         if isinstance(entry.target, str):
-            package = entry.target.partition(":")[0].partition(".")[0]
-            if entry.extra is not None and find_spec(package) is None:
-                raise MissingExtraError(package, entry.extra, f"the {self.kind} '{name}'")
-            entry.target = resolve(entry.target)
+            try:
+                entry.target = resolve(entry.target)
+            except (ModuleNotFoundError, ConfigError) as error:
+                missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+                if entry.extra is None or not isinstance(missing, ModuleNotFoundError):
+                    raise
+                package = (missing.name or entry.target).partition(".")[0]
+                raise MissingExtraError(package, entry.extra, f"the {self.kind} '{name}'") from missing
         return entry.target
 
     def options(self, name: str) -> Mapping[str, Any]:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 OPTIMIZERS = Registry("optimizer")
 SCHEDULERS = Registry("scheduler")
 
-# torch.optim's own classes under torch's argument names. `lr` and `weight_decay` are settings of every optimizer and
-# stand in the schema; `capturable` and `differentiable` are for code that drives the optimizer itself.
-# tests/optim/test_registry.py holds all of it against torch's signatures.
+# Torch's classes under torch's argument names. `lr` and `weight_decay` are settings of every optimizer and stand in the
+# schema; `capturable` and `differentiable` are for code that drives the optimizer itself. tests/optim/test_registry.py
+# holds all of it against the real signatures.
 _IMPLEMENTATION: dict[str, Any] = {"foreach": None, "maximize": False}
 _BETAS: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8}
 _TORCH_OPTIMIZERS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -39,8 +39,71 @@ _TORCH_OPTIMIZERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sgd": ("SGD", "stochastic gradient descent",
             {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "fused": None}),
 }  # fmt: skip
+
+# What the trainer and `build_optimizer` must know of an optimizer before it is built. A class of the user's says the
+# same in a class attribute `traits`.
+#   needs_closure    it evaluates the loss more than once a step
+#   no_weight_decay  it knows none
+#   single_group     all parameters learn at one rate
+#   no_clipping      it compares losses and gradients itself: clipped ones mislead it
+#   averages         it trains at one point and is evaluated at the average of all, which replaces a schedule
+_NO_DECAY = {"no_weight_decay": True}
 for _name, (_class, _summary, _options) in _TORCH_OPTIMIZERS.items():
-    OPTIMIZERS.add(_name, f"torch.optim:{_class}", summary=_summary, options=_options | _IMPLEMENTATION)
+    _traits = _NO_DECAY if _name == "rprop" else {}
+    OPTIMIZERS.add(_name, f"torch.optim:{_class}", summary=_summary, options=_options | _IMPLEMENTATION, traits=_traits)
+OPTIMIZERS.add(
+    "lbfgs", "torch.optim:LBFGS", summary="quasi-Newton with several evaluations a step; for large or full batches",
+    options={"max_iter": 20, "max_eval": None, "tolerance_grad": 1e-7, "tolerance_change": 1e-9, "history_size": 100}
+    | {"line_search_fn": None},
+    traits={**_NO_DECAY, "needs_closure": True, "single_group": True, "no_clipping": True},
+)  # fmt: skip
+OPTIMIZERS.add(
+    "sparse_adam", "torch.optim:SparseAdam", summary="Adam for parameters with sparse gradients only",
+    options=_BETAS | {"maximize": False}, traits=_NO_DECAY,
+)  # fmt: skip
+OPTIMIZERS.add(
+    "muon", "scirs_neural.optim.muon:MuonAndAdamW",
+    summary="orthogonalised momentum for hidden matrices, AdamW for all else (Jordan 2024)",
+    options={"momentum": 0.95, "nesterov": True, "ns_steps": 5, "adjust_lr_fn": "match_rms_adamw"} | _BETAS,
+)  # fmt: skip
+
+_AROUND: dict[str, Any] = {"base": "sgd", "base_options": {}}
+OPTIMIZERS.add(
+    "sam", "scirs_neural.optim.sharpness:sam", summary="around another: flat minima, two passes a step (Foret 2021)",
+    options={**_AROUND, "rho": 0.05}, traits={"needs_closure": True},
+)  # fmt: skip
+OPTIMIZERS.add(
+    "asam", "scirs_neural.optim.sharpness:asam", summary="SAM in units of each weight's size (Kwon 2021)",
+    options={**_AROUND, "rho": 0.5}, traits={"needs_closure": True},
+)  # fmt: skip
+
+# Through well-kept packages, imported where one is used.
+_PAST: dict[str, Any] = {"r": 0.0, "weight_lr_power": 2.0, "warmup_steps": 0}
+_EXTRA_OPTIMIZERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "lion": ("pytorch_optimizer:Lion", "the sign of interpolated momentum (Chen 2023); a tenth of Adam's rate",
+             {"betas": (0.9, 0.99), "weight_decouple": True, "fixed_decay": False}),
+    "lamb": ("pytorch_optimizer:Lamb", "Adam with a trust ratio for each tensor, for large batches (You 2020)",
+             {"betas": (0.9, 0.999), "weight_decouple": True, "fixed_decay": False, "rectify": False}
+             | {"degenerated_to_sgd": False, "n_sma_threshold": 5, "grad_averaging": True, "max_grad_norm": 1.0}
+             | {"adam": False, "pre_norm": False, "eps": 1e-6}),
+    "schedule_free_adamw": ("pytorch_optimizer:ScheduleFreeAdamW", "averaging in place of a schedule (Defazio 2024)",
+                            {**_BETAS, **_PAST, "decoupling_c": 0, "ams_bound": False}),
+    "schedule_free_sgd": ("pytorch_optimizer:ScheduleFreeSGD", "averaging in place of a schedule (Defazio 2024)",
+                          {"momentum": 0.9, **_PAST, "eps": 1e-8}),
+}  # fmt: skip
+for _name, (_target, _summary, _options) in _EXTRA_OPTIMIZERS.items():
+    _traits = {"averages": True} if _name.startswith("schedule_free") else {}
+    OPTIMIZERS.add(_name, _target, summary=_summary, options=_options | _IMPLEMENTATION, traits=_traits, extra="optim")
+OPTIMIZERS.add(
+    "lookahead", "scirs_neural.optim.around:lookahead", extra="optim",
+    summary="around another: slow weights that follow its fast ones (Zhang 2019)",
+    options={"base": "adamw", "base_options": {}, "k": 5, "alpha": 0.5, "pullback_momentum": "none"},
+)  # fmt: skip
+OPTIMIZERS.add(
+    "adamw_8bit", "scirs_neural.optim.eight_bit:AdamW8bit", extra="optim",
+    summary="AdamW with moments of one byte; compiles its step, which takes seconds once",
+    options={**_BETAS, "amsgrad": False, "block_size": 256, "bf16_stochastic_round": False},
+)  # fmt: skip
 
 _SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "constant": ("the peak rate throughout, after the warm-up", {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.importing import resolve
 from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
 from scirs_neural.optim import OPTIMIZERS, SCHEDULERS
@@ -22,7 +23,7 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
     """An optimizer over parameter groups.
 
     Args:
-        name: a registry name.
+        name: a registry name, or a class of the user's as ``file.py:Class``.
         model: whose parameters the groups name.
         groups: from `scirs_neural.optim.parameter_groups`.
         **options: of the optimizer, under torch's names.
@@ -38,17 +39,71 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
         >>> build_optimizer("sgd", net, groups, momentum=0.9).defaults["momentum"]
         0.9
     """
-    check_options(OPTIMIZERS, name, options)
-    by_name = dict(model.named_parameters())
-    sets = [
-        {"params": [by_name[p] for p in g.parameters], "lr": g.lr, "weight_decay": g.weight_decay, "name": g.name}
-        for g in groups
-    ]
-    if name == "rprop" and any(group.weight_decay for group in groups):
-        raise ConfigError("the optimizer 'rprop' knows no weight decay", fix="set its weight_decay to 0")
+    known = traits(name)
+    if known.get("no_weight_decay") and any(group.weight_decay for group in groups):
+        raise ConfigError(f"the optimizer '{name}' knows no weight decay", fix="set its weight_decay to 0")
+    sets = _sets(name, model, [group for group in groups if not group.frozen])
+    options = {key: tuples(value) for key, value in options.items()}
+    if not is_own(name):
+        check_options(OPTIMIZERS, name, options)
     with _refusals(f"the optimizer '{name}'"):
-        optimizer: Optimizer = OPTIMIZERS.get(name)(sets, **{key: _tuples(value) for key, value in options.items()})
+        optimizer: Optimizer = optimizer_class(name)(sets, **options)
     return optimizer
+
+
+def _sets(name: str, model: nn.Module, groups: Sequence[ParameterGroup]) -> list[dict[str, Any]]:
+    """The groups in the form that torch's optimizers take."""
+    by_name = dict(model.named_parameters())
+    if not groups:
+        raise ConfigError("there is nothing to learn: every parameter is frozen", where="optimizer.groups")
+    if traits(name).get("single_group"):
+        rates = {group.lr for group in groups}
+        if len(rates) > 1:
+            raise ConfigError(
+                f"the optimizer '{name}' has one learning rate for all parameters", where="optimizer.groups"
+            )
+        everything = [by_name[p] for group in groups for p in group.parameters]
+        return [{"params": everything, "lr": rates.pop(), "name": "all"}]
+    decays = {} if traits(name).get("no_weight_decay") else {"weight_decay": 0.0}
+    sets = []
+    for group in groups:
+        common = {"lr": group.lr, **({"weight_decay": group.weight_decay} if decays else {}), "name": group.name}
+        if name != "muon":
+            sets.append({"params": [by_name[p] for p in group.parameters], **common})
+            continue
+        from scirs_neural.optim.muon import hidden_matrices
+
+        hidden = hidden_matrices(model)
+        for is_hidden in (True, False):
+            held = [by_name[p] for p in group.parameters if (p in hidden) is is_hidden]
+            if held:
+                sets.append({"params": held, **common, "by_matrix": is_hidden})
+    return sets
+
+
+def is_own(name: str) -> bool:
+    """Whether a name means a class of the user's: ``./signs.py:SignSGD``, ``package.module:Class``."""
+    return ":" in name
+
+
+def optimizer_class(name: str) -> Any:
+    """The class or function that makes an optimizer.
+
+    Raises:
+        UnknownNameError: no such optimizer.
+        ConfigError: a class of the user's cannot be imported.
+    """
+    return resolve(name, where=f"optimizer={name}") if is_own(name) else OPTIMIZERS.get(name)
+
+
+def traits(name: str) -> Mapping[str, Any]:
+    """What must be known of an optimizer before it is built; of the user's, what its class attribute ``traits`` says.
+
+    Example:
+        >>> dict(traits("sam"))
+        {'needs_closure': True}
+    """
+    return getattr(optimizer_class(name), "traits", {}) if is_own(name) else OPTIMIZERS.entry(name).traits
 
 
 def build_scheduler(name: str, optimizer: Optimizer, span: Span, /, **options: Any) -> LRScheduler | ReduceLROnPlateau:
@@ -85,5 +140,6 @@ def _refusals(part: str) -> Iterator[None]:
         raise ConfigError(f"{part} refuses its options: {error}") from error
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value  # YAML has no tuples, torch wants betas as one
+def tuples(value: Any) -> Any:
+    """A list as a tuple: YAML has none, and torch wants betas as one."""
+    return tuple(value) if isinstance(value, list) else value

@@ -113,7 +113,8 @@ def one_cycle(
     """
     rise = max(span.warmup_steps, 1) / span.total_steps
     peaks = [group["lr"] for group in optimizer.param_groups]
-    has_momentum = any("betas" in group or group.get("momentum") for group in optimizer.param_groups)
+    groups = optimizer.param_groups  # torch moves one kind of momentum in all of them or none
+    has_momentum = all("betas" in group for group in groups) or all(group.get("momentum") for group in groups)
     return OneCycleLR(
         optimizer,
         max_lr=peaks,

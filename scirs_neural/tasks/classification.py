@@ -17,7 +17,7 @@ from scirs_neural.losses import create_loss
 from scirs_neural.metrics import create_metrics
 from scirs_neural.models.meta import output_shape
 from scirs_neural.optim.build import build_optimizer, build_scheduler
-from scirs_neural.optim.groups import ParameterGroup, parameter_groups
+from scirs_neural.optim.groups import ParameterGroup, freeze, parameter_groups
 from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
 
 
@@ -55,6 +55,7 @@ class ImageClassification(L.LightningModule):
         metrics = create_metrics(list(dict.fromkeys(names)), num_classes=spec.num_classes, multi_label=spec.multi_label)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         self._check_output_shape()
+        self.frozen_parameters = freeze(self.model, self.parameter_groups)
 
     @property
     def main_metric(self) -> tuple[str, str]:
@@ -72,6 +73,7 @@ class ImageClassification(L.LightningModule):
             decay_norm_and_bias=chosen.decay_norm_and_bias,
             backbone_lr_ratio=tuning.backbone_lr_ratio if tuning.enabled else 1.0,
             layer_decay=tuning.layer_decay if tuning.enabled else 1.0,
+            rules=chosen.groups,
         )
 
     def forward(self, images: Tensor) -> Tensor:

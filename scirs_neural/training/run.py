@@ -32,6 +32,7 @@ from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.models.weights import load_strictly
 from scirs_neural.optim.build import check_options
+from scirs_neural.optim.groups import group_table
 from scirs_neural.tasks import create_task
 from scirs_neural.tasks.classification import ImageClassification
 from scirs_neural.tasks.inference import predict_loader
@@ -322,11 +323,6 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
         "input_shape": list(spec.input_shape),
     }
     devices = ", ".join(found["devices"]) or f"CPU, {torch.get_num_threads()} of {num_cpus()} threads"
-    groups = [
-        f"{g.name}: {sum(parts.model.get_parameter(p).numel() for p in g.parameters):,} parameters, lr {g.lr:.1e}, "
-        f"weight decay {g.weight_decay:g}"
-        for g in parts.task.parameter_groups
-    ]
     packages = found["packages"]
     shown = {
         "versions": {name: packages[name] for name in ("scirs-neural", "torch", "lightning") if packages[name]},
@@ -341,7 +337,10 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
             f"{spec.name}: {spec.description}" if spec.description else spec.name,
             {"classes": spec.num_classes, "input": "x".join(map(str, spec.input_shape)), **spec.sizes},
         ],
-        "optimizer": [f"{config.optimizer.name}, {config.scheduler.name} schedule", *groups],
+        "optimizer": [
+            f"{config.optimizer.name}, {config.scheduler.name} schedule",
+            *group_table(parts.model, parts.task.parameter_groups),
+        ],
         "seed": config.seed,
     }
     return {"model": model, "shown": shown}

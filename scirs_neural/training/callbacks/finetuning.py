@@ -43,6 +43,7 @@ class Finetuning(L.Callback):
         staged = stages(model)
         learning = self.num_learning(trainer.current_epoch, len(staged))
         frozen = {name for stage in staged[: len(staged) - learning] for name in stage}
+        frozen |= getattr(module, "frozen_parameters", set())  # by a rule of the user's: for good
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name not in frozen)
         for path, part in model.named_modules():
@@ -50,8 +51,8 @@ class Finetuning(L.Callback):
                 own = {f"{path}.{name}" for name, _ in part.named_parameters()}
                 held = self.settings.freeze_batchnorm or bool(own & frozen)
                 part.train(not held)
-                for parameter in part.parameters():
-                    parameter.requires_grad_(not held)
+                for name, parameter in part.named_parameters():
+                    parameter.requires_grad_(not held and f"{path}.{name}" not in frozen)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Validation within an epoch puts every part back into training mode: hold BatchNorm again."""

@@ -1,0 +1,90 @@
+"""Optimizers that stand around others, whose parameter groups and state they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch.optim import Optimizer
+
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.optim import OPTIMIZERS
+
+
+class Around(Optimizer):
+    """An optimizer made of others: one list of groups and one state for all of them.
+
+    So schedules, checkpoints and whoever looks at the groups need not know what is inside.
+
+    Args:
+        parts: the optimizers inside, each over groups of its own.
+    """
+
+    def __init__(self, parts: Sequence[Optimizer]) -> None:
+        super().__init__([group for part in parts for group in part.param_groups], dict(parts[0].defaults))
+        self.parts = list(parts)
+        self._share()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take in a saved state, for the parts too."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+    def _share(self) -> None:
+        start = 0
+        for part in self.parts:
+            part.param_groups = self.param_groups[start : start + len(part.param_groups)]
+            part.state = self.state
+            start += len(part.param_groups)
+
+
+def make_base(name: str, params: Iterable[Any], options: Mapping[str, Any] | None, **common: Any) -> Optimizer:
+    """The optimizer inside another, by its registry name.
+
+    Args:
+        name: such as "sgd".
+        params: groups of parameters.
+        options: of that optimizer.
+        **common: learning rate and weight decay.
+
+    Raises:
+        ConfigError: it takes no such option, or needs to be driven by itself.
+    """
+    from scirs_neural.optim.build import check_options, tuples  # which builds those that stand around
+
+    options = dict(options or {})
+    check_options(OPTIMIZERS, name, options)
+    if OPTIMIZERS.entry(name).traits:
+        raise ConfigError(f"the optimizer '{name}' cannot stand inside another one", where="optimizer.base")
+    made: Optimizer = OPTIMIZERS.get(name)(params, **common, **{key: tuples(value) for key, value in options.items()})
+    return made
+
+
+def lookahead(
+    params: Iterable[Any],
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    base: str = "adamw",
+    base_options: Mapping[str, Any] | None = None,
+    k: int = 5,
+    alpha: float = 0.5,
+    pullback_momentum: str = "none",
+) -> Optimizer:
+    """Slow weights that go a share of the way to the fast ones every few steps.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate of the base.
+        weight_decay: of the base.
+        base: registry name of the optimizer of the fast weights.
+        base_options: its options.
+        k: steps between two moves of the slow weights.
+        alpha: how far they go towards the fast ones.
+        pullback_momentum: what becomes of the base's momentum then: "none", "reset" or "pullback".
+
+    Source: Zhang et al., Lookahead Optimizer: k steps forward, 1 step back, 2019.
+    """
+    from pytorch_optimizer import Lookahead
+
+    inside = make_base(base, params, base_options, lr=lr, weight_decay=weight_decay)
+    return Lookahead(inside, k=k, alpha=alpha, pullback_momentum=pullback_momentum)
