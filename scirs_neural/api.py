@@ -107,17 +107,27 @@ class Run:
             )
         return Predictions.load(path)
 
-    def evaluate(self, split: str = "test") -> Evaluation:
+    def evaluate(self, split: str = "test", *, by: Sequence[str] = ()) -> Evaluation:
         """Run the network over a split anew and judge it.
 
         Args:
             split: "train", "val" or "test".
+            by: columns of the data, such as "camera": the samples of each value are scored on their own too.
+
+        Raises:
+            DataError: the data has no such column.
         """
+        from scirs_neural.data.splits import column_of
         from scirs_neural.evaluation.predictions import Predictions
         from scirs_neural.evaluation.report import evaluate_predictions
         from scirs_neural.training.run import predict_split
 
-        return evaluate_predictions(Predictions(**predict_split(self.task, self.data, split)))  # type: ignore[arg-type]
+        samples = self.data.dataset(split).samples
+        columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
+        pred = Predictions(**predict_split(self.task, self.data, split))  # type: ignore[arg-type]
+        place = {str(name): index for index, name in enumerate(samples.ids)}  # unreadable ones have no prediction
+        slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
+        return evaluate_predictions(pred, slices=slices)
 
     def predict(self, inputs: Any, *, top_k: int = 1, batch_size: int = 64) -> list[Guess]:
         """What the network says of images.

@@ -15,13 +15,16 @@ def main(argv: list[str]) -> int | None:
     parser = argparse.ArgumentParser("python -m scirs_neural.evaluate", description=__doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument(
+        "--by", action="append", default=[], metavar="COLUMN", help="score each value of a column of the data too"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     args = parser.parse_args(argv)
     from scirs_neural.api import load_run
     from scirs_neural.evaluation.show import show_evaluation
 
     run = load_run(args.run)
-    evaluation = run.evaluate(args.split)
+    evaluation = run.evaluate(args.split, by=args.by)
     path = run.folder.path / f"evaluation-{args.split}.json"
     atomic_write(path, evaluation.to_json() + "\n")
     if args.json:

@@ -173,6 +173,8 @@ def _schema_fault(
     if kind == "missing":
         return ConfigError(f"the setting '{dotted}' is missing", where=where)
     value = detail["input"]
+    if kind == "value_error":  # said by the schema in its own words
+        return ConfigError(f"{dotted}: {detail['ctx']['error']}", where=where)
     if kind == "literal_error":
         choices = [str(choice) for choice in _literal_choices(key, root)]
         near = near_names(str(value), choices)

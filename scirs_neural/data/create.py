@@ -23,6 +23,9 @@ def create_data(
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
     split_seed: int = 0,
+    stratify: bool = True,
+    group_by: str | None = None,
+    folds: Sequence[Mapping[str, int]] = (),
     num_workers: int | None = None,
     prefetch_factor: int = 2,
     pin_memory: bool | None = None,
@@ -43,6 +46,9 @@ def create_data(
         val_fraction: share of the training samples held out.
         test_fraction: share of all samples held out.
         split_seed: of the split.
+        stratify: whether every class gives its share to each split.
+        group_by: a column of the data whose equal values stay in one split.
+        folds: the part that is the test split, in cross-validation.
         num_workers: loader processes.
         prefetch_factor: batches that each worker keeps ready.
         pin_memory: for copies to a GPU.
@@ -80,6 +86,9 @@ def create_data(
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         split_seed=split_seed,
+        stratify=stratify,
+        group_by=group_by,
+        folds=folds,
         num_workers=num_workers,
         prefetch_factor=prefetch_factor,
         pin_memory=pin_memory,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,6 +30,11 @@ class ImageSplit(Dataset[tuple[Tensor, Tensor]]):
     def ids(self) -> Sequence[Any]:
         """What names each sample."""
         return self.samples.ids
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """What else is known of each sample, by name."""
+        return self.samples.columns
 
     @property
     def targets(self) -> Tensor:

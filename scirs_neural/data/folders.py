@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from scirs_neural.core.errors import DataError, UnknownNameError
 from scirs_neural.core.near import near_names
@@ -24,6 +25,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+_OWN_COLUMNS = ("path", "label", "split")
 _LAYOUT = "put the images of each class in a folder of its own: root/cat/1.jpg, or root/train/cat/1.jpg"
 
 
@@ -55,7 +57,8 @@ def csv_file(path: str | Path, root: str | Path | None = None) -> DataSource:
     """Images listed in a file with the columns ``path,label`` and, if wanted, ``split``.
 
     Several labels of one image are joined by ``|``; then, no label is allowed too. A split is train, val or test;
-    empty means train.
+    empty means train. Further columns say more of each image: ``data.group_by=patient`` keeps the images of one patient
+    in one split, and ``evaluate --by camera`` scores each camera's.
 
     Args:
         path: the file, in UTF-8.
@@ -68,36 +71,38 @@ def csv_file(path: str | Path, root: str | Path | None = None) -> DataSource:
     path = Path(path).expanduser()
     base = path.parent if root is None else Path(root).expanduser()
     rows = _csv_rows(path)
-    if not any(split == "train" for _, _, split, _ in rows):
+    if not any(row.split == "train" for row in rows):
         raise DataError("no training samples", where=str(path))
-    many = any("|" in label for _, label, _, _ in rows)
-    missing = [(name, where) for name, _, _, where in rows if not (base / name).is_file()]
+    many = any("|" in row.label for row in rows)
+    missing = [row for row in rows if not (base / row.path).is_file()]
     if missing:
         more = f" (and {len(missing) - 1} others)" if len(missing) > 1 else ""
         raise DataError(
-            f"no such file: {base / missing[0][0]}{more}", where=missing[0][1], fix="correct it, or data.root=…"
+            f"no such file: {base / missing[0].path}{more}", where=missing[0].where, fix="correct it, or data.root=…"
         )
     seen: dict[str, str] = {}
-    for name, label, split, where in rows:
-        if not label and not many:
-            raise DataError("a label is missing", where=where)
-        if seen.setdefault(name, split) != split:
+    for row in rows:
+        if not row.label and not many:
+            raise DataError("a label is missing", where=row.where)
+        if seen.setdefault(row.path, row.split) != row.split:
             raise DataError(
-                f"{name} is in the splits {seen[name]} and {split}", where=where, fix="leave it in one of them"
+                f"{row.path} is in the splits {seen[row.path]} and {row.split}",
+                where=row.where,
+                fix="leave it in one of them",
             )
-    names = {where: [part.strip() for part in label.split("|") if part.strip()] for _, label, _, where in rows}
-    classes = class_names(name for _, _, split, where in rows if split == "train" for name in names[where])
+    classes = class_names(name for row in rows if row.split == "train" for name in row.names())
     samples = {}
     for split in ("train", "val", "test"):
-        chosen = [(name, where) for name, _, of, where in rows if of == split]
+        chosen = [row for row in rows if row.split == split]
         if not chosen:
             continue
-        wheres = [where for _, where in chosen]
+        wheres = [row.where for row in chosen]
         if many:
-            targets = multi_label_targets([names[where] for where in wheres], classes, wheres)
+            targets = multi_label_targets([row.names() for row in chosen], classes, wheres)
         else:
-            targets = class_targets([names[where][0] for where in wheres], classes, wheres)
-        samples[split] = FileSamples([base / name for name, _ in chosen], targets)
+            targets = class_targets([row.names()[0] for row in chosen], classes, wheres)
+        columns = {name: [row.columns[name] for row in chosen] for name in chosen[0].columns}
+        samples[split] = FileSamples([base / row.path for row in chosen], targets, columns=columns)
     return _photos("csv", classes, samples, multi_label=many, description=f"images listed in {path}")
 
 
@@ -172,8 +177,18 @@ def _file_samples(rows: Sequence[tuple[Path, str]], classes: tuple[str, ...]) ->
     return FileSamples(paths, class_targets([label for _, label in rows], classes, [str(path) for path in paths]))
 
 
-def _csv_rows(path: Path) -> list[tuple[str, str, str, str]]:
-    """(path, label, split, file and line) of each row."""
+class _Row(NamedTuple):
+    path: str
+    label: str
+    split: str
+    where: str  # file and line
+    columns: dict[str, str]  # whatever else the file says
+
+    def names(self) -> list[str]:
+        return [part.strip() for part in self.label.split("|") if part.strip()]
+
+
+def _csv_rows(path: Path) -> list[_Row]:
     if not path.is_file():
         raise DataError(
             "no such file", where=str(path), fix="data.path=… names a file with the columns path,label[,split]"
@@ -192,14 +207,15 @@ def _csv_rows(path: Path) -> list[tuple[str, str, str, str]]:
             rows = []
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                if None in row or row["label"] is None:
+                if None in row or any(text is None for name, text in row.items() if name != "split"):
                     raise DataError(
                         "more or fewer values than columns", where=where, fix="put values with commas in quotes"
                     )
                 said = (row.get("split") or "train").strip().lower()
                 if said not in SPLIT_NAMES:
                     raise UnknownNameError(f"unknown split '{said}'", where=where, near=near_names(said, SPLIT_NAMES))
-                rows.append((row["path"].strip(), row["label"].strip(), SPLIT_NAMES[said], where))
+                others = {name: text.strip() for name, text in row.items() if name not in _OWN_COLUMNS}
+                rows.append(_Row(row["path"].strip(), row["label"].strip(), SPLIT_NAMES[said], where, others))
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"not a table in UTF-8: {error}", where=str(path)) from error
     if not rows:

@@ -19,10 +19,10 @@ from scirs_neural.data.batching import BatchSampler, BatchSource, build_mix
 from scirs_neural.data.dataset import ImageSplit
 from scirs_neural.data.loader import ResumableLoader
 from scirs_neural.data.preprocess import build_preprocess
-from scirs_neural.data.samples import Samples, TensorSamples, choose
+from scirs_neural.data.samples import Samples, TensorSamples
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.spec import DataSpec, Preprocess
-from scirs_neural.data.splits import hold_out
+from scirs_neural.data.splits import SplitRule, divide
 
 SPLITS = ("train", "val", "test")
 MAX_WORKERS = 4
@@ -51,6 +51,9 @@ class ImageDataModule(LightningDataModule):
         val_fraction: share of the training samples held out, if the data has no validation split of its own.
         test_fraction: share of all samples held out, if the data has no test split of its own.
         split_seed: of the split.
+        stratify: whether every class gives its share to each split.
+        group_by: a column of the data whose equal values stay in one split (see `SplitRule`).
+        folds: the part of the training samples that is the test split, in cross-validation (see `SplitRule`).
         num_workers: loader processes; None: 0 for data in memory, else one a CPU up to 4.
         prefetch_factor: batches that each worker keeps ready.
         pin_memory: None: when there is a GPU.
@@ -84,6 +87,9 @@ class ImageDataModule(LightningDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.2,
         split_seed: int = 0,
+        stratify: bool = True,
+        group_by: str | None = None,
+        folds: Sequence[Mapping[str, int]] = (),
         num_workers: int | None = None,
         prefetch_factor: int = 2,
         pin_memory: bool | None = None,
@@ -100,7 +106,7 @@ class ImageDataModule(LightningDataModule):
         self.on_corrupt, self.drop_last = on_corrupt, drop_last
         self.skipped: dict[str, dict[Any, str]] = {split: {} for split in SPLITS}
         self._loaders: list[ResumableLoader] = []
-        self._samples = _divide(source, val_fraction, test_fraction, split_seed)
+        self._samples = divide(source, SplitRule(split_seed, stratify, group_by, val_fraction, test_fraction, folds))
         in_memory = isinstance(self._samples["train"], TensorSamples)
         self.num_workers = num_workers if num_workers is not None else (0 if in_memory else _cpus())
         self.spec = DataSpec(
@@ -215,19 +221,6 @@ def _check_classes(source: DataSource) -> None:
             f"data '{source.name}' has one class ({source.classes[0]!r}): there is nothing to tell apart",
             fix="give samples of at least two classes",
         )
-
-
-def _divide(source: DataSource, val_fraction: float, test_fraction: float, seed: int) -> dict[str, Samples]:
-    train, targets = np.arange(len(source.train)), source.train.targets
-    val, test = source.val, source.test
-    if test is None:
-        train, held = hold_out(train, targets, test_fraction, seed, "test")
-        test = choose(source.train, held.tolist())
-    if val is None:
-        train, held = hold_out(train, targets, val_fraction, seed, "val")
-        val = choose(source.train, held.tolist())
-    whole = len(train) == len(source.train)
-    return {"train": source.train if whole else choose(source.train, train.tolist()), "val": val, "test": test}
 
 
 def _preprocess(source: DataSource, train: Samples, image_size: int | None) -> Preprocess:

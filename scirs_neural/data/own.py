@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ def from_arrays(
     x: Any,
     y: Any,
     *,
-    val: tuple[Any, Any] | None = None,
-    test: tuple[Any, Any] | None = None,
+    val: tuple[Any, ...] | None = None,
+    test: tuple[Any, ...] | None = None,
     classes: Sequence[str] | None = None,
+    columns: Mapping[str, Any] | None = None,
     name: str = "arrays",
     kind: str | None = None,
     value_range: tuple[float, float] | None = None,
@@ -33,9 +34,11 @@ def from_arrays(
     Args:
         x: images of 1 or 3 channels, in uint8 (0..255) or any other numbers.
         y: labels: numbers or names, or rows of zeros and ones if an image has several.
-        val: (x, y) of a validation split of your own; else a share of ``x`` is held out.
+        val: (x, y) or (x, y, columns) of a validation split of your own; else a share of ``x`` is held out.
         test: the same for the test split.
         classes: names of the classes; then ``y`` holds numbers from 0. None: the different values of ``y``.
+        columns: more of each image, by name, such as ``{"patient": ids}``: for ``group_by="patient"``, which keeps the
+            images of one patient in one split, and for scores by slice.
         name: of the data, as it appears in run folders.
         kind: what is in the pictures, for augmentation (see `build_augment`).
         value_range: the numbers that mean black and white, if not uint8. None: 0 and 1 if all of ``x`` lies there,
@@ -59,8 +62,12 @@ def from_arrays(
     scale = value_range or _value_range(images)
     names = _class_names(y, classes)
     given = {"val": val, "test": test}
-    splits = {key: _samples(_images(pair[0]), pair[1], names, classes, scale) for key, pair in given.items() if pair}
-    train = _samples(images, y, names, classes, scale)
+    splits = {
+        key: _samples(_images(parts[0]), parts[1], names, classes, scale, *parts[2:])
+        for key, parts in given.items()
+        if parts
+    }
+    train = _samples(images, y, names, classes, scale, columns)
     seen = "" if images.dtype == torch.uint8 else f", {scale[0]:g} as black and {scale[1]:g} as white"
     source = DataSource(
         name,
@@ -169,7 +176,12 @@ def _class_names(y: Any, classes: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _samples(
-    images: Tensor, y: Any, names: tuple[str, ...], classes: Sequence[str] | None, scale: tuple[float, float]
+    images: Tensor,
+    y: Any,
+    names: tuple[str, ...],
+    classes: Sequence[str] | None,
+    scale: tuple[float, float],
+    columns: Mapping[str, Any] | None = None,
 ) -> TensorSamples:
     labels = np.asarray(y)
     if len(labels) != len(images) or labels.ndim not in (1, 2):
@@ -187,7 +199,15 @@ def _samples(
     else:
         spelt = _spelt(labels)
         targets = class_targets(spelt, names, [f"y[{index}]" for index in range(len(spelt))])
-    return TensorSamples(images, targets)
+    return TensorSamples(images, targets, columns=_columns(columns or {}, len(images)))
+
+
+def _columns(columns: Mapping[str, Any], samples: int) -> dict[str, list[str]]:
+    plain = {str(name): [str(value) for value in np.asarray(values).tolist()] for name, values in columns.items()}
+    for name, values in plain.items():
+        if len(values) != samples:
+            raise ShapeError(f"the column '{name}' has {len(values)} values for {samples} images")
+    return plain
 
 
 def _spelt(labels: np.ndarray) -> list[str]:

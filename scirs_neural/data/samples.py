@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,11 +20,13 @@ class Samples(Protocol):
     """One set of samples.
 
     ``targets`` has shape (N,) and type int64, or (N, K) and type float32 where a sample has any number of labels.
-    ``ids`` names each sample: its file, or its place in the source.
+    ``ids`` names each sample: its file, or its place in the source. ``columns`` holds what else is known of each, by
+    name: who or where it is from, for splits that keep groups together and for scores by slice.
     """
 
     ids: Sequence[Any]
     targets: Tensor
+    columns: Mapping[str, Sequence[str]]
 
     def __len__(self) -> int: ...
 
@@ -39,10 +41,17 @@ class TensorSamples:
         images: (N, C, H, W), uint8, or float32 on the scale 0..1.
         targets: see `Samples`.
         ids: see `Samples`; None counts from 0.
+        columns: see `Samples`.
     """
 
-    def __init__(self, images: Tensor, targets: Tensor, ids: Sequence[Any] | None = None) -> None:
-        self.images, self.targets = images, targets
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        ids: Sequence[Any] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.images, self.targets, self.columns = images, targets, columns or {}
         self.ids: Sequence[Any] = range(len(images)) if ids is None else ids
 
     def __len__(self) -> int:
@@ -55,15 +64,22 @@ class TensorSamples:
     def chosen(self, indices: Sequence[int]) -> TensorSamples:
         """Some of the samples, copied so that whole batches can be indexed at once."""
         picked = torch.as_tensor(indices, dtype=torch.int64)
-        return TensorSamples(self.images[picked], self.targets[picked], [self.ids[i] for i in indices])
+        ids = [self.ids[i] for i in indices]
+        return TensorSamples(self.images[picked], self.targets[picked], ids, _chosen(self.columns, indices))
 
 
 class FileSamples:
     """Samples that are image files, read when they are needed."""
 
-    def __init__(self, paths: Sequence[str | Path], targets: Tensor, channels: int = 3) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        targets: Tensor,
+        channels: int = 3,
+        columns: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.ids: Sequence[str] = [str(path) for path in paths]
-        self.targets, self.mode = targets, "L" if channels == 1 else "RGB"
+        self.targets, self.mode, self.columns = targets, "L" if channels == 1 else "RGB", columns or {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,6 +94,7 @@ class DatasetSamples:
 
     def __init__(self, dataset: Any, targets: Tensor, ids: Sequence[Any] | None = None) -> None:
         self.dataset, self.targets = dataset, targets
+        self.columns: Mapping[str, Sequence[str]] = {}
         self.ids: Sequence[Any] = range(len(dataset)) if ids is None else ids
 
     def __len__(self) -> int:
@@ -99,6 +116,7 @@ class ChosenSamples:
         self.samples, self.indices = samples, [int(i) for i in indices]
         self.targets = samples.targets[torch.as_tensor(self.indices, dtype=torch.int64)]
         self.ids: Sequence[Any] = [samples.ids[i] for i in self.indices]
+        self.columns: Mapping[str, Sequence[str]] = _chosen(samples.columns, self.indices)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -112,6 +130,10 @@ def choose(samples: Samples, indices: Sequence[int]) -> Samples:
     """The samples at some places, in that order."""
     chosen = [int(i) for i in indices]
     return samples.chosen(chosen) if isinstance(samples, TensorSamples) else ChosenSamples(samples, chosen)
+
+
+def _chosen(columns: Mapping[str, Sequence[str]], indices: Sequence[int]) -> dict[str, list[str]]:
+    return {name: [values[i] for i in indices] for name, values in columns.items()}
 
 
 def as_image(item: Any) -> Image.Image | Tensor:

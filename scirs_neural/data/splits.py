@@ -1,20 +1,83 @@
-"""Who is in which split: seeded, stratified by class, and without overlap."""
+"""Who is in which split: seeded, stratified by class, groups kept together, and without overlap."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, train_test_split
 from torch import Tensor
 
 from scirs_neural.core.errors import DataError
+from scirs_neural.core.near import near_names
+from scirs_neural.data.samples import Samples, choose
+from scirs_neural.data.source import DataSource
+
+MAX_PARTS = 10  # groups are dealt to so many parts at most, of which some are held out
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How samples are drawn.
+
+    Args:
+        seed: of every draw.
+        stratify: whether each class gives its share; has no meaning with several labels a sample.
+        group_by: a column of the data: samples with the same value stay together. None: every sample for itself.
+        val_fraction: share of the training samples held out, if there is no validation split.
+        test_fraction: share of all samples held out, if there is no test split.
+        folds: ``{"index": 0, "of": 5, "repeat": 0}``: that part of the training samples is the test split; with
+            several of them, each divides what those before it left to learn from.
+    """
+
+    seed: int = 0
+    stratify: bool = True
+    group_by: str | None = None
+    val_fraction: float = 0.1
+    test_fraction: float = 0.2
+    folds: Sequence[Mapping[str, int]] = ()
+
+
+def divide(source: DataSource, rule: SplitRule) -> dict[str, Samples]:
+    """The samples of "train", "val" and "test"; no sample, and no group, is in two of them.
+
+    Raises:
+        DataError: there are too few samples, no such column to group by, or a group is in two given splits.
+    """
+    held = source.train
+    groups = None if rule.group_by is None else _groups(source, rule.group_by)
+    train, targets = np.arange(len(held)), held.targets
+    val, test = source.val, source.test
+    if test is None:
+        train, taken = hold_out(train, targets, rule.test_fraction, rule.seed, "test", rule.stratify, groups)
+        test = choose(held, taken.tolist())
+    for fold in rule.folds:
+        parts = list(deal(train, targets, fold["of"], rule.seed + fold.get("repeat", 0), rule.stratify, groups))
+        train, taken = parts[fold["index"]]
+        test = choose(held, taken.tolist())
+    if val is None:
+        train, taken = hold_out(train, targets, rule.val_fraction, rule.seed, "val", rule.stratify, groups)
+        val = choose(held, taken.tolist())
+    return {"train": held if len(train) == len(held) else choose(held, train.tolist()), "val": val, "test": test}
 
 
 def hold_out(
-    indices: np.ndarray, targets: Tensor, fraction: float, seed: int, split: str
+    indices: np.ndarray,
+    targets: Tensor,
+    fraction: float,
+    seed: int,
+    split: str,
+    stratify: bool = True,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take a share of the samples out for another split.
 
-    With one label a sample, every class gives its share, to within one sample; with several, the draw is plain.
+    With one label a sample, every class gives its share, to within one sample; with several, or without ``stratify``,
+    the draw is plain. Groups are dealt to at most ten parts of like size (and classes), and whole parts are taken, so
+    the share is met as nearly as parts and groups allow.
 
     Args:
         indices: the samples to divide.
@@ -22,6 +85,8 @@ def hold_out(
         fraction: share of ``indices`` to take out; 0 takes none, more takes at least one a class.
         seed: of the draw.
         split: what the share is for, for the error.
+        stratify: whether every class gives its share.
+        groups: of all samples: those with the same value stay together.
 
     Returns:
         Those that stay and those taken out, each in ascending order.
@@ -29,18 +94,119 @@ def hold_out(
     Raises:
         DataError: a class has a single sample, or the share leaves none.
 
-    Source: scikit-learn's `train_test_split`.
+    Source: scikit-learn's `train_test_split`, `StratifiedGroupKFold` and `GroupKFold`.
     """
     if fraction == 0:
         return np.sort(indices), indices[:0]
-    labels = targets[indices].numpy() if targets.ndim == 1 else None
+    if groups is not None:
+        return _hold_out_groups(indices, targets, fraction, seed, split, stratify, groups)
+    labels = targets[indices].numpy() if targets.ndim == 1 and stratify else None
     at_least = 1 if labels is None else len(np.unique(labels))
     count = max(at_least, round(fraction * len(indices)))
     try:
         kept, taken = train_test_split(indices, test_size=count, random_state=seed, stratify=labels)
     except ValueError as error:
+        of_classes = "" if labels is None else f" of {at_least} classes"
         raise DataError(
-            f"{len(indices)} samples of {at_least} classes are too few to take {count} of them as the {split} split",
+            f"{len(indices)} samples{of_classes} are too few to take {count} of them as the {split} split",
             fix=f"give every class at least two samples, or set data.{split}_fraction=0",
         ) from error
     return np.sort(kept), np.sort(taken)
+
+
+def deal(
+    indices: np.ndarray,
+    targets: Tensor,
+    parts: int,
+    seed: int,
+    stratify: bool = True,
+    groups: np.ndarray | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Deal samples to so many parts; for each part, the samples outside of it and those in it.
+
+    Example:
+        >>> import torch
+        >>> [held.tolist() for _, held in deal(np.arange(6), torch.tensor([0, 1] * 3), 3, seed=0)]
+        [[3, 4], [2, 5], [0, 1]]
+
+    Raises:
+        DataError: there are too few samples, groups, or samples of a class.
+
+    Source: scikit-learn's `StratifiedKFold`, `KFold`, `StratifiedGroupKFold` and `GroupKFold`, shuffled by ``seed``.
+    """
+    labels = targets[indices].numpy() if targets.ndim == 1 and stratify else None
+    together = None if groups is None else groups[indices]
+    scarce = len(indices) if labels is None else int(np.unique(labels, return_counts=True)[1].min())
+    available = scarce if together is None else min(scarce, len(np.unique(together)))
+    if available < parts:
+        what = "groups" if together is not None and available < scarce else "samples of the rarest class"
+        raise DataError(
+            f"{available} {what if labels is not None or together is not None else 'samples'} cannot be dealt to "
+            f"{parts} parts",
+            fix="ask for fewer folds" if labels is None else "ask for fewer folds, or set data.stratify=false",
+        )
+    if together is None:
+        splitter: Any = (KFold if labels is None else StratifiedKFold)(parts, shuffle=True, random_state=seed)
+    else:
+        kind = GroupKFold if labels is None else StratifiedGroupKFold
+        splitter = kind(parts, shuffle=True, random_state=seed)
+    for kept, held in splitter.split(np.zeros(len(indices)), labels, together):
+        yield np.sort(indices[kept]), np.sort(indices[held])
+
+
+def _hold_out_groups(
+    indices: np.ndarray,
+    targets: Tensor,
+    fraction: float,
+    seed: int,
+    split: str,
+    stratify: bool,
+    groups: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    labels = targets[indices].numpy() if targets.ndim == 1 and stratify else np.zeros(len(indices), dtype=int)
+    most = min(MAX_PARTS, len(np.unique(groups[indices])), int(np.unique(labels, return_counts=True)[1].min()))
+    if most < 2:
+        raise DataError(
+            f"{len(indices)} samples in {len(np.unique(groups[indices]))} groups cannot give a {split} split",
+            fix=f"every class needs two samples, and there must be two groups; or set data.{split}_fraction=0",
+        )
+    share = Fraction(fraction).limit_denominator(most) or Fraction(1, most)
+    share = share if share < 1 else Fraction(most - 1, most)
+    dealt = list(deal(indices, targets, share.denominator, seed, stratify, groups))
+    taken = np.sort(np.concatenate([held for _, held in dealt[: share.numerator]]))
+    return np.setdiff1d(indices, taken), taken
+
+
+def _groups(source: DataSource, column: str) -> np.ndarray:
+    """The group of every training sample.
+
+    Raises:
+        DataError: there is no such column, or a given split has a group of another one.
+    """
+    seen: dict[str, str] = {}
+    for split, samples in (("train", source.train), ("val", source.val), ("test", source.test)):
+        if samples is None:
+            continue
+        for value in set(column_of(samples, column, source.name)):
+            if seen.setdefault(value, split) != split:
+                raise DataError(
+                    f"{column}={value} is in the splits {seen[value]} and {split} of data '{source.name}'",
+                    fix="leave each group in one split, or leave out data.group_by",
+                )
+    return np.asarray(column_of(source.train, column, source.name), dtype=np.str_)
+
+
+def column_of(samples: Samples, column: str, data: str) -> Sequence[str]:
+    """One column of what is known of each sample beside its image and label.
+
+    Raises:
+        DataError: the data has no such column.
+    """
+    if column not in samples.columns:
+        have = ", ".join(samples.columns)
+        raise DataError(
+            f"data '{data}' has no column '{column}'",
+            near=near_names(column, samples.columns),
+            fix=f"its columns are {have}" if have else "columns come from a csv file, or from_arrays(columns=…)",
+        )
+    return samples.columns[column]

@@ -86,6 +86,11 @@ class Predictions:
         same = self.predicted == self.targets
         return same.all(axis=1) if self.multi_label else same
 
+    def chosen(self, indices: np.ndarray) -> Predictions:
+        """Those of some samples, by their places."""
+        ids = [self.ids[i] for i in indices.tolist()]
+        return Predictions(ids, self.targets[indices], self.probabilities[indices], self.classes)
+
     def save(self, path: str | Path) -> None:
         """Write everything into one ``.npz`` without pickles, whole or not at all.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,29 @@ class Bin:
     accuracy: float
 
 
+@dataclass(frozen=True)
+class Slice:
+    """How the samples with one value in a column of the data fared.
+
+    Args:
+        column: the column.
+        value: what these samples have in it.
+        samples: how many there are.
+        metrics: as for all samples, by name.
+        right: the share of samples that are wholly right.
+        low: lower bound of its 95 % interval.
+        high: upper bound.
+    """
+
+    column: str
+    value: str
+    samples: int
+    metrics: dict[str, float]
+    right: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a set of predictions is worth.
@@ -70,6 +94,7 @@ class Evaluation:
         reliability: bins of confidence.
         worst: wrong samples, the most confident first.
         settings: how the intervals were made.
+        slices: of each column that was asked for, in the order of its values.
     """
 
     samples: int
@@ -81,6 +106,7 @@ class Evaluation:
     reliability: list[Bin]
     worst: list[Mistake]
     settings: dict[str, Any]
+    slices: list[Slice] = field(default_factory=list)
 
     @property
     def main(self) -> str:
@@ -97,7 +123,12 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    pred: Predictions, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0, num_worst: int = 25
+    pred: Predictions,
+    *,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+    num_worst: int = 25,
+    slices: Mapping[str, Sequence[str]] | None = None,
 ) -> Evaluation:
     """Compute every figure of a set of predictions.
 
@@ -114,6 +145,7 @@ def evaluate_predictions(
         num_resamples: of the bootstrap.
         seed: of the bootstrap.
         num_worst: how many errors to list.
+        slices: columns of the data by name, one value a sample: each value's samples are scored on their own.
 
     Raises:
         DataError: there are no samples.
@@ -126,7 +158,7 @@ def evaluate_predictions(
     """
     if not len(pred):
         raise DataError("there is nothing to evaluate: no samples")
-    values = scores.several_labels(pred) if pred.multi_label else scores.one_label(pred)
+    values = _values(pred)
     n = len(pred)
     intervals = bootstrap(scores.resampled(pred), n, seed=seed, num_resamples=num_resamples)
     for name in ("accuracy", "top5_accuracy") if not pred.multi_label else ("exact_match",):
@@ -142,7 +174,28 @@ def evaluate_predictions(
         reliability=[Bin(*row) for row in scores.reliability(pred)],
         worst=worst_errors(pred, num_worst),
         settings={"level": LEVEL, "num_resamples": num_resamples, "seed": seed},
+        slices=[found for column, held in (slices or {}).items() for found in slice_scores(pred, column, held)],
     )
+
+
+def slice_scores(pred: Predictions, column: str, values: Sequence[str]) -> list[Slice]:
+    """The scores of the samples of each value of a column.
+
+    Example:
+        >>> pred = Predictions("abcd", [0, 1, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], ["cat", "dog"])
+        >>> [(s.value, s.samples, s.right) for s in slice_scores(pred, "room", ["bath", "bath", "hall", "hall"])]
+        [('bath', 2, 1.0), ('hall', 2, 0.5)]
+    """
+    found = []
+    for value in sorted(set(values)):
+        part = pred.chosen(np.flatnonzero(np.asarray(values) == value))
+        low, high = wilson(int(part.right.sum()), len(part))
+        found.append(Slice(column, value, len(part), _values(part), float(part.right.mean()), low, high))
+    return found
+
+
+def _values(pred: Predictions) -> dict[str, float]:
+    return scores.several_labels(pred) if pred.multi_label else scores.one_label(pred)
 
 
 def worst_errors(pred: Predictions, limit: int) -> list[Mistake]:

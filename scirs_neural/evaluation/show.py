@@ -27,6 +27,14 @@ def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> 
     classes = [[c.name, c.precision, c.recall, c.f1, c.support] for c in kept]
     of = f" (the {MAX_CLASSES} worst of {len(evaluation.per_class)})" if kept is worst_first else ""
     terminal.table(console, ["class", "precision", "recall", "f1", "samples"], classes, title=f"classes{of}")
+    for column in dict.fromkeys(part.column for part in evaluation.slices):
+        console.print()
+        parts = [
+            [part.value, part.right, f"{part.low:.4f} to {part.high:.4f}", part.metrics["f1"], part.samples]
+            for part in evaluation.slices
+            if part.column == column
+        ]
+        terminal.table(console, [column, "right", "95 % interval", "f1", "samples"], parts, title=f"slices by {column}")
     if evaluation.worst:
         console.print()
         errors = [[w.id, w.target, w.predicted, terminal.percent(w.confidence)] for w in evaluation.worst[:5]]
