@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import re
 import secrets
+import shutil
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from scirs_neural.core.errors import StorageError
 
 RUN_DIR_ENV = "SCIRS_RUN_DIR"
+_TEMPORARY = ".tmp"
+_ABANDONED_SEC = 3600
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux
 
 
 def cache_dir() -> Path:
@@ -72,7 +79,7 @@ def replacing(path: Path) -> Iterator[Path]:
         StorageError: it could not be written. The old file is untouched, the temporary one is gone.
     """
     with storage_errors(path, "write"):
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        temporary = _temporary(path)
         try:
             temporary.touch(exist_ok=False)
             mode = temporary.stat().st_mode  # as the umask has it; some writers make files that only their owner reads
@@ -83,6 +90,81 @@ def replacing(path: Path) -> Iterator[Path]:
             sync_dir(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+        _sweep(path)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; put it in the place of ``path``, which may exist, when the block ends well.
+
+    Everything in it is flushed to the disk before it gets its name, so who finds the folder finds all of it. On Linux
+    the old and the new folder change places in one step; elsewhere the old one is moved aside first, and a kill
+    between the two steps leaves both under names of their own.
+
+    Raises:
+        StorageError: it could not be written. The old folder is untouched, the temporary one is gone.
+    """
+    with storage_errors(path, "write"):
+        temporary = _temporary(path)
+        try:
+            temporary.mkdir()
+            yield temporary
+            sync_tree(temporary)
+            if not os.path.lexists(path):
+                os.rename(temporary, path)
+            elif not _exchange(temporary, path):
+                aside = _temporary(path)
+                os.rename(path, aside)
+                os.rename(temporary, path)
+                temporary = aside
+            sync_dir(path.parent)
+        finally:
+            _remove(temporary)
+        _sweep(path)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below a folder to the disk, the innermost first."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_file(Path(place, name))
+        sync_dir(Path(place))
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+
+
+def _remove(path: Path) -> None:
+    """Remove a temporary file or folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of the same path left behind: temporaries that nobody has touched for an hour."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{re.escape(_TEMPORARY)}")
+    with contextlib.suppress(OSError):  # the write itself went well
+        for found in path.parent.iterdir():
+            if pattern.fullmatch(found.name) and time.time() - found.lstat().st_mtime > _ABANDONED_SEC:
+                _remove(found)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change names in one step (Linux's renameat2); False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:  # a C library older than 2018
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # a file system that does not know it
+        return False
+    raise OSError(code, os.strerror(code), str(other))
 
 
 def sync_file(path: Path) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from scirs_neural.core import paths
 from scirs_neural.core.errors import StorageError
-from scirs_neural.core.paths import RUN_DIR_ENV, atomic_write, cache_dir, is_offline, new_run_dir, replacing
+from scirs_neural.core.paths import (
+    RUN_DIR_ENV,
+    atomic_write,
+    cache_dir,
+    is_offline,
+    new_run_dir,
+    replacing,
+    replacing_folder,
+)
 
 
 def test_run_folders_are_numbered_and_go_on_after_the_highest(tmp_path):
@@ -110,3 +118,68 @@ def test_the_cache_and_the_network_are_chosen_by_the_environment(tmp_path, monke
     for value, offline in {"1": True, "true": True, "0": False, "": False, "No": False}.items():
         monkeypatch.setenv("SCIRS_OFFLINE", value)
         assert is_offline() is offline
+
+
+def test_a_folder_takes_the_place_of_another_whole(tmp_path):
+    for content in ("old", "new"):
+        with replacing_folder(tmp_path / "a") as temporary:
+            (temporary / "deep").mkdir()
+            (temporary / "deep" / content).write_text(content)
+            assert not (tmp_path / "a" / "deep" / content).exists()
+        assert os.listdir(tmp_path / "a" / "deep") == [content]
+        assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "rename", "writer"])
+def test_a_folder_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch, failing):
+    with replacing_folder(tmp_path / "a") as temporary:
+        (temporary / "file").write_text("old")
+
+    def broken(*args):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(paths, "sync_dir" if failing == "fsync" else "_exchange", broken)
+    with pytest.raises(StorageError, match="input/output error"), replacing_folder(tmp_path / "a") as temporary:  # noqa: PT012 - what is tested
+        (temporary / "file").write_text("new")
+        if failing == "writer":
+            broken()
+    assert (tmp_path / "a" / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_where_folders_cannot_change_places_they_are_renamed(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "_exchange", lambda one, other: False)
+    for content in ("old", "new"):
+        with replacing_folder(tmp_path / "a") as temporary:
+            (temporary / "file").write_text(content)
+    assert (tmp_path / "a" / "file").read_text() == "new"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_every_file_and_folder_is_flushed_before_the_name_is_given(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(paths.os, "fsync", lambda handle: flushed.append(os.readlink(f"/proc/self/fd/{handle}")))
+    with replacing_folder(tmp_path / "a") as temporary:
+        (temporary / "deep").mkdir()
+        (temporary / "deep" / "file").write_text("x")
+        (temporary / "file").write_text("x")
+    names = [os.path.relpath(path, tmp_path).replace(temporary.name, "T") for path in flushed]
+    assert names.index("T/deep/file") < names.index("T/deep") < names.index("T") < names.index(".")
+    assert set(names) == {"T/deep/file", "T/deep", "T/file", "T", "."}
+
+
+@pytest.mark.parametrize("write", [lambda path: atomic_write(path, "new"), None])
+def test_what_killed_writers_left_is_swept_away_later(tmp_path, write):
+    kept = [".a.12345678.tmp", ".ab.12345678.tmp", ".a.tmp", ".a.1234567z.tmp"]
+    for name in [".a.0badcafe.tmp", *kept]:
+        (tmp_path / name).write_text("half")
+        if name != kept[0]:  # this one may still be written to
+            os.utime(tmp_path / name, (0, 0))
+    if write:
+        write(tmp_path / "a")
+    else:
+        (tmp_path / ".a.00000000.tmp").mkdir()
+        os.utime(tmp_path / ".a.00000000.tmp", (0, 0))
+        with replacing_folder(tmp_path / "a"):
+            pass
+    assert sorted(os.listdir(tmp_path)) == sorted(["a", *kept])

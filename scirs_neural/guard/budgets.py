@@ -1,0 +1,49 @@
+"""The one table of what a file may cost: every reader of this room takes its limits from here.
+
+A limit stands well above what honest files need and well below what hurts a machine. Refusing an attack stays under a
+second and 200 MB with these numbers (tests/guard/test_attacks.py measures it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Limits on files that come in.
+
+    Example:
+        >>> BUDGETS.yaml_bytes
+        1048576
+    """
+
+    json_bytes: int = 16 * MIB  # a tokenizer of 250,000 words has about 15 MB
+    json_nodes: int = 1_000_000  # counted before parsing, by the marks that can begin one
+    yaml_bytes: int = 1 * MIB  # the largest shipped configuration has 5 kB
+    yaml_nodes: int = 100_000  # after aliases: what the reader hands on
+    depth: int = 64  # of nested lists and mappings
+    text_bytes: int = 16 * MIB  # of a plain text, such as metrics.csv
+    header_bytes: int = 16 * MIB  # of safetensors: 100,000 tensors need about 10 MB
+    tensors: int = 120_000  # in one file
+    dimensions: int = 64  # of one tensor
+    archive_bytes: int = 1024 * GIB  # of a package or checkpoint, as it lies on the disk
+    members: int = 10_000  # of an archive; torch writes one a tensor
+    torch_members: int = 200_000  # of a torch file, which has one a tensor
+    name_bytes: int = 1024  # of a member's path
+    name_parts: int = 16  # of a member's path
+    inflated_bytes: int = 64 * MIB  # of all compressed members together, unpacked: weights are stored, not compressed
+    ratio: int = 200  # unpacked to compressed bytes of a member
+    read_bytes: int = 64 * MIB  # of a member that is read into memory at once
+    array_bytes: int = 4 * GIB  # of an .npz of predictions
+    pickle_bytes: int = 64 * MIB  # of the part of a torch file that is a pickle; its tensors lie beside it
+    pixels: int = 89_478_485  # of an image: Pillow's own limit, 256 MiB of RGB
+    image_bytes: int = 256 * MIB  # of an image file
+    onnx_bytes: int = 2 * GIB  # of an ONNX graph: protobuf's own limit
+    refusal_sec: float = 1.0  # CPU time until an attack is refused
+    refusal_mib: int = 200  # memory until an attack is refused
+
+
+BUDGETS = Budgets()
