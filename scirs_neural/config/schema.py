@@ -180,6 +180,10 @@ class TrainerConfig(Section):
     num_nodes: PositiveInt = 1
     strategy: str = "auto"
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true"] = "32-true"
+    fp32_modules: list[str] = Field(
+        default_factory=list,
+        description="modules that stay in float32 under mixed precision: class names, or patterns of dotted names",
+    )
     accumulate_grad_batches: PositiveInt = 1
     gradient_clip_val: NonNegativeFloat | None = None
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
@@ -198,7 +202,10 @@ class TrainerConfig(Section):
         default=True, description="stop when the loss is NaN or infinite, at a logging step or epoch end"
     )
     progress_bar: bool | None = Field(default=None, description="null: on a terminal only")
-    resume: str | None = Field(default=None, description="a run folder or .ckpt to go on from")
+    resume: str | None = Field(
+        default=None,
+        description="a run folder or .ckpt to go on from; auto: the newest run of this configuration that has not ended",
+    )
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 

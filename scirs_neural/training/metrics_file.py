@@ -26,8 +26,7 @@ class MetricsFile(Logger):
     Only what is logged while `is_open` is kept: the trainer opens it for a fit, not for a later test.
 
     Args:
-        path: of the CSV file; None keeps the rows in memory only. Rows that the file holds already are kept: a resumed
-            run goes on below them.
+        path: of the CSV file; None keeps the rows in memory only.
         on_row: called with each complete row.
     """
 
@@ -35,7 +34,7 @@ class MetricsFile(Logger):
         super().__init__()
         self.path, self.on_row = path, on_row
         self.is_open = False
-        self.rows: list[Row] = read_metrics(path) if path is not None and path.is_file() else []
+        self.rows: list[Row] = []  # a resumed run gets them back from its checkpoint (`EpochState`)
 
     @property
     def name(self) -> str:
@@ -65,10 +64,6 @@ class MetricsFile(Logger):
             self._write()
             if self.on_row is not None:
                 self.on_row(self.rows[-1])
-
-    def forget_from(self, epoch: int) -> None:
-        """Drop the rows of an epoch and all later ones: they are about to be run again."""
-        self.rows = [row for row in self.rows if row["epoch"] < epoch]
 
     def _write(self) -> None:
         if self.path is not None:

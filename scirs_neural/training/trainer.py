@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
-from scirs_neural.config.schema import TrainerConfig
+from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.clipping import GradientClipping
+from scirs_neural.training.callbacks.epoch_state import EpochState
 from scirs_neural.training.callbacks.finetuning import Finetuning
+from scirs_neural.training.callbacks.last_checkpoint import LastCheckpoint
 from scirs_neural.training.callbacks.learning_rate import LearningRate
 from scirs_neural.training.callbacks.progress import EpochLines
+from scirs_neural.training.callbacks.repeated_passes import RepeatedPasses
 from scirs_neural.training.callbacks.step_seed import StepSeed
+from scirs_neural.training.callbacks.stopping import Stopping
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.training.loops import FitLoop
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
 from scirs_neural.training.noise import Warned, quiet
+from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.training.precision import pin_to_fp32
 
 
 class Trainer:
@@ -93,7 +100,8 @@ class Trainer:
 
         Raises:
             NonFiniteError: the loss became NaN or infinite.
-            KeyboardInterrupt: after Ctrl-C. A checkpoint of that moment is kept, if there is a folder.
+            KeyboardInterrupt: after Ctrl-C. A checkpoint of the step that was running is kept, if there is a folder.
+            PreemptedError: after SIGTERM or SIGUSR1, with a checkpoint likewise.
         """
         checkpoint = self._resumed(resume or self.settings.resume)
         self.lightning = self._lightning(task)
@@ -144,6 +152,8 @@ class Trainer:
         """What is done to the network once, before the first step."""
         held = getattr(task, "model", None)
         network: nn.Module = held if isinstance(held, nn.Module) else task
+        if self.settings.fp32_modules:
+            pin_to_fp32(network, self.settings.fp32_modules)
         if self.settings.channels_last:
             network.to(memory_format=torch.channels_last)
         if self.settings.compile:
@@ -157,7 +167,6 @@ class Trainer:
         state = read_checkpoint(file)
         if "loops" not in state:
             raise CheckpointError(f"{file} holds weights only, no training state", fix="use it as model.weights=…")
-        self.metrics.forget_from(int(state["epoch"]))
         return str(file)
 
     def _lightning(self, task: L.LightningModule) -> L.Trainer:
@@ -166,32 +175,47 @@ class Trainer:
         terminal_bar = self.console.is_terminal if s.progress_bar is None else s.progress_bar
         lines = EpochLines(self.console, (monitor, mode), s.max_epochs, bar=terminal_bar)
         self.metrics.on_row = lines.finish_epoch
-        own: list[L.Callback] = [StepSeed(self.seed), LearningRate(s.log_every_n_steps), lines]
+        seeding = StepSeed(self.seed)
+        own: list[L.Callback] = [seeding, *self._for_optimizer(task, seeding), LearningRate(s.log_every_n_steps), lines]
         if s.gradient_clip_val is not None:
             own.append(GradientClipping(s.gradient_clip_val, s.gradient_clip_algorithm, s.log_every_n_steps))
         if getattr(getattr(task, "finetune", None), "enabled", False):
             own.append(Finetuning(task.finetune))  # type: ignore[arg-type]
-        own += self._checkpoints(monitor, mode)
+        last = list(self._last_checkpoint())
+        own += [*self._best_checkpoint(monitor, mode), *last]
         with quiet() as warned:
             try:
-                return L.Trainer(
+                trainer = L.Trainer(
                     accelerator=s.accelerator, devices=s.devices, num_nodes=s.num_nodes, strategy=s.strategy,
                     precision=s.precision, max_epochs=s.max_epochs, max_steps=s.max_steps,
                     accumulate_grad_batches=s.accumulate_grad_batches,
                     limit_train_batches=s.limit_train_batches, limit_val_batches=s.limit_val_batches,
                     limit_test_batches=s.limit_test_batches, check_val_every_n_epoch=s.check_val_every_n_epoch,
                     log_every_n_steps=s.log_every_n_steps, deterministic=s.deterministic,
-                    callbacks=[*own, *self.callbacks],
+                    callbacks=[*own, *self.callbacks, EpochState(self.metrics)],
                     logger=[self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers],
                     plugins=[DurableCheckpointIO()], default_root_dir=self.folder,
                     enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-                    enable_checkpointing=self.folder is not None,
+                    enable_checkpointing=any(isinstance(held, Checkpoint) for held in own),
                     use_distributed_sampler=False,  # the loaders shard themselves; Lightning's sampler shuffles unasked
                 )  # fmt: skip
+                trainer.fit_loop = FitLoop(trainer, [held for held in last if isinstance(held, LastCheckpoint)])
+                return trainer
             except (MisconfigurationException, ValueError) as error:
                 raise ConfigError(str(error).splitlines()[0], where="trainer settings") from error
             finally:
                 self.warned.counts.update(warned.counts)
+
+    def _for_optimizer(self, task: L.LightningModule, seeding: StepSeed) -> Iterable[L.Callback]:
+        """What the task's optimizer needs of the loop."""
+        chosen, moving = getattr(task, "optimizer_settings", None), getattr(task, "scheduler_settings", None)
+        if not isinstance(chosen, OptimizerConfig) or not isinstance(moving, SchedulerConfig):
+            return
+        traits = check_optimizer(chosen, moving, self.settings)
+        if traits.get("needs_closure"):
+            yield RepeatedPasses(seeding)
+        if traits.get("averages"):
+            yield AveragedWeights()
 
     def monitor(self, task: L.LightningModule) -> tuple[str, str]:
         """The metric that ranks epochs, and whether it is to be "max" or "min"."""
@@ -209,52 +233,21 @@ class Trainer:
         pick = max if mode == "max" else min
         return dict(pick(ranked, key=lambda row: row[name])) if ranked else {}
 
-    def _checkpoints(self, monitor: str, mode: str) -> Iterable[L.Callback]:
-        if self.folder is None:
-            return
-        chosen, place = self.settings.checkpoint, self.folder / "checkpoints"
-        name = "best" if chosen.save_top_k == 1 else "best-{epoch:03d}"
-        if chosen.save_top_k:
+    def _best_checkpoint(self, monitor: str, mode: str) -> Iterable[L.Callback]:
+        chosen = self.settings.checkpoint
+        if self.folder is not None and chosen.save_top_k:
+            name = "best" if chosen.save_top_k == 1 else "best-{epoch:03d}"
             yield ModelCheckpoint(
-                place, filename=name, monitor=monitor, mode=mode, save_top_k=chosen.save_top_k,
+                self.folder / "checkpoints", filename=name, monitor=monitor, mode=mode, save_top_k=chosen.save_top_k,
                 auto_insert_metric_name=False, enable_version_counter=False,
             )  # fmt: skip
-        if chosen.save_last:
-            yield LastCheckpoint(place, chosen.every_n_steps)
 
-
-class LastCheckpoint(ModelCheckpoint):
-    """Keeps ``last.ckpt``: the state at the newest epoch end, every so many steps, and when a run is interrupted."""
-
-    def __init__(self, folder: Path, every_n_steps: int | None) -> None:
-        super().__init__(
-            folder, filename="last", save_top_k=1, monitor=None, enable_version_counter=False,
-            every_n_epochs=1, save_on_train_epoch_end=True,
-        )  # fmt: skip
-        self.every_n_steps = every_n_steps
-
-    @property
-    def state_key(self) -> str:
-        """Apart from the key of the best checkpoint's callback."""
-        return "last"
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save between epochs, if asked for."""
-        step = trainer.global_step
-        is_due = self.every_n_steps is not None and step > 0 and step % self.every_n_steps == 0
-        if is_due and (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
-            self._save(trainer)
-
-    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
-        """Keep what was learnt when the user presses Ctrl-C."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.training and trainer.global_step > 0:
-            self._save(trainer)
-
-    def _save(self, trainer: L.Trainer) -> None:
-        assert self.dirpath is not None
-        trainer.save_checkpoint(os.path.join(self.dirpath, "last.ckpt"), weights_only=False)
+    def _last_checkpoint(self) -> Iterable[L.Callback]:
+        chosen = self.settings.checkpoint
+        if self.folder is not None and chosen.save_last:
+            stopping = Stopping(self.console)
+            yield stopping
+            yield LastCheckpoint(self.folder / "checkpoints" / "last.ckpt", chosen.every_n_steps, stopping)
 
 
 def check_machine(settings: TrainerConfig) -> None:

@@ -1,0 +1,80 @@
+"""Lightning's two training loops, with the points at which nothing is half done.
+
+A checkpoint that is to be resumed to the bit is taken there and nowhere else: before a batch is fetched, with no
+gradient waiting to be added to, and after all that ends an epoch: validation, schedules, the row of ``metrics.csv``.
+Lightning's own hooks come too early for that: `on_train_epoch_end` before plateau schedules and the epoch's log, and
+`on_exception` in the middle of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import lightning.pytorch as L
+from lightning.pytorch.loops.fit_loop import _FitLoop
+from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+
+
+class AtRest(Protocol):
+    """What is called when nothing is half done."""
+
+    def between_steps(self, trainer: L.Trainer) -> None:
+        """After an optimizer step that is not an epoch's last."""
+
+    def after_epoch(self, trainer: L.Trainer) -> None:
+        """After an epoch, its validation and its log."""
+
+
+class EpochLoop(_TrainingEpochLoop):
+    """The loop over batches.
+
+    Args:
+        trainer: whose loop it is.
+        listeners: called between steps.
+    """
+
+    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest], **limits: Any) -> None:
+        super().__init__(trainer, **limits)
+        self.listeners = listeners
+
+    def advance(self, data_fetcher: Any) -> None:
+        """One batch; before it, if a step has just ended, the listeners."""
+        ready = self.batch_progress.current.ready
+        if ready and not self.restarting and ready % self.trainer.accumulate_grad_batches == 0:
+            for listener in self.listeners:
+                listener.between_steps(self.trainer)
+        super().advance(data_fetcher)
+
+    def _broadcast_sigterm_tensor(self) -> None:
+        """Nothing: ranks agree on when to stop between steps (`Stopping`), not before every batch."""
+
+
+class FitLoop(_FitLoop):
+    """The loop over epochs.
+
+    Args:
+        trainer: whose loop it is; its present loop gives the limits.
+        listeners: called between steps and after each epoch.
+    """
+
+    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest]) -> None:
+        old = trainer.fit_loop
+        super().__init__(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
+        limits = {"min_steps": old.epoch_loop.min_steps, "max_steps": old.epoch_loop.max_steps}
+        self.epoch_loop = EpochLoop(trainer, listeners, **limits)
+        self.listeners = listeners
+
+    @_FitLoop.restarting.setter
+    def restarting(self, restarting: bool) -> None:
+        """A run that stopped after an epoch begins the next one, with a limit of steps too (Lightning skips it)."""
+        now: Any = self.epoch_progress.current
+        unfinished = now.ready != now.processed or now.started != now.processed
+        _Loop.restarting.fset(self, restarting and unfinished)  # type: ignore[attr-defined]
+
+    def on_advance_end(self) -> None:
+        """End an epoch; then the listeners."""
+        super().on_advance_end()
+        for listener in self.listeners:
+            listener.after_epoch(self.trainer)
