@@ -191,6 +191,8 @@ def fit(
     texts = [f"{k}={v}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else list(overrides)
     names = [f"{group}={value}" for group, value in (("model", model), ("data", data)) if isinstance(value, str)]
     config = load_config(Request([*names, *texts]), config_groups())
+    if config.cv.folds:
+        raise ConfigError("sn.fit trains one run: it takes no cv", fix="python -m scirs_neural.train … cv=5")
     own_data = data if isinstance(data, ImageDataModule) else None
     if isinstance(data, tuple | list):
         own_data = from_arrays(*data, seed=config.seed, batch_size=config.data.batch_size)

@@ -6,21 +6,20 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scirs_neural.core import terminal
 from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import DataError
 
-if TYPE_CHECKING:
-    from scirs_neural.evaluation import RunRecord
+SPLITS = ("test", "out_of_fold", "val")
 
 
 def main(argv: list[str]) -> int | None:
     """Compare runs by their saved predictions: no net is loaded, nothing is run again."""
     parser = argparse.ArgumentParser(prog="python -m scirs_neural.compare", description=main.__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, such as runs/digits-resnet50/1")
-    parser.add_argument("--split", default="test", choices=("test", "val"), help="whose predictions (default: test)")
+    parser.add_argument("--split", choices=SPLITS, help="whose predictions (default: test, or what all runs have)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args(argv)
@@ -32,26 +31,32 @@ def main(argv: list[str]) -> int | None:
     return None
 
 
-def compare_runs(folders: list[str], *, split: str = "test", seed: int = 0) -> dict[str, Any]:
+def compare_runs(folders: list[str], *, split: str | None = None, seed: int = 0) -> dict[str, Any]:
     """Everything that the door prints, as plain data.
+
+    Of a cross-validation, "test" is what the folds' nets together say of the test set, and "out_of_fold" what each
+    said of its own part, in the first repeat.
 
     Raises:
         DataError: a folder is no run, has no predictions, or was tested on other samples than the first.
     """
     from scirs_neural.evaluation import RunRecord, compare_predictions, evaluate_predictions
-    from scirs_neural.evaluation.run_record import differences
+    from scirs_neural.evaluation.run_record import differences, named
 
     if len(folders) < 2:
         raise DataError("a comparison needs at least two runs", fix="name two or more run folders")
-    runs = _named([RunRecord(Path(folder)) for folder in folders])
+    runs = named([RunRecord(Path(folder)) for folder in folders])
+    if split is None:
+        split = next((s for s in SPLITS if all(run.predictions(s) is not None for run in runs.values())), SPLITS[0])
     predictions = {}
     for name, run in runs.items():
         pred = run.predictions(split)
         if pred is None:
+            judge = f"python -m scirs_neural.evaluate {run.path}"
             raise DataError(
                 f"the run '{name}' left no {split} predictions",
                 where=str(run.path / "predictions" / f"{split}.npz"),
-                fix=f"python -m scirs_neural.evaluate {run.path}",
+                fix="only a cross-validation has them: train … cv=5" if split == "out_of_fold" else judge,
             )
         predictions[name] = pred
     comparison = compare_predictions(predictions, seed=seed)
@@ -66,18 +71,6 @@ def compare_runs(folders: list[str], *, split: str = "test", seed: int = 0) -> d
         "pairs": comparison.to_dict()["pairs"],
         "intervals": comparison.settings,
     }
-
-
-def _named(runs: list[RunRecord]) -> dict[str, RunRecord]:
-    """Each run by the shortest end of its path that no other has."""
-    paths = [run.path.resolve() for run in runs]
-    if len(set(paths)) < len(paths):
-        raise DataError("the same run is named twice")
-    for length in range(1, max(len(path.parts) for path in paths) + 1):
-        names = ["/".join(path.parts[-length:]) for path in paths]
-        if len(set(names)) == len(names) and (length > 1 or not any(name.isdigit() for name in names)):
-            break
-    return dict(zip(names, runs, strict=True))
 
 
 def _show(found: dict[str, Any]) -> None:

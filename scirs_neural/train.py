@@ -33,12 +33,25 @@ def main(argv: list[str]) -> int | None:
     if args.check:
         from scirs_neural.training.check import check_run
 
+        if config.cv.folds:
+            from scirs_neural.evaluation.cross_validation import check_cross_validation
+
+            config = check_cross_validation(config)
         check_run(config, terminal.console())
         return None
     from scirs_neural.training.run import train_run
     from scirs_neural.visualize.ending import finish
 
     console = terminal.console()
+    if config.cv.folds:
+        from scirs_neural.evaluation.cross_validation import cross_validate
+        from scirs_neural.evaluation.show import show_cross_validation
+        from scirs_neural.visualize.report import write_report
+
+        found = cross_validate(config, console, after_run=finish)
+        write_report(found.folder.path)
+        show_cross_validation(found, console)
+        return None
     finish(train_run(config, console=console), console)
     return None
 

@@ -87,6 +87,22 @@ def load_config(request: Request, registries: Mapping[str, Registry]) -> RunConf
     return config
 
 
+def vary(config: RunConfig, overrides: Sequence[str], registries: Mapping[str, Registry]) -> RunConfig:
+    """A configuration with some settings changed, checked again.
+
+    Raises:
+        ConfigError: one fault, or `ManyErrors` with all of them.
+    """
+    tree = Tree(registries)
+    parsed = parse_overrides(overrides, tree, is_whole=True)
+    settings, _ = change(config.model_dump(mode="json"), parsed, Path())
+    varied, faults = validate(settings, tree, Origin(parsed.typed, {}, []))
+    faults = [*parsed.faults, *faults]
+    if varied is None or faults:
+        raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+    return varied
+
+
 def _compose(tree: Tree, parsed: Parsed) -> tuple[dict[str, Any], Origin]:
     """The composed settings as plain data, interpolations resolved, and where each came from."""
     RegisteredNames.registries = tree.registries

@@ -143,6 +143,26 @@ def _as_setting(override: Override) -> str:
     return text if override.is_delete() or is_hydras_own else f"++{text.lstrip('+')}"
 
 
+def as_override(key: str, value: object) -> str:
+    """A setting with a value of Python's in Hydra's grammar.
+
+    Example:
+        >>> as_override("data.transforms", ["light", None]), as_override("trainer.compile", True)
+        ("data.transforms=['light',null]", 'trainer.compile=true')
+    """
+    return f"{key}={_in_grammar(value)}"
+
+
+def _in_grammar(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_in_grammar, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_in_grammar(held)}" for key, held in value.items()) + "}"
+    return quoted(value) if isinstance(value, str) else repr(value)
+
+
 def quoted(text: str) -> str:
     r"""A text in Hydra's grammar.
 

@@ -111,6 +111,22 @@ class RunRecord:
         return DataError(f"{name} cannot be read: {why}", where=str(self.path / name))
 
 
+def named(runs: list[RunRecord]) -> dict[str, RunRecord]:
+    """Each run by the shortest end of its path that no other has.
+
+    Raises:
+        DataError: one is named twice.
+    """
+    paths = [run.path.resolve() for run in runs]
+    if len(set(paths)) < len(paths):
+        raise DataError("the same run is named twice")
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(names)) == len(names) and (length > 1 or not any(name.isdigit() for name in names)):
+            break
+    return dict(zip(names, runs, strict=True))
+
+
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping as dotted keys; lists stay whole.
 

@@ -2,14 +2,70 @@
 
 from __future__ import annotations
 
+import shlex
 from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from scirs_neural.core import terminal
 from scirs_neural.evaluation.report import Evaluation
 
+if TYPE_CHECKING:
+    from scirs_neural.evaluation.cross_validation import CrossValidated
+
 MAX_CLASSES = 30
+
+
+def show_cross_validation(found: CrossValidated, console: Console) -> None:
+    """Print every fold, the figures over all of them, and what to type next."""
+    names = list(found.spreads)[:3]
+    rows = [
+        [fold["folder"], *(fold["test"][name] for name in names), fold["samples"]["test"], fold["epochs"]]
+        for fold in found.summary["folds"]
+    ]
+    console.print()
+    terminal.table(console, ["fold", *names, "samples", "epochs"], rows)
+    console.print()
+    spread = [
+        [name, f"{held.mean:.4f} ± {held.std:.4f}", f"{held.low:.4f} to {held.high:.4f}"]
+        for name, held in found.spreads.items()
+    ]
+    terminal.table(console, ["over the folds", "mean ± std", "95 % interval of the mean"], spread)
+    console.print()
+    main, folder = found.out_of_fold.main, shlex.quote(str(_short(found.folder.path)))
+    pooled, facts = found.out_of_fold.metrics[main], {}
+    if found.together is not None:
+        best = found.together.metrics[found.together.main]
+        within = f" ({best.low:.4f} to {best.high:.4f})" if best.low is not None else ""
+        facts["together"] = f"test {main} of the folds' nets together {best.value:.4f}{within}"
+    shown = {
+        "score": {
+            "name": f"out-of-fold {main}", "value": pooled.value, "low": pooled.low, "high": pooled.high,
+            "samples": found.out_of_fold.samples,
+        },
+        "facts": facts,
+        "folder": str(_short(found.folder.path)),
+        "written": {
+            "report.html": "everything about the cross-validation, on one page",
+            "summary.json": "its figures, of each fold and of all",
+            "predictions/out_of_fold.npz": "every sample, by the net that had not seen it",
+            found.summary["folds"][0]["folder"]: "a run folder a fold",
+        },
+        "next": {
+            "one fold again": f"python -m scirs_neural.train --from {folder}/{found.summary['folds'][0]['folder']}",
+            "against another one": f"python -m scirs_neural.compare {folder} OTHER --split out_of_fold",
+        },
+    }  # fmt: skip
+    terminal.summary(console, shown)
+
+
+def _short(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
 
 
 def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> None:

@@ -107,7 +107,13 @@ class RunFolder:
         for path in (self.best, self.last):
             if path.is_file():
                 return path
-        raise CheckpointError(f"no checkpoint in {self.path / 'checkpoints'}", fix="train it to its first epoch end")
+        fold = next(iter(sorted(self.path.glob("*fold-1"))), None)
+        fix = (
+            "train it to its first epoch end"
+            if fold is None
+            else f"it is a cross-validation: name a fold, such as {fold}"
+        )
+        raise CheckpointError(f"no checkpoint in {self.path / 'checkpoints'}", fix=fix)
 
     @classmethod
     def find(cls, path: str | Path) -> RunFolder:

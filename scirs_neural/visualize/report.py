@@ -22,7 +22,7 @@ from scirs_neural.visualize.images import ImageSource, input_grid, worst_errors
 from scirs_neural.visualize.style import png
 
 SHARES = ("accuracy", "balanced_accuracy", "top5_accuracy", "exact_match", "calibration_error")
-_TIMES = {"train_sec": "Training time", "sec_per_epoch": "Time an epoch"}
+_TIMES = {"train_sec": "Training time", "sec_per_epoch": "Time an epoch", "sec_per_fold": "Time a fold"}
 _CSS_PX = 96
 _MAX_CLASSES = 40  # classes in the open table; all of them are in the folded one
 _MAX_MISTAKES = 20
@@ -56,10 +56,11 @@ def write_report(run_dir: str | Path, *, images: ImageSource | None = None) -> P
         head.append(page.big_score(_shown(evaluation.main, score.value), note))
     sections = [
         _summary(run),
+        *_folds(run),
         _scores(split, evaluation),
-        _curves(run),
+        *([] if run.summary.get("folds") else [_curves(run)]),
         *(_evaluated(run, split, evaluation, images or file_image) if evaluation is not None else ()),
-        _inputs(run),
+        *([] if run.summary.get("folds") else [_inputs(run)]),
         _settings(run),
         _next(run),
     ]
@@ -83,10 +84,10 @@ def file_image(sample: str) -> np.ndarray | None:
 
 
 def _evaluation(run: RunRecord) -> tuple[str, Evaluation | None]:
-    for split in ("test", "val"):
+    for split in ("out_of_fold", "test", "val"):
         pred = run.predictions(split)
         if pred is not None and len(pred):
-            return split, evaluate_predictions(pred)
+            return split.replace("_", "-"), evaluate_predictions(pred)
     return "", None
 
 
@@ -103,7 +104,10 @@ def _summary(run: RunRecord) -> page.Section:
         ("Samples", ", ".join(f"{split} {n:,}" for split, n in (data.get("sizes") or {}).items())),
         ("Classes", f"{len(classes)}: {shown}" if classes else ""),
         ("Licence of the data", data.get("licence")),
-        ("Best epoch", f"{number(best['epoch'])}, {best.get('metric')} {number(best.get('value'))}" if best else ""),
+        (
+            "Best epoch",
+            f"{number(best['epoch'])}, {best.get('metric')} {number(best.get('value'))}" if best.get("epoch") else "",
+        ),
         ("Seed", number(run.config["seed"]) if "seed" in run.config else ""),
         *((_TIMES.get(what, _spoken(what)), duration(sec)) for what, sec in timing.items() if "sec" in what),
         ("Warnings", ", ".join(f"{n} x {text}" for text, n in _part(run, "warnings").items())),
@@ -124,13 +128,51 @@ def _scores(split: str, evaluation: Evaluation | None) -> page.Section:
         f"Of {evaluation.samples:,} {split} samples. Intervals: Wilson's for shares of samples, else the percentile "
         f"bootstrap with {evaluation.settings['num_resamples']:,} resamples."
     )
-    if split != "test":
+    if split == "val":
         note += " The validation set chose the best epoch, so these figures flatter."
     return page.Section(
         "scores",
         "Scores",
         [page.table(("score", "value", "95 % interval"), rows, numeric=(1, 2)), page.paragraph(note, muted=True)],
     )
+
+
+def _folds(run: RunRecord) -> Sequence[page.Section]:
+    """What each fold of a cross-validation found, and all of them together."""
+    folds = run.summary.get("folds")
+    if not folds:
+        return ()
+    spreads = _part(run, "scores")
+    names = list(spreads)
+    chosen = [", ".join(f"{key}={value}" for key, value in fold.get("chosen", {}).items()) for fold in folds]
+    head = ["fold", *map(_spoken, names), *(["chosen"] if any(chosen) else [])]
+    rows = [
+        [fold["folder"], *(_range_cell(name, fold["test"][name]) for name in names), *([what] if any(chosen) else [])]
+        for fold, what in zip(folds, chosen, strict=True)
+    ]
+    spread = [
+        (
+            _spoken(k),
+            f"{number(s['mean'], fixed=True)} ± {number(s['std'], fixed=True)}",
+            _range(k, s["low"], s["high"]),
+        )
+        for k, s in spreads.items()
+    ]
+    parts = [
+        page.table(head, rows, numeric=range(1, len(names) + 1)),
+        page.table(("over the folds", "mean ± std", "95 % interval of the mean"), spread, numeric=(1, 2)),
+        page.paragraph("The interval allows for the samples that the folds share (Nadeau and Bengio 2003)."),
+    ]
+    together = _part(run, "ensemble")
+    if together:
+        name, score = next(iter(together.items()))
+        said = f"The folds' nets together on the test set: {_spoken(name)} {_shown(name, score['value'])}"
+        parts.append(page.paragraph(f"{said}, 95 % interval {_range(name, score['low'], score['high'])}."))
+    return [page.Section("folds", "Folds", parts)]
+
+
+def _range_cell(name: str, value: float | None) -> str:
+    return "-" if value is None else _shown(name, value)
 
 
 def _curves(run: RunRecord) -> page.Section:
