@@ -23,10 +23,17 @@ if TYPE_CHECKING:
     from scirs_neural.losses import create_loss as create_loss
     from scirs_neural.models import create_model as create_model
     from scirs_neural.models import list_models as list_models
+    from scirs_neural.serialization import Package as Package
+    from scirs_neural.serialization import inspect_package as inspect_package
+    from scirs_neural.serialization import load_package as load_package
+    from scirs_neural.serialization import migrate_package as migrate_package
+    from scirs_neural.serialization import save_package as save_package
+    from scirs_neural.serialization import verify_package as verify_package
     from scirs_neural.tasks import create_task as create_task
     from scirs_neural.training import Trainer as Trainer
 
 _PUBLIC = {
+    "Package": "scirs_neural.serialization",
     "Run": "scirs_neural.api",
     "ScirsError": "scirs_neural.core.errors",
     "Trainer": "scirs_neural.training",
@@ -35,8 +42,13 @@ _PUBLIC = {
     "create_model": "scirs_neural.models",
     "create_task": "scirs_neural.tasks",
     "fit": "scirs_neural.api",
+    "inspect_package": "scirs_neural.serialization",
     "list_models": "scirs_neural.models",
+    "load_package": "scirs_neural.serialization",
     "load_run": "scirs_neural.api",
+    "migrate_package": "scirs_neural.serialization",
+    "save_package": "scirs_neural.serialization",
+    "verify_package": "scirs_neural.serialization",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -26,6 +26,7 @@ from scirs_neural.models.weights import find_weights, load_weights
 
 _ADAPTATIONS = ("num_classes", "in_channels", "input_size")
 _LARGEST_TRIED = 256  # px
+RECIPE = "scirs_recipe"  # the attribute of a built network that says, as plain data, how to build it again
 
 
 def create_model(
@@ -98,6 +99,7 @@ def create_model(
             given = {"num_classes": num_classes, "in_channels": in_channels, "input_size": input_size}
             model = _from_builder(name, {key: value for key, value in given.items() if value is not None}, options)
             layout, small = None, False
+    setattr(model, RECIPE, _recipe(name, entry, source, num_classes, in_channels, small, size, options))
     if entry is not None and size is not None:
         check_input(model, name, (in_channels or entry.in_channels, *size))
     if load:
@@ -105,6 +107,29 @@ def create_model(
         assert path is not None
         load_weights(model, path, layout=layout, new_head=num_classes is not None, new_stem=small)
     return model.to("meta") if is_on_meta() else model
+
+
+def _recipe(
+    name: str,
+    entry: ModelEntry | None,
+    source: Path | WeightsEntry | None,
+    num_classes: int | None,
+    in_channels: int | None,
+    small: bool,
+    size: tuple[int, int] | None,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What `create_model` is called with for the same network without its weights."""
+    if isinstance(source, WeightsEntry) and entry is not None and source.input_size != entry.input_size:
+        size = size or (source.input_size, source.input_size)
+    return {
+        "name": name,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "stem": "small" if small else "standard",
+        "input_size": size,
+        **options,
+    }
 
 
 def check_input(model: nn.Module, name: str, input_shape: tuple[int, int, int]) -> None:

@@ -1,0 +1,240 @@
+"""From a network to ``model.json``, and from there to the network again. Weights are not looked at here.
+
+A network is built on the meta device first. Only when its names and shapes are those of the weights is memory taken for
+it, so a file that asks for a million layers, or for terabytes, costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
+
+from scirs_neural.builder import build
+from scirs_neural.builder.model import Model
+from scirs_neural.core.errors import CheckpointError, ScirsError
+from scirs_neural.models import MODELS, create_model, on_meta
+from scirs_neural.models.create import RECIPE
+from scirs_neural.serialization.plans import apply_plan, find_plans
+from scirs_neural.serialization.schema import BuilderModel, ClassModel, ZooModel
+
+MAX_MODULES = 50_000
+_ADAPTATIONS = ("num_classes", "in_channels", "stem", "input_size")
+_BUILD_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError,
+    RecursionError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+
+ModelClass = Callable[..., nn.Module]
+AnyModel = ZooModel | BuilderModel | ClassModel
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside the wrappers of torch.compile and of data parallelism."""
+    while True:
+        inner = getattr(model, "_orig_mod", None) or (model.module if _is_parallel(model) else None)
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def describe(
+    model: nn.Module, model_class: ModelClass | None = None, options: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A network as ``model.json`` has it, plans included.
+
+    Args:
+        model: the network.
+        model_class: what builds it, where that is a class or function of the user's.
+        options: what that is called with: plain data.
+
+    Raises:
+        CheckpointError: it cannot be built again from plain data.
+
+    Example:
+        >>> describe(create_model("cnn", depth=1, width=4))["options"]
+        {'depth': 1, 'width': 4}
+    """
+    recipe = vars(model).get(RECIPE)
+    held: dict[str, Any]
+    if model_class is not None or options is not None:
+        held = _class_of(model_class or type(model), options)
+    elif isinstance(model, Model):
+        held = {"kind": "builder", "spec": model.to_spec()}
+    elif recipe is not None and recipe["name"] in MODELS:
+        own = {key: value for key, value in recipe.items() if key not in ("name", *_ADAPTATIONS)}
+        size = recipe["input_size"]
+        fitted = {key: recipe[key] for key in _ADAPTATIONS} | {"input_size": list(size) if size else None}
+        held = {"kind": "zoo", "name": recipe["name"], **fitted, "options": _plain(own)}
+    else:
+        held = _class_of(type(model), None)
+    fresh = _fresh(held, model_class or type(model))
+    try:
+        return {**held, "plans": [] if fresh is None else find_plans(fresh, model)}
+    except CheckpointError:
+        if held["kind"] == "class" and model_class is None and options is None:
+            return {**held, "plans": []}  # built with options that only its user knows, who will give what builds it
+        raise
+
+
+def rebuild(
+    held: AnyModel, shapes: Mapping[str, tuple[int, ...]], model_class: ModelClass | None, where: str
+) -> nn.Module:
+    """The network of a ``model.json``, with whatever values; it has exactly the tensors of the weights.
+
+    Args:
+        held: what the file says.
+        shapes: names and shapes in the weights.
+        model_class: the user's class, where the file names one.
+        where: the package, for errors.
+
+    Raises:
+        CheckpointError: the file names something unknown, or another network than the weights are of.
+    """
+    if isinstance(held, ClassModel):
+        return _planned(_of_class(held, model_class, where), held, shapes, where)
+    if model_class is not None:
+        raise CheckpointError(
+            f"the package holds a network of kind '{held.kind}', which takes no model_class", where=where
+        )
+    if isinstance(held, ZooModel) and held.name not in MODELS:
+        raise MODELS.unknown(held.name, where=where)
+    with _told(where), on_meta(), _few_modules(where):
+        probe = _planned(_build(held, where), held, shapes, where)
+    if _is_whole(probe):
+        return probe.to_empty(device="cpu")
+    with _told(where):  # it keeps values outside of its weights, which only building it gives
+        return _planned(_build(held, where), held, shapes, where)
+
+
+def _build(held: ZooModel | BuilderModel, where: str) -> nn.Module:
+    if isinstance(held, BuilderModel):
+        model: nn.Module = build(held.spec, where=where)
+    else:
+        size = held.input_size
+        model = create_model(
+            held.name, num_classes=held.num_classes, in_channels=held.in_channels, stem=held.stem,
+            input_size=None if size is None else (size[0], size[1]), **_options(held, where),
+        )  # fmt: skip
+    if not isinstance(model, nn.Module):
+        raise CheckpointError(f"'{held.kind}' gave a {type(model).__name__}, not a network", where=where)
+    return model
+
+
+def _options(held: ZooModel, where: str) -> dict[str, Any]:
+    reserved = {"weights", "seed", "load", "name", *_ADAPTATIONS} & held.options.keys()
+    if reserved:
+        raise CheckpointError(f"model.json: '{min(reserved)}' is no option of a network", where=where)
+    return dict(held.options)
+
+
+def _of_class(held: ClassModel, model_class: ModelClass | None, where: str) -> nn.Module:
+    if model_class is None:
+        raise CheckpointError(
+            f"the package holds a network of the class '{held.name}', which is not imported because a file says so",
+            where=where,
+            fix=f"give it: load_package(…, model_class={held.name})",
+        )
+    model = model_class(**held.options)
+    if not isinstance(model, nn.Module):
+        raise CheckpointError(f"model_class gave a {type(model).__name__}, not an nn.Module", where=where)
+    return model
+
+
+def _planned(model: nn.Module, held: AnyModel, shapes: Mapping[str, tuple[int, ...]], where: str) -> nn.Module:
+    for plan in held.plans:
+        apply_plan(plan, model, where)
+    ours = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if torch.is_tensor(tensor)}
+    if ours != dict(shapes):
+        missing, more = sorted(ours.keys() - shapes.keys()), sorted(shapes.keys() - ours.keys())
+        other = sorted(name for name in ours.keys() & shapes.keys() if ours[name] != shapes[name])
+        rows = [("missing", missing), ("unexpected", more), ("of another shape", other)]
+        faults = "; ".join(f"{len(names)} {label}: {', '.join(names[:3])}" for label, names in rows if names)
+        raise CheckpointError(f"the weights are not of the network that model.json describes: {faults}", where=where)
+    return model
+
+
+def _is_whole(model: nn.Module) -> bool:
+    """Whether the weights hold every value that the network has: no other buffers, no loose tensors."""
+    saved = model.state_dict().keys()
+    loose = any(
+        torch.is_tensor(value) for module in model.modules() for name, value in vars(module).items() if name[0] != "_"
+    )
+    return not loose and all(name in saved for name, _ in model.named_buffers(remove_duplicate=False))
+
+
+def _fresh(held: Mapping[str, Any], model_class: ModelClass) -> nn.Module | None:
+    """The network as its description builds it, without memory; None where a class needs more than it was given."""
+    try:
+        with on_meta():
+            if held["kind"] == "class":
+                return model_class(**held["options"])
+            return _build(BuilderModel(**held) if held["kind"] == "builder" else ZooModel(**held), "the network")
+    except ScirsError:
+        raise
+    except _BUILD_ERRORS:
+        if held["kind"] == "class":
+            return None
+        raise
+
+
+def _class_of(model_class: ModelClass, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    name = getattr(model_class, "__qualname__", type(model_class).__qualname__)
+    module = getattr(model_class, "__module__", "") or ""
+    return {"kind": "class", "name": name, "module": module, "options": _plain(dict(options or {}))}
+
+
+def _plain(value: Any) -> Any:
+    """Options as JSON has them.
+
+    Raises:
+        CheckpointError: one is no plain data.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise CheckpointError(f"the option {value!r} is no plain data", fix="give numbers, texts, lists and mappings")
+
+
+def _is_parallel(model: nn.Module) -> bool:
+    return isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel))
+
+
+@contextlib.contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What goes wrong while a network is built is the file's fault, and said in our words."""
+    try:
+        yield
+    except ScirsError as error:
+        error.where = error.where or where
+        raise
+    except _BUILD_ERRORS as error:
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise CheckpointError(
+            f"the network that model.json describes cannot be built: {reason}", where=where
+        ) from error
+
+
+@contextlib.contextmanager
+def _few_modules(where: str) -> Iterator[None]:
+    """Stop the building of a network that grows past all measure."""
+    count = 0
+
+    def counted(module: nn.Module, name: str, child: nn.Module | None) -> None:
+        nonlocal count
+        count += 1
+        if count > MAX_MODULES:
+            raise CheckpointError(f"refused: model.json describes more than {MAX_MODULES:,} layers", where=where)
+
+    handle = register_module_module_registration_hook(counted)
+    try:
+        yield
+    finally:
+        handle.remove()
