@@ -19,7 +19,7 @@ def choose_modules(network: nn.Module, patterns: Sequence[str], setting: str) ->
 
     Args:
         network: where to look.
-        patterns: class names such as ``LayerNorm``, or regular expressions for whole dotted names such as ``layer[12]``.
+        patterns: class names such as ``LayerNorm``, or regular expressions for whole dotted names: ``layer[12]``.
         setting: that the patterns come from, for the error.
 
     Raises:

@@ -75,8 +75,9 @@ class Kill(L.Callback):
         if self.point in ends:
             ends[self.point]()
         elif self.point == "scheduler":
-            step = trainer.lr_scheduler_configs[0].scheduler.step
-            trainer.lr_scheduler_configs[0].scheduler.step = lambda *a, **k: die() if self.armed else step(*a, **k)
+            schedule = type(trainer.lr_scheduler_configs[0].scheduler)  # its instances' attributes are saved
+            step = schedule.step
+            schedule.step = lambda *a, **k: die() if self.armed else step(*a, **k)
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
         self.armed = self.armed or (trainer.current_epoch == KILL_EPOCH and batch_idx == KILL_BATCH)
