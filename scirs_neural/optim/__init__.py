@@ -82,10 +82,6 @@ _PAST: dict[str, Any] = {"r": 0.0, "weight_lr_power": 2.0, "warmup_steps": 0}
 _EXTRA_OPTIMIZERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lion": ("pytorch_optimizer:Lion", "the sign of interpolated momentum (Chen 2023); a tenth of Adam's rate",
              {"betas": (0.9, 0.99), "weight_decouple": True, "fixed_decay": False}),
-    "lamb": ("pytorch_optimizer:Lamb", "Adam with a trust ratio for each tensor, for large batches (You 2020)",
-             {"betas": (0.9, 0.999), "weight_decouple": True, "fixed_decay": False, "rectify": False}
-             | {"degenerated_to_sgd": False, "n_sma_threshold": 5, "grad_averaging": True, "max_grad_norm": 1.0}
-             | {"adam": False, "pre_norm": False, "eps": 1e-6}),
     "schedule_free_adamw": ("pytorch_optimizer:ScheduleFreeAdamW", "averaging in place of a schedule (Defazio 2024)",
                             {**_BETAS, **_PAST, "decoupling_c": 0, "ams_bound": False}),
     "schedule_free_sgd": ("pytorch_optimizer:ScheduleFreeSGD", "averaging in place of a schedule (Defazio 2024)",
@@ -95,7 +91,12 @@ for _name, (_target, _summary, _options) in _EXTRA_OPTIMIZERS.items():
     _traits = {"averages": True} if _name.startswith("schedule_free") else {}
     OPTIMIZERS.add(_name, _target, summary=_summary, options=_options | _IMPLEMENTATION, traits=_traits, extra="optim")
 OPTIMIZERS.add(
-    "lookahead", "scirs_neural.optim.around:lookahead", extra="optim",
+    "lamb", "scirs_neural.optim.lamb:lamb", extra="optim",
+    summary="Adam with a trust ratio for each tensor, for large batches (You 2020)",
+    options={"betas": (0.9, 0.999), "eps": 1e-6, "pre_norm": False, "max_grad_norm": 1.0, "foreach": None},
+)  # fmt: skip
+OPTIMIZERS.add(
+    "lookahead", "scirs_neural.optim.lookahead:lookahead", extra="optim",
     summary="around another: slow weights that follow its fast ones (Zhang 2019)",
     options={"base": "adamw", "base_options": {}, "k": 5, "alpha": 0.5, "pullback_momentum": "none"},
 )  # fmt: skip

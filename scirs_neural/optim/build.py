@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
@@ -136,6 +136,8 @@ def _refusals(part: str) -> Iterator[None]:
     """Torch's complaints about values as errors of the user's."""
     try:
         yield
+    except ScirsError:
+        raise
     except (TypeError, ValueError, ArithmeticError) as error:
         raise ConfigError(f"{part} refuses its options: {error}") from error
 

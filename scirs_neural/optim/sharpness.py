@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,8 +16,8 @@ from scirs_neural.optim.around import Around, make_base
 class SharpnessAware(Around):
     """Climbs to the worst point within reach, takes the gradient there, and steps with it from where it came.
 
-    Each step evaluates its closure twice: at the weights, and at the point above them. The second evaluation runs in
-    `second_pass`, which whoever drives the optimizer may set, to keep statistics and logs from counting twice.
+    Each step evaluates its closure twice: at the weights, and at the point above them. `is_climbing` is set during the
+    first time, when the gradients are not yet those that the step is made with.
 
     Args:
         base: makes the steps.
@@ -33,7 +32,6 @@ class SharpnessAware(Around):
             raise ValueError(f"rho must be greater than 0, not {rho}")
         super().__init__([base])
         self.rho, self.adaptive = rho, adaptive
-        self.second_pass: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
         self.is_climbing = False
 
     @torch.no_grad()
@@ -58,7 +56,7 @@ class SharpnessAware(Around):
         finally:
             self.is_climbing = False
         before = self._climb()
-        with torch.enable_grad(), self.second_pass():
+        with torch.enable_grad():
             closure()
         for parameter, value in before:
             parameter.copy_(value)

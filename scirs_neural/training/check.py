@@ -9,6 +9,7 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
+from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.run import build_parts, make_callbacks, run_facts
 from scirs_neural.training.trainer import check_machine
 
@@ -20,6 +21,7 @@ def check_run(config: RunConfig, console: Console) -> None:
         ScirsError: whatever would have stopped the run.
     """
     check_machine(config.trainer)
+    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
     data = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
     with on_meta():
         parts = build_parts(config, data=data)  # nothing is loaded into a network without memory

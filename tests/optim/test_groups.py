@@ -3,13 +3,17 @@
 # ruff: noqa: E501 - a table of places
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torchvision
 from torch import nn
 
+from scirs_neural.config.schema import ParameterRule
+from scirs_neural.core.errors import ConfigError
 from scirs_neural.optim import parameter_groups
-from scirs_neural.optim.groups import stages
+from scirs_neural.optim.groups import freeze, group_table, stages
 
 HEADS = {
     "resnet18": "fc", "mobilenet_v2": "classifier", "vit_b_16": "heads", "convnext_tiny": "classifier",
@@ -118,3 +122,81 @@ def test_a_shared_parameter_counts_once_with_the_stage_nearest_to_the_input():
     assert stages(Tied()) == [["embed.weight"], ["body.weight", "body.bias"], ["out.bias"]]
     groups = parameter_groups(Tied(), lr=0.1, weight_decay=0.01, layer_decay=0.5)
     assert sorted(p for group in groups for p in group.parameters) == sorted(dict(Tied().named_parameters()))
+
+
+def rule(**settings):
+    return ParameterRule(**settings)
+
+
+@pytest.mark.feature(95)
+@pytest.mark.parametrize("name", HEADS)
+def test_rules_by_regex_and_type_put_every_parameter_into_one_group(name):
+    model = net(name)
+    rules = [rule(name="top", match=rf"^{HEADS[name]}", lr=0.5), rule(name="rest", lr_ratio=0.1)]
+    groups = parameter_groups(model, lr=0.1, weight_decay=0.01, rules=rules)
+    held = [parameter for group in groups for parameter in group.parameters]
+    assert sorted(held) == sorted(dict(model.named_parameters()))
+    rates = {parameter: group.lr for group in groups for parameter in group.parameters}
+    for parameter, rate in rates.items():
+        assert rate == pytest.approx(0.5 if parameter.startswith(HEADS[name]) else 0.01)
+    spared = of_norms_and_biases(model)
+    assert all(group.weight_decay == 0 for group in groups if set(group.parameters) & spared)
+
+
+@pytest.mark.feature(95)
+def test_rules_by_type_frozen_parts_and_layer_wise_decay_together():
+    model = copy.deepcopy(net("vit_b_16"))
+    rules = [
+        rule(type="LayerNorm", lr_ratio=2.0),
+        rule(name="image", match="^conv_proj", frozen=True),
+        rule(name="rest"),
+    ]
+    groups = parameter_groups(model, lr=1.0, weight_decay=0.1, layer_decay=0.5, rules=rules)
+    plain = parameter_groups(model, lr=1.0, weight_decay=0.1, layer_decay=0.5)
+    before = {parameter: group for group in plain for parameter in group.parameters}
+    norms = {
+        f"{path}.{p}"
+        for path, part in model.named_modules()
+        if isinstance(part, nn.LayerNorm)
+        for p in ("weight", "bias")
+    }
+    seen = set()
+    for group in groups:
+        for parameter in group.parameters:
+            seen.add(parameter)
+            if parameter.startswith("conv_proj"):
+                assert (group.frozen, group.lr) == (True, 0.0)
+            else:
+                assert group.lr == before[parameter].lr * (2.0 if parameter in norms else 1.0)
+                assert group.weight_decay == before[parameter].weight_decay
+    assert seen == set(before)
+    assert freeze(model, groups) == {"conv_proj.weight", "conv_proj.bias"}
+    assert [n for n, p in model.named_parameters() if not p.requires_grad] == ["conv_proj.weight", "conv_proj.bias"]
+
+
+@pytest.mark.feature(95)
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ([{"match": "^fc"}], "the parameter 'conv1.weight' falls under no rule"),
+        (
+            [{"match": "^conv1"}, {"type": "Conv2d"}, {}],
+            "the parameter 'conv1.weight' falls under '\\^conv1' and 'Conv2d'",
+        ),
+        ([{}, {"frozen": True}], "falls under 'rule 1' and 'rule 2'"),
+        ([{"match": "^head"}, {}], "the rule '\\^head' is of no parameter"),
+    ],
+)
+def test_a_parameter_of_no_rule_or_of_two_is_named(rules, message):
+    with pytest.raises(ConfigError, match=message):
+        parameter_groups(net("resnet18"), lr=0.1, weight_decay=0.0, rules=[rule(**held) for held in rules])
+
+
+def test_the_table_adds_up_to_the_whole_network():
+    model = net("resnet18")
+    rules = [rule(name="stem", match="^(conv1|bn1)", frozen=True), rule(name="rest")]
+    lines = group_table(model, parameter_groups(model, lr=0.1, weight_decay=0.01, rules=rules))
+    assert len({len(line) for line in lines}) == 1
+    sizes = [int(line.split()[-3].replace(",", "")) for line in lines[1:]]
+    assert sum(sizes) == sum(p.numel() for p in model.parameters())
+    assert lines[1].startswith("stem, frozen")

@@ -26,6 +26,8 @@ class GradientClipping(L.Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, module: L.LightningModule, optimizer: Optimizer) -> None:
         """Clip, and log the norm before and after."""
+        if getattr(optimizer, "is_climbing", False):
+            return  # SAM's first gradient says where to look, not where to go
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         is_logged = (trainer.global_step + 1) % self.every == 0
         if self.algorithm == "norm":

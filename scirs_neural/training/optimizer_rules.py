@@ -1,0 +1,63 @@
+"""What an optimizer cannot be combined with, said before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, TrainerConfig
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.optim.build import traits
+
+
+def check_optimizer(
+    optimizer: OptimizerConfig, scheduler: SchedulerConfig, trainer: TrainerConfig, callbacks: Iterable[str] = ()
+) -> Mapping[str, Any]:
+    """Refuse settings that an optimizer would make wrong or meaningless.
+
+    Args:
+        optimizer: which, with its settings.
+        scheduler: of its learning rate.
+        trainer: how it is driven.
+        callbacks: names of those in use.
+
+    Returns:
+        The optimizer's traits.
+
+    Raises:
+        ConfigError: two settings that exclude each other.
+
+    Example:
+        >>> sam, flat = OptimizerConfig(name="sam"), SchedulerConfig(name="constant")
+        >>> check_optimizer(sam, flat, TrainerConfig(accumulate_grad_batches=2))
+        Traceback (most recent call last):
+            ...
+        scirs_neural.core.errors.ConfigError: the optimizer 'sam' evaluates each step's loss several times, ...
+          fix    set trainer.accumulate_grad_batches=1 and enlarge data.batch_size
+    """
+    name, known = optimizer.name, traits(optimizer.name)
+    if known.get("needs_closure"):
+        again = f"the optimizer '{name}' evaluates each step's loss several times"
+        if trainer.accumulate_grad_batches > 1:
+            raise ConfigError(
+                f"{again}, on one batch only: it cannot be accumulated over batches",
+                fix="set trainer.accumulate_grad_batches=1 and enlarge data.batch_size",
+            )
+        if trainer.precision == "16-mixed":
+            raise ConfigError(
+                f"{again}, which the loss scaling of 16-mixed does not allow",
+                fix="use trainer.precision=bf16-mixed or 32-true",
+            )
+    if known.get("no_clipping") and trainer.gradient_clip_val is not None:
+        raise ConfigError(
+            f"the optimizer '{name}' compares gradients: clipped ones would mislead it",
+            fix="set trainer.gradient_clip_val=null",
+        )
+    if known.get("averages"):
+        if scheduler.name != "constant":
+            raise ConfigError(
+                f"the optimizer '{name}' averages in place of a schedule", fix="use scheduler=constant (with a warm-up)"
+            )
+        if "ema" in callbacks:
+            raise ConfigError(f"the optimizer '{name}' averages weights already", fix="take ema out of callbacks")
+    return known
