@@ -93,10 +93,16 @@ def sweep_points(texts: Sequence[str]) -> list[list[str]]:
         >>> sweep_points(["seed=0,1", "model=resnet18"])
         [['seed=0', 'model=resnet18'], ['seed=1', 'model=resnet18']]
     """
-    return [list(point) for point in product(*map(_alternatives, texts))]
+    return [list(point) for point in product(*map(alternatives, texts))]
 
 
-def _alternatives(text: str) -> list[str]:
+def alternatives(text: str) -> list[str]:
+    """An override once for each of its values.
+
+    Example:
+        >>> alternatives("seed=0,1"), alternatives("model.hidden=[8,8]")
+        (['seed=0', 'seed=1'], ['model.hidden=[8,8]'])
+    """
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException:

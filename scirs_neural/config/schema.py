@@ -269,7 +269,9 @@ class CrossValidationConfig(Section):
 class TuneConfig(Section):
     """How ``python -m scirs_neural.tune`` searches."""
 
-    trials: PositiveInt = Field(default=30, description="runs in all, with those that a resumed study has already")
+    trials: PositiveInt | None = Field(
+        default=None, description="runs in all, with those that a resumed study has; null: 30, or the whole grid"
+    )
     sampler: Literal["tpe", "random", "grid"] = Field(default="tpe", description="who chooses the next settings")
     pruner: Literal["auto", "none", "median", "hyperband"] = Field(
         default="auto", description="who stops bad runs early; auto: median, or none with several objectives"
