@@ -74,5 +74,5 @@ def shown(name: object, limit: int = 60) -> str:
         >>> shown("a" + chr(27) + "[2J")
         "'a\\x1b[2J'"
     """
-    text = ascii(name)
+    text = ascii(name.decode("utf-8", "replace") if isinstance(name, bytes) else name)
     return text if len(text) <= limit else f"{text[: limit - 4]}...{text[-1]}"

@@ -1,21 +1,14 @@
-"""The one guarded door: every weights file and checkpoint is read here, and nothing in one is ever run.
+"""Weights files: names to tensors.
 
-- ``.safetensors`` holds numbers and names only. Its header is held to a size, because parsing a huge one costs
-  hundreds of megabytes.
-- ``.pth``, ``.pt`` and ``.ckpt`` are pickles. They are read with ``weights_only=True``, which builds tensors and plain
-  containers and refuses every other name, and not at all below torch 2.10, where that was not safe (CVE-2026-24747).
-  ``torch.save`` never compresses, so a zip with compressed members, or with members larger than the file, is no
-  checkpoint but a bomb (a megabyte that becomes a gigabyte), and refused before it is unpacked.
+- ``.safetensors`` holds numbers and names only. Its header is judged before anything else (`guard.tensors`), and its
+  data are mapped, not copied.
+- ``.pth``, ``.pt`` and ``.ckpt`` are pickles (`guard.torch_file`).
 
-A refused file raises `CheckpointError` with the reason. Nothing that a file names is imported.
+A refused file raises `RefusedError` with the reason. Nothing that a file names is imported.
 """
 
 from __future__ import annotations
 
-import pickle
-import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scirs_neural.core.errors import CheckpointError, StorageError
+from scirs_neural.core.errors import CheckpointError, RefusedError, StorageError
 from scirs_neural.core.paths import replacing
+from scirs_neural.guard.names import shown
+from scirs_neural.guard.tensors import read_header
+from scirs_neural.guard.torch_file import SUFFIXES as PICKLE_SUFFIXES
+from scirs_neural.guard.torch_file import existing, read_checkpoint
 
-PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt")
 SUFFIXES = (".safetensors", *PICKLE_SUFFIXES)
-FIRST_SAFE_TORCH = "2.10"
-MAX_HEADER_BYTES = 16 * 2**20  # 100,000 tensors need about 10 MB
 _STATE_KEYS = ("state_dict", "model_state_dict", "model")  # Lightning, torch's tutorials, torchvision's references
 
 
@@ -51,7 +45,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         >>> read_state_dict(file)["weight"].shape
         torch.Size([2, 3])
     """
-    path = _existing(path)
+    path = existing(path, SUFFIXES)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     held: Any = read_checkpoint(path)
@@ -61,34 +55,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             break
     if not isinstance(held, Mapping) or not held:
         raise CheckpointError("the file holds no weights", where=str(path), fix="save model.state_dict()")
-    size = path.stat().st_size
     for name, tensor in held.items():
-        _check_tensor(name, tensor, size, path)
+        _check_tensor(name, tensor, path)
     return dict(held)
-
-
-def read_checkpoint(path: str | Path) -> Any:
-    """Read a .pth, .pt or .ckpt file whole: tensors on the CPU in plain containers.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or refused.
-    """
-    path = _existing(path)
-    if torch.__version__ < FIRST_SAFE_TORCH:
-        raise CheckpointError(
-            f"torch {torch.__version__} cannot read pickled files safely (CVE-2026-24747, fixed in {FIRST_SAFE_TORCH})",
-            where=str(path),
-            fix=f"install torch {FIRST_SAFE_TORCH} or newer, or give a .safetensors file",
-        )
-    _check_zip(path)
-    try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch's, on the way to a refusal
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refusal(path, str(error)) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, OSError, MemoryError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CheckpointError(f"the file is damaged or no torch file: {reason}", where=str(path)) from error
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
@@ -97,15 +66,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     Raises:
         CheckpointError: the file is missing, damaged, or refused.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = _existing(path)
-    _check_header(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"the file is damaged: {error}", where=str(path)) from error
+    return read_header(existing(path, (".safetensors",))).metadata
 
 
 def write_state_dict(
@@ -141,80 +102,20 @@ def write_state_dict(
             raise StorageError(f"could not write: {error}", where=str(path)) from error
 
 
-def _existing(path: str | Path) -> Path:
-    path = Path(path).expanduser()
-    if not path.is_file():
-        what = "not a file" if path.exists() else "no such file"
-        raise CheckpointError(f"{what}: {path}")
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(f"cannot read weights from '{path.name}'", fix=f"one of {', '.join(SUFFIXES)}")
-    return path
-
-
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    _check_header(path)
+    read_header(path)
     try:
         return load_file(path)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"the file is damaged: {error}", where=str(path)) from error
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise RefusedError(f"refused: the file is damaged: {error}", where=str(path)) from error
 
 
-def _check_header(path: Path) -> None:
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > min(MAX_HEADER_BYTES, max(path.stat().st_size - 8, 0)):
-        limit = MAX_HEADER_BYTES // 2**20
-        raise CheckpointError(f"the file's header of {length} bytes is cut off or over {limit} MiB", where=str(path))
-
-
-def _check_zip(path: Path) -> None:
-    """Refuse a zip that would unpack to more than it is."""
-    if not zipfile.is_zipfile(path):
-        return  # the format before torch 1.6: one stream, no longer than what it holds
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise CheckpointError(f"the file is damaged: {error}", where=str(path)) from error
-    unpacked = sum(member.file_size for member in members)
-    packed = [member.filename for member in members if member.compress_type != zipfile.ZIP_STORED]
-    if packed or unpacked > path.stat().st_size:
-        raise CheckpointError(
-            f"refused: {path.stat().st_size:,} bytes would unpack to {unpacked:,}, and torch never compresses",
-            where=str(path),
-            fix="if you trust it, unpack it and save it again with torch.save, or as .safetensors",
-        )
-
-
-def _check_tensor(name: object, tensor: object, file_size: int, path: Path) -> None:
+def _check_tensor(name: object, tensor: object, path: Path) -> None:
     if not isinstance(name, str) or not isinstance(tensor, Tensor):
-        raise CheckpointError(
-            f"'{name}' is no tensor but a {type(tensor).__name__}", where=str(path), fix="save model.state_dict() alone"
-        )
+        what = f"{shown(name)} is no tensor but a {type(tensor).__name__}"
+        raise CheckpointError(what, where=str(path), fix="save model.state_dict() alone")
     if tensor.layout is not torch.strided or tensor.device.type != "cpu":
-        raise CheckpointError(f"'{name}' is a {tensor.layout} tensor on {tensor.device}", where=str(path))
-    if tensor.nbytes > file_size:
-        raise CheckpointError(
-            f"refused: '{name}' of {tuple(tensor.shape)} is larger than the file of {file_size:,} bytes",
-            where=str(path),
-        )
-
-
-def _refusal(path: Path, message: str) -> CheckpointError:
-    """What the file wanted to call, in our words."""
-    named = re.search(r"(?:GLOBAL|Unsupported class|Unsupported global:?)\s+(?:GLOBAL\s+)?([\w.]+)", message)
-    reason = f"it wants to call {named.group(1)}" if named else _first_reason(message)
-    return CheckpointError(
-        f"refused, and nothing of it was run: {reason}",
-        where=str(path),
-        fix="get the weights as .safetensors, or as a plain state_dict",
-    )
-
-
-def _first_reason(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    known = [line for line in lines if "WeightsUnpickler error" in line or "Unsupported" in line]
-    return (known or lines or ["not a plain state_dict"])[0]
+        raise CheckpointError(f"{shown(name)} is a {tensor.layout} tensor on {tensor.device}", where=str(path))

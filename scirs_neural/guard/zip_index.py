@@ -54,19 +54,30 @@ class _Entry:
     offset: int
 
 
-def read_index(file: BinaryIO, where: str, *, max_members: int = BUDGETS.members) -> dict[str, Member]:
+def read_index(
+    file: BinaryIO,
+    where: str,
+    *,
+    max_members: int = BUDGETS.members,
+    max_inflated: int = BUDGETS.inflated_bytes,
+    any_names: bool = False,
+    comment: int = 0,
+) -> dict[str, Member]:
     """The members of a zip file by name, folders left out.
 
     Args:
         file: opened for reading, at any position.
         where: what to call it in errors.
         max_members: how many it may have.
+        max_inflated: how many bytes its compressed members may have in all, unpacked.
+        any_names: take names that could not be files everywhere; none may stand twice. For what is never unpacked.
+        comment: how many bytes stand behind its end, in the zip's own comment.
 
     Raises:
         RefusedError: it is damaged, or means different things to different readers, or would unpack to too much.
     """
     try:
-        return _Index(file, where).members(max_members)
+        return _Index(file, where, max_inflated, comment).members(max_members, any_names)
     except (struct.error, UnicodeDecodeError, EOFError) as error:
         raise RefusedError("refused: the zip file is damaged", where=where) from error
 
@@ -109,19 +120,22 @@ def read_member(file: BinaryIO, member: Member, where: str) -> Iterator[bytes]:
 class _Index:
     """Reads the directory of one file, then holds every member to it."""
 
-    def __init__(self, file: BinaryIO, where: str) -> None:
-        self.file, self.where = file, where
-        self.length = file.seek(0, os.SEEK_END)
+    def __init__(self, file: BinaryIO, where: str, max_inflated: int, comment: int) -> None:
+        self.file, self.where, self.max_inflated, self.comment = file, where, max_inflated, comment
+        self.length = file.seek(0, os.SEEK_END) - comment
         if self.length > BUDGETS.archive_bytes:
             self.refuse(f"it is larger than {BUDGETS.archive_bytes:,} bytes")
 
-    def members(self, limit: int) -> dict[str, Member]:
+    def members(self, limit: int, any_names: bool) -> dict[str, Member]:
         count, start, length, end = self.directory()
         if count > limit:
             self.refuse(f"it has {count:,} members, more than {limit:,}")
         entries = self.entries(count, start, length)
         names = [self.name(entry) for entry in entries]
-        check_names(names, self.where)
+        if not any_names:
+            check_names(names, self.where)
+        elif len(set(names)) < len(names):
+            self.refuse("it holds a name twice")
         self.pay(entries)
         found: dict[str, Member] = {}
         rows = sorted(zip(entries, names, strict=True), key=lambda row: row[0].offset)
@@ -148,7 +162,7 @@ class _Index:
             self.refuse("it is no zip file, or something stands before it")
         place = self.length - 22
         end = self.at(place, 22)
-        if end[:4] != _END or end[20:] != b"\0\0":
+        if end[:4] != _END or int.from_bytes(end[20:], "little") != self.comment:
             self.refuse("it is cut off, or something stands behind its end")
         disk, first_disk, here, count, length, start = struct.unpack("<HHHHII", end[4:20])
         if self.length >= 98 and self.at(place - 20, 4) == _LOCATOR:
@@ -249,7 +263,7 @@ class _Index:
                 inflated += entry.size
                 if entry.size > max(BUDGETS.ratio * entry.packed, 64 * KIB):
                     self.refuse(f"{shown(entry.name)} would unpack from {entry.packed:,} bytes to {entry.size:,}")
-        if inflated > BUDGETS.inflated_bytes:
+        if inflated > self.max_inflated:
             self.refuse(f"its compressed members would unpack to {inflated:,} bytes; weights belong in uncompressed")
 
     def local(self, entry: _Entry, name: str, until: int) -> int:

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there, and that load as plain data only."""
+"""Checkpoints that are whole or not there, that notice a changed bit, and that load as plain data only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.core.paths import replacing, storage_errors
+from scirs_neural.guard.torch_file import seal
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoint files, written beside the old one, flushed to the disk and renamed over it.
 
-    A full disk or a kill at any moment leaves the previous checkpoint as it was. Loading never unpickles objects.
+    A full disk or a kill at any moment leaves the previous checkpoint as it was. A checksum of the whole file stands
+    at its end, and loading holds every bit to it. Loading never unpickles objects.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -24,14 +26,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
         Raises:
             StorageError: it could not be written; what stood there before is untouched.
         """
-        target = Path(path)
-        with storage_errors(target, "save the checkpoint"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(target) as temporary:
-                try:
-                    torch.save(checkpoint, temporary)
-                except RuntimeError as error:  # torch's zip writer reports a full disk as one of these
-                    raise _as_os_error(error, target) from error
+        write_checkpoint(checkpoint, path)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -44,17 +39,37 @@ class DurableCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(path)
 
 
+def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Write a checkpoint whole or not at all, with a checksum.
+
+    Raises:
+        StorageError: it could not be written; what stood there before is untouched.
+    """
+    target = Path(path)
+    with storage_errors(target, "save the checkpoint"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:  # torch's zip writer reports a full disk as one of these
+                raise _as_os_error(error, target) from error
+            seal(temporary)
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """A training checkpoint as plain data, on the CPU.
 
     Raises:
         CheckpointError: the file is missing, damaged, or holds more than plain data.
     """
-    from scirs_neural.guard.weights import read_checkpoint as guarded
+    from scirs_neural.guard.torch_file import read_checkpoint as guarded
 
     if not Path(path).is_file():
         raise CheckpointError(f"no such checkpoint: {path}")
-    return guarded(path)
+    found = guarded(path)
+    if not isinstance(found, dict):
+        raise CheckpointError(f"a checkpoint is a mapping, this is a {type(found).__name__}", where=str(path))
+    return found
 
 
 def _as_os_error(error: RuntimeError, target: Path) -> Exception:

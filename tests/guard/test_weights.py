@@ -113,7 +113,7 @@ def test_a_zip_that_would_grow_is_refused_before_it_does(tmp_path: Path) -> None
     repack(tmp_path / "plain.pt", tmp_path / "bomb.pt", zipfile.ZIP_DEFLATED)
     assert (tmp_path / "bomb.pt").stat().st_size < 200_000
     assert torch.load(tmp_path / "bomb.pt", weights_only=True)["weight"].numel() == 4 << 20  # torch itself unpacks it
-    with pytest.raises(CheckpointError, match=r"would unpack to 16,7\d\d,\d\d\d"):
+    with pytest.raises(CheckpointError, match=r"would unpack from .* to 16,777,216"):
         read_state_dict(tmp_path / "bomb.pt")
 
 

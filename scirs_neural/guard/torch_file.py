@@ -1,0 +1,260 @@
+"""Files of ``torch.save``: looked at from outside first, then read with ``weights_only=True``.
+
+torch's own reader has let through what it should not have (CVE-2025-32434, CVE-2026-24747), trusts what a zip says of
+itself, and does not look at checksums. So, before it is asked:
+
+- the zip has one honest meaning and nothing compressed (``torch.save`` never compresses: a megabyte that becomes a
+  gigabyte is no checkpoint), or the file is the one stream that torch wrote before version 1.6;
+- every bit is held to a checksum: of the whole file where this package wrote it (`seal`), else of each member;
+- the pickle in it is read step by step without being run (`guard.pickles`).
+
+Below torch 2.10 no pickle is read at all. What is loaded is held to the size of the file.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import torch
+from torch import Tensor
+
+from scirs_neural.core.errors import CheckpointError, RefusedError
+from scirs_neural.core.paths import storage_errors
+from scirs_neural.guard.budgets import BUDGETS, MIB
+from scirs_neural.guard.names import shown
+from scirs_neural.guard.pickles import scan
+from scirs_neural.guard.zip_index import STORED, Member, read_index, read_member
+
+SUFFIXES = (".pth", ".pt", ".ckpt")
+FIRST_SAFE_TORCH = "2.10"
+_MAGIC = re.compile(rb"\x80[\x02\x03]\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL)  # a stream's first pickle
+_STREAM_PICKLES = 5  # a magic number, a version, the machine, the object, the keys of its storages
+_SEAL = b"scirs-neural crc32 "
+_SEAL_DIGITS = 8
+_CHUNK = 1 * MIB
+_MAX_SPREAD = 64 * MIB  # what tensors may be larger than their storages, in all: expanded ones
+
+
+def read_checkpoint(path: str | Path) -> Any:
+    """Read a .pth, .pt or .ckpt file whole: tensors on the CPU in plain containers.
+
+    Raises:
+        CheckpointError: there is no such file, or torch is too old to read it safely.
+        RefusedError: it is damaged, dishonest, or asks for more than tensors and plain data.
+    """
+    path = existing(path, SUFFIXES)
+    if torch.__version__ < FIRST_SAFE_TORCH:
+        raise CheckpointError(
+            f"torch {torch.__version__} cannot read pickled files safely (CVE-2026-24747, fixed in {FIRST_SAFE_TORCH})",
+            where=str(path),
+            fix=f"install torch {FIRST_SAFE_TORCH} or newer, or give a .safetensors file",
+        )
+    with storage_errors(path, "read"), open(path, "rb") as file:
+        _inspect(file, str(path))
+    try:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch's, on the way to a refusal
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = _reason(str(error))
+        raise RefusedError(f"refused, and nothing of it was run: {reason}", where=str(path)) from None
+    except Exception as error:  # on damaged bytes torch raises anything, its own RuntimeError most of all
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise RefusedError(f"refused: the file is damaged or no torch file: {reason}", where=str(path)) from error
+    _Values(str(path), path.stat().st_size).check(found)
+    return found
+
+
+def seal(path: str | Path) -> None:
+    """Write the checksum of a whole torch file behind it, in the zip's comment, which every reader skips.
+
+    `read_checkpoint` then notices any bit that is not as it was. It costs reading the file once, about 0.5 s a GB.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with open(path, "r+b") as file:
+        file.seek(-2, os.SEEK_END)
+        file.write((len(_SEAL) + _SEAL_DIGITS).to_bytes(2, "little"))
+        file.write(_SEAL)
+        end = file.tell()
+        checksum = _checksum(file, end)
+        file.seek(end)
+        file.write(b"%08x" % checksum)
+
+
+def existing(path: str | Path, suffixes: tuple[str, ...]) -> Path:
+    """A weights file that is there and has a name of its kind.
+
+    Raises:
+        CheckpointError: it is not, or has another name.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        what = "not a file" if path.exists() else "no such file"
+        raise CheckpointError(f"{what}: {path}")
+    if path.suffix not in suffixes:
+        raise CheckpointError(f"cannot read weights from '{path.name}'", fix=f"one of {', '.join(suffixes)}")
+    return path
+
+
+def _inspect(file: BinaryIO, where: str) -> None:
+    head = file.read(16)
+    file.seek(0)
+    if head.startswith(b"PK"):
+        _inspect_zip(file, where)
+    elif _MAGIC.match(head):
+        for _ in range(_STREAM_PICKLES):
+            scan(file, where)
+    else:
+        _refuse("the file is damaged or no torch file: it begins as neither a zip nor a stream of torch", where)
+
+
+def _inspect_zip(file: BinaryIO, where: str) -> None:
+    comment = _check_seal(file, where)
+    members = read_index(
+        file, where, max_members=BUDGETS.torch_members, max_inflated=BUDGETS.archive_bytes, any_names=True,
+        comment=comment,
+    )  # fmt: skip
+    packed = sum(member.packed for member in members.values())
+    unpacked = sum(member.size for member in members.values())
+    if any(member.method != STORED for member in members.values()):
+        fix = "if you trust it, unpack it and save it again with torch.save, or as .safetensors"
+        what = f"refused: {packed:,} bytes would unpack to {unpacked:,}, and torch never compresses"
+        raise RefusedError(what, where=where, fix=fix)
+    pickled = _pickled(members, where)
+    if not comment:
+        for member in members.values():
+            for _ in read_member(file, member, where):
+                pass
+    file.seek(pickled.start)
+    scan(file, where)
+    if file.tell() != pickled.start + pickled.size:
+        _refuse("something stands behind the pickle in it", where)
+
+
+def _pickled(members: Mapping[str, Member], where: str) -> Member:
+    """The one pickle of a zip."""
+    roots = {name.partition("/")[0] for name in members}
+    if len(roots) != 1:
+        _refuse("it is no file of torch.save: its members do not stand in one folder", where)
+    (root,) = roots
+    if f"{root}/constants.pkl" in members or any(name.startswith(f"{root}/code/") for name in members):
+        _refuse("it is a TorchScript program, not weights", where)
+    found = members.get(f"{root}/data.pkl")
+    if found is None:
+        _refuse("it is no file of torch.save: it has no data.pkl", where)
+    if found.size > BUDGETS.pickle_bytes:
+        _refuse(f"its pickle has {found.size:,} bytes, more than {BUDGETS.pickle_bytes:,}", where)
+    return found
+
+
+def _check_seal(file: BinaryIO, where: str) -> int:
+    """The length of the seal, 0 where there is none."""
+    length = len(_SEAL) + _SEAL_DIGITS
+    if file.seek(0, os.SEEK_END) < length:
+        return 0
+    end = file.seek(-length, os.SEEK_END) + len(_SEAL)
+    if file.read(len(_SEAL)) != _SEAL:
+        return 0
+    if file.read() != b"%08x" % _checksum(file, end):
+        _refuse("the file is damaged: its bytes are not those that were written", where)
+    return length
+
+
+def _checksum(file: BinaryIO, end: int) -> int:
+    file.seek(0)
+    crc = 0
+    while end > 0 and (piece := file.read(min(_CHUNK, end))):
+        crc = zlib.crc32(piece, crc)
+        end -= len(piece)
+    return crc
+
+
+@dataclass
+class _Open:
+    """A container whose values are being counted."""
+
+    node: Any
+    rest: Iterator[Any]
+    values: int = 1
+    levels: int = 0
+
+
+class _Values:
+    """Holds what was loaded to what the file can hold: no cycles, no lists of lists of lists of the same list."""
+
+    def __init__(self, where: str, size: int) -> None:
+        self.where, self.room, self.spread = where, size, _MAX_SPREAD
+        self.counted: dict[int, _Open | None] = {}  # by container; None while it is open
+        self.storages: set[int] = set()
+
+    def check(self, tree: Any) -> None:
+        """Walk through containers without recursion, each once.
+
+        Raises:
+            RefusedError: they hold themselves, or more than they should.
+        """
+        path = [_Open(None, iter([tree]))]
+        while path:
+            top = path[-1]
+            for child in top.rest:
+                if not isinstance(child, (dict, list, tuple, set, frozenset)):
+                    self.value(child)
+                    top.values += 1
+                elif id(child) not in self.counted:
+                    self.counted[id(child)] = None
+                    inside = iter([*child.keys(), *child.values()] if isinstance(child, dict) else child)
+                    path.append(_Open(child, inside))
+                    break
+                else:
+                    self.add(top, self.counted[id(child)])
+            else:
+                path.pop()
+                if path:
+                    self.counted[id(top.node)] = top
+                    self.add(path[-1], top)
+            if len(path) > BUDGETS.depth:
+                _refuse(f"it is nested deeper than {BUDGETS.depth}", self.where)
+
+    def add(self, outer: _Open, inner: _Open | None) -> None:
+        """Count a container once more, for one that holds it."""
+        if inner is None:
+            _refuse("a value in it holds itself", self.where)
+        outer.values += inner.values
+        outer.levels = max(outer.levels, inner.levels + 1)
+        if outer.values > BUDGETS.values or outer.levels > BUDGETS.depth:
+            _refuse(f"it has more than {BUDGETS.values:,} values, or {BUDGETS.depth} levels", self.where)
+
+    def value(self, value: Any) -> None:
+        """Pay for a tensor's memory from the size of the file."""
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.device.type != "cpu":
+            return
+        storage = value.untyped_storage()
+        if storage._cdata not in self.storages:
+            self.storages.add(storage._cdata)
+            self.room -= storage.nbytes()
+        self.spread -= max(0, value.nbytes - storage.nbytes())
+        if self.room < 0 or self.spread < 0:
+            _refuse(f"a tensor of {shown(tuple(value.shape))} is larger than the file", self.where)
+
+
+def _reason(message: str) -> str:
+    """What a file wanted, in few words."""
+    named = re.search(r"(?:GLOBAL|Unsupported class|Unsupported global:?)\s+(?:GLOBAL\s+)?([\w.]+)", message)
+    if named:
+        return f"it wants to call {named.group(1)}"
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    known = [line for line in lines if "WeightsUnpickler error" in line or "Unsupported" in line]
+    return (known or lines or ["not a plain state_dict"])[0]
+
+
+def _refuse(what: str, where: str) -> NoReturn:
+    raise RefusedError(f"refused: {what}", where=where)
