@@ -11,8 +11,12 @@ from scirs_neural.core.near import near_names
 
 VERBS = {
     "train": "train a model and report how it ended",
+    "tune": "search for the best settings",
     "evaluate": "judge a trained run on a split",
-    "predict": "classify images with a trained run",
+    "predict": "classify images with a trained run or a package",
+    "package": "pack a run as one portable file; look at, verify, migrate packages",
+    "inspect": "what a model file is and what is in it, without running it",
+    "convert": "from one model format to another, checked",
     "compare": "compare runs on the same test set",
     "list": "the names of models, data, layers, losses, …",
     "info": "everything about one name",

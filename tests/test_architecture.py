@@ -21,7 +21,7 @@ FLOORS = {
     "interop": 3, "serialization": 3,
     "tasks": 4,
     "training": 5,
-    "plugins": 6, "transfer": 6, "interpret": 6, "visualize": 6, "evaluation": 6,
+    "plugins": 6, "transfer": 6, "interpret": 6, "visualize": 6, "evaluation": 6, "tuning": 6,
     "deploy": 7,
     "research": 8,
 }  # fmt: skip

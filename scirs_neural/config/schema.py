@@ -189,7 +189,7 @@ class TrainerConfig(Section):
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
     compile: bool = Field(default=False, description="torch.compile the network, in place")
     channels_last: bool = Field(
-        default=True, description="keep images as NHWC in memory; faster for convolutions on most hardware"
+        default=True, description="keep images as NHWC in memory; faster for convolutions on most hardware; L-BFGS goes without"
     )
     limit_train_batches: Limit | None = None
     limit_val_batches: Limit | None = None
@@ -197,6 +197,9 @@ class TrainerConfig(Section):
     check_val_every_n_epoch: PositiveInt = 1
     log_every_n_steps: PositiveInt = 50
     deterministic: bool = False
+    on_out_of_memory: Literal["split", "raise"] = Field(
+        default="split", description="split: compute batches that do not fit in parts, with the same gradient, and warn"
+    )
     num_threads: PositiveInt | None = Field(default=None, description="CPU threads of torch; null: torch's own choice")
     stop_on_nonfinite: bool = Field(
         default=True, description="stop when the loss is NaN or infinite, at a logging step or epoch end"
@@ -285,6 +288,12 @@ class TuneConfig(Section):
     )
     workers: PositiveInt = Field(default=1, description="processes that share the study")
     seed: NonNegativeInt = Field(default=0, description="of the sampler")
+
+
+class TuneSettings(Section):
+    """The settings of a search, under the name that they are typed with."""
+
+    tune: TuneConfig
 
 
 class RunConfig(Section):
