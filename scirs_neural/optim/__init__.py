@@ -46,6 +46,7 @@ _TORCH_OPTIMIZERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 #   no_weight_decay  it knows none
 #   single_group     all parameters learn at one rate
 #   no_clipping      it compares losses and gradients itself: clipped ones mislead it
+#   flattens         it lays all gradients end to end, which tensors in channels_last order do not allow
 #   averages         it trains at one point and is evaluated at the average of all, which replaces a schedule
 _NO_DECAY = {"no_weight_decay": True}
 for _name, (_class, _summary, _options) in _TORCH_OPTIMIZERS.items():
@@ -55,7 +56,7 @@ OPTIMIZERS.add(
     "lbfgs", "torch.optim:LBFGS", summary="quasi-Newton with several evaluations a step; for large or full batches",
     options={"max_iter": 20, "max_eval": None, "tolerance_grad": 1e-7, "tolerance_change": 1e-9, "history_size": 100}
     | {"line_search_fn": None},
-    traits={**_NO_DECAY, "needs_closure": True, "single_group": True, "no_clipping": True},
+    traits={**_NO_DECAY, "needs_closure": True, "single_group": True, "no_clipping": True, "flattens": True},
 )  # fmt: skip
 OPTIMIZERS.add(
     "sparse_adam", "torch.optim:SparseAdam", summary="Adam for parameters with sparse gradients only",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from scirs_neural.tasks.classification import ImageClassification
 from scirs_neural.tasks.inference import predict_loader
 from scirs_neural.training import CALLBACKS
 from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.run_folder import RunFolder
 from scirs_neural.training.tensorboard import TensorBoardExtras
 from scirs_neural.training.trainer import Trainer
@@ -118,6 +120,7 @@ def train_run(
     if config.trainer.num_threads:
         torch.set_num_threads(config.trainer.num_threads)
     began = time.perf_counter()
+    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
     parts = build_parts(config, model=model, data=data)
     config = _as_given(config, model, data)
     folder = folder or _make_folder(config, parts)
@@ -272,18 +275,17 @@ def _settings(section: Any) -> dict[str, Any]:
 
 
 def _make_folder(config: RunConfig, parts: Parts) -> RunFolder:
-    resumed = config.trainer.resume
-    if resumed is not None:
+    resumed, name = config.trainer.resume, f"{parts.data.spec.name}-{Path(config.model.name.partition(':')[0]).stem}"
+    if resumed not in (None, "auto"):
         return RunFolder.find(resumed)
-    name = Path(config.model.name.partition(":")[0]).stem
-    return RunFolder(new_run_dir(config.paths.runs, f"{parts.data.spec.name}-{name}"))
+    is_handed_down = bool(os.environ.get(RUN_DIR_ENV))
+    found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed and not is_handed_down else None
+    return found or RunFolder(new_run_dir(config.paths.runs, name))
 
 
 @contextlib.contextmanager
 def _handed_down(folder: RunFolder) -> Iterator[None]:
     """Tell ranks that are started from here which folder is theirs."""
-    import os
-
     before = os.environ.get(RUN_DIR_ENV)
     os.environ[RUN_DIR_ENV] = str(folder.path)
     try:

@@ -18,6 +18,7 @@ from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, Trainer
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.optim.build import traits
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.clipping import GradientClipping
 from scirs_neural.training.callbacks.epoch_state import EpochState
@@ -93,7 +94,7 @@ class Trainer:
         Args:
             task: from `scirs_neural.create_task`, or any LightningModule with a ``model``.
             data: from `scirs_neural.create_data`, or any LightningDataModule.
-            resume: a checkpoint to go on from.
+            resume: a run folder or checkpoint to go on from; "auto": this folder's, if there is one.
 
         Returns:
             One row an epoch: epoch, step, losses, metrics and learning rate.
@@ -154,7 +155,8 @@ class Trainer:
         network: nn.Module = held if isinstance(held, nn.Module) else task
         if self.settings.fp32_modules:
             pin_to_fp32(network, self.settings.fp32_modules)
-        if self.settings.channels_last:
+        chosen = getattr(task, "optimizer_settings", None)
+        if self.settings.channels_last and not (chosen and traits(chosen.name).get("flattens")):
             network.to(memory_format=torch.channels_last)
         if self.settings.compile:
             network.compile()
@@ -162,6 +164,9 @@ class Trainer:
     def _resumed(self, path: str | Path | None) -> str | None:
         if path is None:
             return None
+        if path == "auto":  # which run that is was settled with its folder
+            last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
+            return str(last) if last is not None and last.is_file() else None
         file = Path(path)
         file = file / "checkpoints" / "last.ckpt" if file.is_dir() else file
         state = read_checkpoint(file)
@@ -199,7 +204,9 @@ class Trainer:
                     enable_checkpointing=any(isinstance(held, Checkpoint) for held in own),
                     use_distributed_sampler=False,  # the loaders shard themselves; Lightning's sampler shuffles unasked
                 )  # fmt: skip
-                trainer.fit_loop = FitLoop(trainer, [held for held in last if isinstance(held, LastCheckpoint)])
+                trainer.fit_loop = FitLoop(
+                    trainer, [held for held in last if isinstance(held, LastCheckpoint)], s.on_out_of_memory
+                )
                 return trainer
             except (MisconfigurationException, ValueError) as error:
                 raise ConfigError(str(error).splitlines()[0], where="trainer settings") from error
@@ -211,10 +218,10 @@ class Trainer:
         chosen, moving = getattr(task, "optimizer_settings", None), getattr(task, "scheduler_settings", None)
         if not isinstance(chosen, OptimizerConfig) or not isinstance(moving, SchedulerConfig):
             return
-        traits = check_optimizer(chosen, moving, self.settings)
-        if traits.get("needs_closure"):
+        known = check_optimizer(chosen, moving, self.settings)
+        if known.get("needs_closure"):
             yield RepeatedPasses(seeding)
-        if traits.get("averages"):
+        if known.get("averages"):
             yield AveragedWeights()
 
     def monitor(self, task: L.LightningModule) -> tuple[str, str]:
