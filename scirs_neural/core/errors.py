@@ -99,6 +99,14 @@ class NonFiniteError(ScirsError, ArithmeticError):
     """A loss or metric became NaN or infinite."""
 
 
+class OutOfMemoryError(ScirsError, MemoryError):
+    """A step that does not fit into memory, and cannot be split further."""
+
+
+class WorkerError(ScirsError, RuntimeError):
+    """A process that makes batches died."""
+
+
 class PreemptedError(ScirsError):
     """A run was asked to end (SIGTERM and the like), and has kept a checkpoint. The doors end with status 75."""
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from scirs_neural.core.errors import ScirsError
+from scirs_neural.core.errors import ScirsError, WorkerError
 from scirs_neural.data.batching import Batch, BatchSampler, BatchSource, rank_and_world_size
 
 
@@ -71,6 +71,11 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
         self.epoch, self.place = state["epoch"], start
         self._order.epoch, self._order.start = state["epoch"] + finished, 0 if finished else start
 
+    def batch_sizes(self) -> list[list[int]]:
+        """How many samples each batch of an epoch has, for each rank."""
+        world_size = rank_and_world_size()[1]
+        return [[len(batch) for batch in self._order.batches(rank, world_size)] for rank in range(world_size)]
+
     def report(self) -> None:
         """Say which samples could not be read since the last time. Called by itself once a pass."""
         skipped, self._unreported = self._unreported, {}
@@ -82,7 +87,7 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
         order, count = self._order, len(self)
         batches = super().__iter__()
         self.epoch, self.place, order.start = order.epoch, order.start, 0
-        for batch in batches:
+        for batch in _from_living_workers(batches):
             if isinstance(batch, ScirsError):
                 raise batch
             self._unreported.update(batch.skipped)
@@ -100,6 +105,19 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
 
     def _samples_per_step(self) -> int:
         return self._order.batch_size * rank_and_world_size()[1]
+
+
+def _from_living_workers(batches: Iterator[Any]) -> Iterator[Any]:
+    """The batches; a loader process that dies is an error of its own, and not torch's RuntimeError."""
+    try:
+        yield from batches
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise WorkerError(
+            f"a loader process died: {str(error).splitlines()[0]}",
+            fix="most often memory: fewer data.num_workers, or a larger /dev/shm; trainer.resume=auto goes on",
+        ) from error
 
 
 def _as_it_is(batch: Batch) -> Batch:

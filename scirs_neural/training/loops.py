@@ -16,6 +16,8 @@ from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
+from scirs_neural.training.splitting import Optimization
+
 
 class AtRest(Protocol):
     """What is called when nothing is half done."""
@@ -33,11 +35,13 @@ class EpochLoop(_TrainingEpochLoop):
     Args:
         trainer: whose loop it is.
         listeners: called between steps.
+        on_out_of_memory: see `Optimization`.
     """
 
-    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest], **limits: Any) -> None:
+    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest], on_out_of_memory: str, **limits: Any) -> None:
         super().__init__(trainer, **limits)
         self.listeners = listeners
+        self.automatic_optimization = Optimization(trainer, on_out_of_memory)
 
     def advance(self, data_fetcher: Any) -> None:
         """One batch; before it, if a step has just ended, the listeners."""
@@ -57,13 +61,14 @@ class FitLoop(_FitLoop):
     Args:
         trainer: whose loop it is; its present loop gives the limits.
         listeners: called between steps and after each epoch.
+        on_out_of_memory: see `Optimization`.
     """
 
-    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest]) -> None:
+    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest], on_out_of_memory: str = "raise") -> None:
         old = trainer.fit_loop
         super().__init__(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
         limits = {"min_steps": old.epoch_loop.min_steps, "max_steps": old.epoch_loop.max_steps}
-        self.epoch_loop = EpochLoop(trainer, listeners, **limits)
+        self.epoch_loop = EpochLoop(trainer, listeners, on_out_of_memory, **limits)
         self.listeners = listeners
 
     @_FitLoop.restarting.setter
@@ -74,7 +79,8 @@ class FitLoop(_FitLoop):
         _Loop.restarting.fset(self, restarting and unfinished)  # type: ignore[attr-defined]
 
     def on_advance_end(self) -> None:
-        """End an epoch; then the listeners."""
+        """End an epoch; then the listeners. The first one of a resumed run moves plateau schedules too."""
+        self._restarting = False  # Lightning would leave them out: it has no metrics of before (`EpochState` has)
         super().on_advance_end()
         for listener in self.listeners:
             listener.after_epoch(self.trainer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -16,6 +18,14 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.environment import environment
 from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.core.paths import atomic_write
+from scirs_neural.guard.text import read_json
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where an unfinished run is taken up whoever may be at it
+    fcntl = None  # type: ignore[assignment]
+
+_HELD: dict[str, int] = {}  # open files of this process, by run folder
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,8 @@ class RunFolder:
         return self.path / "predictions" / f"{split}.npz"
 
     def begin(self, config: RunConfig) -> None:
-        """Write what is known before training: the configuration, the command, the environment."""
+        """Take the folder, and write what is known before training: the configuration, the command, the environment."""
+        self._take()
         plain = config.model_dump(mode="json")
         plain["trainer"]["resume"] = None  # the file says what the run is, not where it was broken off
         atomic_write(self.config, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
@@ -91,7 +102,7 @@ class RunFolder:
         """
         if not self.summary.is_file():
             raise CheckpointError(f"the run has not ended: {self.path} has no {self.summary.name}")
-        found: dict[str, Any] = json.loads(self.summary.read_text())
+        found: dict[str, Any] = read_json(self.summary, allow_nan=True)
         return found
 
     def read_config(self, registries: Any, overrides: tuple[str, ...] = ()) -> RunConfig:
@@ -116,6 +127,42 @@ class RunFolder:
         raise CheckpointError(f"no checkpoint in {self.path / 'checkpoints'}", fix=fix)
 
     @classmethod
+    def unfinished(cls, parent: Path, config: RunConfig) -> RunFolder | None:
+        """The newest run of a configuration that has a checkpoint, has not ended, and that no process is working on.
+
+        Args:
+            parent: the folder of the runs, such as runs/digits-resnet18.
+            config: where runs are kept, and how progress is shown, may differ.
+        """
+        wanted = _what_decides(config.model_dump(mode="json"))
+        numbered = [p for p in parent.iterdir() if p.name.isdigit()] if parent.is_dir() else []
+        for path in sorted(numbered, key=lambda p: int(p.name), reverse=True):
+            run = cls(path)
+            is_open = run.last.is_file() and run.config.is_file() and not run.summary.is_file() and not run._is_taken()
+            if is_open and _what_decides(yaml.safe_load(run.config.read_text())) == wanted:
+                return run
+        return None
+
+    def _take(self) -> None:
+        """Hold the folder until this process ends, however it ends. Its loader processes do not hold it on."""
+        if fcntl is not None and str(self.path) not in _HELD:
+            with contextlib.suppress(OSError):  # another rank has it, or the file system knows no locks
+                _HELD[str(self.path)] = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
+                fcntl.lockf(_HELD[str(self.path)], fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _is_taken(self) -> bool:
+        if fcntl is None or not (self.path / ".lock").is_file():
+            return False
+        if str(self.path) in _HELD:
+            return False  # by this very process, whose earlier run in it is over
+        with open(self.path / ".lock", "r+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+    @classmethod
     def find(cls, path: str | Path) -> RunFolder:
         """The run folder that a path means: the folder itself, or a file in it.
 
@@ -132,6 +179,12 @@ class RunFolder:
         if numbered:  # runs/digits-resnet18 means its newest run
             return cls(max(numbered, key=lambda p: int(p.name)))
         raise ConfigError(f"no run in '{path}'", fix="name a run folder, such as runs/digits-resnet18/1")
+
+
+def _what_decides(plain: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without what may differ between two parts of one run."""
+    trainer = {k: v for k, v in plain["trainer"].items() if k not in ("resume", "progress_bar", "num_threads")}
+    return {**plain, "trainer": trainer, "paths": None}
 
 
 def command_line() -> str:

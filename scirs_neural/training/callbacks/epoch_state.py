@@ -59,7 +59,11 @@ class EpochState(L.Callback):
                     self.pending[key] = _added(self.pending[key], held) if key in self.pending else held
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Give the metrics that are logged as objects their state back."""
+        """Give metrics that are logged as objects their state back, and this epoch's values to who monitors them."""
+        for row in self.metrics.rows[-1:]:
+            if row["epoch"] == trainer.current_epoch:  # it was validated before the run was broken off
+                shown = {name: torch.tensor(value) for name, value in row.items() if name not in ("epoch", "step")}
+                trainer._logger_connector._callback_metrics.update(shown)
         for name, held in self.pending_metrics.items():
             metric = module.get_submodule(name)
             assert isinstance(metric, Metric)

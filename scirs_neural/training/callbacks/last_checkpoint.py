@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
 
 from scirs_neural.training.callbacks.stopping import Stopping
 
@@ -24,6 +25,12 @@ class LastCheckpoint(Checkpoint):
 
     def __init__(self, path: Path, every_n_steps: int | None, stopping: Stopping) -> None:
         self.path, self.every_n_steps, self.stopping = path, every_n_steps, stopping
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Keep the start too, so that there is always something to go on from, or to go back to."""
+        is_lazy = any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters())
+        if trainer.global_step == 0 and not is_lazy:
+            self._save(trainer)
 
     def between_steps(self, trainer: L.Trainer) -> None:
         """Save, if it is time; stop, if that is wanted."""
