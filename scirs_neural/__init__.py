@@ -17,9 +17,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from scirs_neural.api import Run as Run
     from scirs_neural.api import fit as fit
+    from scirs_neural.api import guess as guess
     from scirs_neural.api import load_run as load_run
     from scirs_neural.core.errors import ScirsError as ScirsError
     from scirs_neural.data import create_data as create_data
+    from scirs_neural.estimators import NeuralClassifier as NeuralClassifier
+    from scirs_neural.estimators import NeuralRegressor as NeuralRegressor
     from scirs_neural.losses import create_loss as create_loss
     from scirs_neural.models import create_model as create_model
     from scirs_neural.models import list_models as list_models
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from scirs_neural.training import Trainer as Trainer
 
 _PUBLIC = {
+    "NeuralClassifier": "scirs_neural.estimators",
+    "NeuralRegressor": "scirs_neural.estimators",
     "Package": "scirs_neural.serialization",
     "Run": "scirs_neural.api",
     "ScirsError": "scirs_neural.core.errors",
@@ -42,6 +47,7 @@ _PUBLIC = {
     "create_model": "scirs_neural.models",
     "create_task": "scirs_neural.tasks",
     "fit": "scirs_neural.api",
+    "guess": "scirs_neural.api",
     "inspect_package": "scirs_neural.serialization",
     "list_models": "scirs_neural.models",
     "load_package": "scirs_neural.serialization",

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core import terminal
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.training.groups import config_groups
 from scirs_neural.training.run_folder import RunFolder
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scirs_neural.data.module import ImageDataModule
     from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation
+    from scirs_neural.serialization import Package
     from scirs_neural.tasks.classification import ImageClassification
 
 
@@ -140,12 +141,23 @@ class Run:
         Returns:
             One `Guess` an image.
         """
-        from scirs_neural.tasks.inference import classify
+        return _guesses(self.task, inputs, top_k, batch_size)
 
-        return [
-            Guess(source, tuple(names), tuple(shares))
-            for source, names, shares in classify(self.task, inputs, top_k=top_k, batch_size=batch_size)
-        ]
+    def package(self, path: str | Path | None = None) -> Path:
+        """Write the network with its best weights, and what is needed to use it, as one package (docs/format.md).
+
+        Args:
+            path: ``….zip`` for a single file, any other name for a folder; None means package.zip in the run folder.
+        """
+        from scirs_neural.serialization import save_package
+
+        model, summary = self._config.model, self.summary
+        path = self.folder.path / "package.zip" if path is None else Path(path)
+        metrics = {split: summary[split] for split in ("val", "test") if summary.get(split)}
+        return save_package(
+            path, self.task.model, spec=self._spec, name=summary["name"], metrics=metrics,
+            licences=_licences(model.name, model.weights, self._spec.licence),
+        )  # fmt: skip
 
     @cached_property
     def _config(self) -> Any:
@@ -218,6 +230,57 @@ def load_run(path: str | Path, *, model: nn.Module | None = None) -> Run:
         ConfigError: there is no run there.
     """
     return Run(RunFolder.find(path), model=model)
+
+
+def guess(source: str | Path | Package, inputs: Any, *, top_k: int = 1, batch_size: int = 64) -> list[Guess]:
+    """What the network of a run or of a package says of images.
+
+    Args:
+        source: a run folder, a package, or a loaded one.
+        inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
+        top_k: how many classes to name for each.
+        batch_size: images at a time.
+
+    Raises:
+        CheckpointError: the package is damaged, of a network of one's own, or lacks labels or preprocessing.
+    """
+    from scirs_neural.serialization import load_package
+    from scirs_neural.serialization.contents import is_package
+
+    if isinstance(source, str | Path):
+        if not is_package(source):
+            return load_run(source).predict(inputs, top_k=top_k, batch_size=batch_size)
+        source = load_package(source)
+    if source.spec is None:
+        raise CheckpointError(
+            "the package lacks labels, preprocessing or its task", where=str(source.path), fix="save it with spec="
+        )
+    from scirs_neural.tasks import create_task
+
+    return _guesses(create_task(source.spec.task, model=source.model, spec=source.spec), inputs, top_k, batch_size)
+
+
+def _guesses(task: ImageClassification, inputs: Any, top_k: int, batch_size: int) -> list[Guess]:
+    from scirs_neural.tasks.inference import classify
+
+    return [
+        Guess(source, tuple(names), tuple(shares))
+        for source, names, shares in classify(task, inputs, top_k=top_k, batch_size=batch_size)
+    ]
+
+
+def _licences(model: str, weights: str | None, data: str) -> dict[str, str]:
+    """Of the network's code, of the published weights that it began with, and of the data: what is known."""
+    from scirs_neural.models import catalogue
+
+    entry = catalogue().get(model)
+    published = [w for w in entry.weights if weights in (w.name, "DEFAULT" if w.default else None)] if entry else []
+    found = {
+        "model": entry.licence if entry else "",
+        "weights": published[0].licence if published else "",
+        "data": data,
+    }
+    return {what: licence for what, licence in found.items() if licence}
 
 
 def expand(inputs: Iterable[str]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Classify images with a trained run: ``python -m scirs_neural.predict runs/digits-resnet18/1 'scans/*.png'``."""
+"""Classify images with a run or a package: ``python -m scirs_neural.predict runs/digits-resnet18/1 'scans/*.png'``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int | None:
     """Name the most probable classes of every image, on the terminal and, if asked for, in a file."""
     parser = argparse.ArgumentParser("python -m scirs_neural.predict", description=__doc__)
-    parser.add_argument("run", help="a run folder")
+    parser.add_argument("run", help="a run folder, or a package")
     parser.add_argument("images", nargs="+", help="files, folders, or patterns in quotes")
     parser.add_argument("--top-k", type=int, default=3, metavar="K", help="classes to name for each image (default 3)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write a .csv or .json file too")
@@ -34,10 +34,10 @@ def main(argv: list[str]) -> int | None:
         raise ConfigError(
             f"cannot write '{args.output}'", where="command line, --output", fix="name a .csv or a .json file"
         )
-    from scirs_neural.api import expand, load_run
+    from scirs_neural.api import expand, guess
 
-    run, files = load_run(args.run), expand(args.images)
-    guesses = run.predict([str(f) for f in files], top_k=args.top_k, batch_size=args.batch_size)
+    files = [str(file) for file in expand(args.images)]
+    guesses = guess(args.run, files, top_k=args.top_k, batch_size=args.batch_size)
     rows = [[g.source, *(_shown(g, k) for k in range(len(g.classes)))] for g in guesses]
     heads = ["image", *(f"top {k + 1}" for k in range(len(guesses[0].classes)))]
     terminal.table(terminal.wide_console(), heads, rows)

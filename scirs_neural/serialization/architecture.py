@@ -16,13 +16,14 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from scirs_neural.builder import build
 from scirs_neural.builder.model import Model
-from scirs_neural.core.errors import CheckpointError, ScirsError
+from scirs_neural.core.errors import CheckpointError, RefusedError, ScirsError
+from scirs_neural.core.registry import signature_options
 from scirs_neural.models import MODELS, create_model, on_meta
 from scirs_neural.models.create import RECIPE
 from scirs_neural.serialization.plans import apply_plan, find_plans
 from scirs_neural.serialization.schema import BuilderModel, ClassModel, ZooModel
 
-MAX_MODULES = 50_000
+MAX_MODULES, MAX_MODULES_A_TENSOR = 1_000, 50  # a file of few tensors cannot ask for many layers
 _ADAPTATIONS = ("num_classes", "in_channels", "stem", "input_size")
 _BUILD_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError,
@@ -71,7 +72,7 @@ def describe(
         fitted = {key: recipe[key] for key in _ADAPTATIONS} | {"input_size": list(size) if size else None}
         held = {"kind": "zoo", "name": recipe["name"], **fitted, "options": _plain(own)}
     else:
-        held = _class_of(type(model), None)
+        held = _class_of(type(model), None if recipe is None else _given(type(model), recipe))
     fresh = _fresh(held, model_class or type(model))
     try:
         return {**held, "plans": [] if fresh is None else find_plans(fresh, model)}
@@ -103,7 +104,7 @@ def rebuild(
         )
     if isinstance(held, ZooModel) and held.name not in MODELS:
         raise MODELS.unknown(held.name, where=where)
-    with _told(where), on_meta(), _few_modules(where):
+    with _told(where), on_meta(), _few_modules(MAX_MODULES + MAX_MODULES_A_TENSOR * len(shapes), where):
         probe = _planned(_build(held, where), held, shapes, where)
     if _is_whole(probe):
         return probe.to_empty(device="cpu")
@@ -188,6 +189,12 @@ def _class_of(model_class: ModelClass, options: Mapping[str, Any] | None) -> dic
     return {"kind": "class", "name": name, "module": module, "options": _plain(dict(options or {}))}
 
 
+def _given(model_class: ModelClass, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What a class of a user's file was called with, by name: as `create_model` calls it."""
+    takes = signature_options(model_class)
+    return {key: value for key, value in recipe.items() if key in takes and value is not None}
+
+
 def _plain(value: Any) -> Any:
     """Options as JSON has them.
 
@@ -223,15 +230,16 @@ def _told(where: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _few_modules(where: str) -> Iterator[None]:
+def _few_modules(limit: int, where: str) -> Iterator[None]:
     """Stop the building of a network that grows past all measure."""
     count = 0
 
     def counted(module: nn.Module, name: str, child: nn.Module | None) -> None:
         nonlocal count
         count += 1
-        if count > MAX_MODULES:
-            raise CheckpointError(f"refused: model.json describes more than {MAX_MODULES:,} layers", where=where)
+        if count > limit:
+            what = f"refused: model.json describes more than {limit:,} layers, far more than the weights are of"
+            raise RefusedError(what, where=where)
 
     handle = register_module_module_registration_hook(counted)
     try:

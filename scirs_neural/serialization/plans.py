@@ -42,6 +42,8 @@ def find_plans(fresh: nn.Module, model: nn.Module) -> list[dict[str, Any]]:
     old, new = named_tensors(fresh), named_tensors(model)
     _refuse_others("tensors", old, new)
     shapes = {name: list(new[name].shape) for name in new if new[name].shape != old[name].shape}
+    if unsaved := sorted(shapes.keys() - model.state_dict().keys()):
+        raise _not_ours(f"the buffer '{unsaved[0]}' has another shape, and is not saved")
     widths: dict[str, dict[str, Any]] = {}
     others: dict[str, dict[str, Any]] = {}
     for path, module in ours.items():
@@ -75,7 +77,8 @@ def apply_plan(plan: Plan, model: nn.Module, where: str) -> None:
                 )
             setattr(modules[path], name, type(held)(value) if isinstance(held, (tuple, list)) else value)
     if isinstance(plan, ChannelPlan):
-        tensors = named_tensors(model)
+        saved = model.state_dict().keys()
+        tensors = {name: held for name, held in named_tensors(model).items() if name in saved}
         for name, shape in plan.tensors.items():
             if name not in tensors or len(shape) != tensors[name].dim():
                 raise _no_such(name, where)

@@ -1,0 +1,27 @@
+"""Packages of every kind of network, saved once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from scirs_neural.serialization import save_package
+from tests.serialization.nets import NETS, OWN, net
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Tensor, Tensor]]:
+    """By name: a package, an input, and what the network gave before it was saved. Every second one is a folder."""
+    folder = tmp_path_factory.mktemp("packages")
+    found = {}
+    for number, name in enumerate(NETS):
+        model, x = net(name)
+        made, options = OWN.get(name, (None, None))
+        path = folder / (name if number % 2 else f"{name}.zip")
+        save_package(path, model, model_class=made, options=options)
+        with torch.no_grad():
+            found[name] = (path, x, model(x))
+    return found

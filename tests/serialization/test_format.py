@@ -1,0 +1,348 @@
+"""The specification is true: the schema, the small reader, the byte form, and that every flipped bit is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+import shutil
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load
+
+import scirs_neural as sn
+from scirs_neural.core.errors import CheckpointError, ScirsError
+from scirs_neural.serialization.manifest import dump, hash_of
+from scirs_neural.serialization.schema import SCHEMA_FILE, TYPES, schema_text
+from scirs_neural.serialization.zip_form import Piece, frame
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "format.md"
+JSON_MEMBERS = [name for name in TYPES if name != "manifest.json"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of a few kilobytes with all that a package can have, as a folder and as a zip beside it."""
+    folder = tmp_path_factory.mktemp("small")
+    spec = sn.create_data("digits", image_size=4).spec
+    model = sn.create_model("mlp", num_classes=10, input_size=4, hidden=[3])
+    for name in ("net", "net.zip"):
+        sn.save_package(
+            folder / name, model, spec=spec, metrics={"test": {"accuracy": 0.5}}, tokenizer={"words.txt": b"a\nb"},
+            exports={"note.bin": PAGE.parent / "format.md"},
+        )  # fmt: skip
+    return folder
+
+
+def members(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def rewrite(source: Path, target: Path, change: Callable[[dict[str, bytes]], None], *, hashes: bool = True) -> Path:
+    """A copy of a package folder with other members, and a manifest that is true of them."""
+    held = members(source)
+    change(held)
+    manifest = json.loads(held["manifest.json"])
+    if hashes:
+        manifest["members"] = {
+            name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in held.items()
+            if name != "manifest.json"
+        }
+    held["manifest.json"] = sealed(manifest)
+    for name, content in held.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
+    return target
+
+
+def sealed(manifest: dict[str, Any]) -> bytes:
+    """The manifest's bytes with a true digest, by the specification's words alone."""
+    raw = json.dumps({**manifest, "digest": "0" * 64}, indent=2).encode()
+    return raw.replace(b"0" * 64, hashlib.sha256(raw).hexdigest().encode())
+
+
+def test_the_shipped_schema_is_what_the_code_says() -> None:
+    assert SCHEMA_FILE.read_text() == schema_text(), "python -m scirs_neural.serialization.schema > the file"
+    jsonschema.Draft202012Validator.check_schema(json.loads(schema_text()))
+
+
+def test_an_independent_judge_takes_every_package(saved, small: Path) -> None:
+    judge = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
+    for path in [small / "net", *(path for path, _, _ in saved.values() if path.is_dir())]:
+        documents = {name: json.loads((path / name).read_text()) for name in TYPES if (path / name).exists()}
+        assert list(judge.iter_errors(documents)) == []
+
+
+def spoil(member: str, change: Callable[[Any], Any]) -> Callable[[dict[str, bytes]], None]:
+    def apply(held: dict[str, bytes]) -> None:
+        plain = json.loads(held[member])
+        held[member] = json.dumps(change(plain) or plain).encode()
+
+    return apply
+
+
+def put(key: str, value: Any) -> Callable[[Any], Any]:
+    return lambda plain: {**plain, key: value}
+
+
+SPOILED = {
+    "no kind": spoil("model.json", lambda plain: {"name": "mlp"}),
+    "unknown kind": spoil("model.json", put("kind", "pickle")),
+    "unknown key": spoil("model.json", put("_target_", "os.system")),
+    "an import string": spoil("model.json", put("name", "os:system")),
+    "a file": spoil("model.json", put("name", "./net.py:Net")),
+    "classes as text": spoil("model.json", put("num_classes", "10")),
+    "no classes": spoil("model.json", put("num_classes", 0)),
+    "plans as mapping": spoil("model.json", put("plans", {})),
+    "an unknown plan": spoil("model.json", put("plans", [{"kind": "quantization"}])),
+    "a plan of texts": spoil("model.json", put("plans", [{"kind": "settings", "modules": {"head": {"bias": "x"}}}])),
+    "a negative width": spoil(
+        "model.json", put("plans", [{"kind": "channels", "modules": {}, "tensors": {"a": [-1]}}])
+    ),
+    "two channels": spoil("preprocess.json", put("channels", 2)),
+    "another interpolation": spoil("preprocess.json", put("interpolation", "lanczos")),
+    "a size of one": spoil("preprocess.json", put("size", [8])),
+    "labels as text": spoil("labels.json", put("names", "cat")),
+    "a label that is a number": spoil("labels.json", put("names", [1])),
+    "metrics as text": spoil("metrics.json", lambda plain: {"test": {"accuracy": "good"}}),
+    "metrics as list": spoil("metrics.json", lambda plain: [1]),
+    "a manifest of another task": spoil("manifest.json", put("task", 3)),
+    "a manifest of another time": spoil("manifest.json", put("created", "yesterday")),
+    "a manifest with more": spoil("manifest.json", put("entry_point", "os:system")),
+    "a manifest with less": spoil("manifest.json", lambda plain: {k: v for k, v in plain.items() if k != "licences"}),
+}
+
+
+@pytest.mark.feature(111)
+@pytest.mark.parametrize("what", SPOILED)
+def test_spoiled_members_are_refused_by_code_and_schema(small: Path, tmp_path: Path, what: str) -> None:
+    path = rewrite(small / "net", tmp_path / "spoiled", SPOILED[what])
+    for look in (sn.verify_package, sn.inspect_package, sn.load_package):
+        with pytest.raises(ScirsError):
+            look(path)
+    documents = {name: json.loads((path / name).read_text()) for name in TYPES}
+    assert not jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).is_valid(documents)
+
+
+def drop(name: str) -> Callable[[dict[str, bytes]], None]:
+    return lambda held: held.pop(name) and None
+
+
+def add(name: str, content: bytes = b"x") -> Callable[[dict[str, bytes]], None]:
+    return lambda held: held.update({name: content})
+
+
+def other_weights(held: dict[str, bytes]) -> None:
+    from safetensors.numpy import save
+
+    held["weights.safetensors"] = save({"head.weight": np.zeros((2, 3), "float32")})
+
+
+BROKEN: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "no model": (drop("model.json"), "no model.json"),
+    "no weights": (drop("weights.safetensors"), "no weights.safetensors"),
+    "a pickle": (add("weights.pkl"), "members"),
+    "code": (add("exports.py"), "members"),
+    "a hidden file": (add("exports/.hidden"), "members"),
+    "JSON cut off": (add("labels.json", b'{"names": ["a"'), "no JSON"),
+    "a key twice": (add("labels.json", b'{"names": [], "names": []}'), "stands twice"),
+    "NaN": (add("metrics.json", b'{"test": {"loss": NaN}}'), "NaN"),
+    "no safetensors": (add("weights.safetensors", b"PK"), "header"),
+    "the weights of another net": (other_weights, "weights are not of the network"),
+    "more classes than weights": (spoil("model.json", put("num_classes", 11)), "of another shape: head.bias"),
+    "an unknown network": (spoil("model.json", put("name", "mlpp")), "unknown model 'mlpp'"),
+    "an unknown option": (spoil("model.json", put("options", {"hiden": [3]})), "no option 'hiden'"),
+    "an option of another type": (spoil("model.json", put("options", {"hidden": "3"})), "hidden"),
+    "weights as option": (spoil("model.json", put("options", {"weights": "x.pth"})), "'weights' is no option"),
+    "a plan for nothing": (
+        spoil("model.json", put("plans", [{"kind": "settings", "modules": {"nose": {"p": 0.5}}}])), "changes 'nose'"),
+    "a plan that adds": (
+        spoil("model.json", put("plans", [{"kind": "settings", "modules": {"head": {"hook": 1}}}])), "head.hook"),
+    "a plan for the private": (
+        spoil("model.json", put("plans", [{"kind": "settings", "modules": {"": {"_modules": 1}}}])), "_modules"),
+    "terabytes": (spoil("model.json", put("options", {"hidden": [2**19, 2**19]})), "of the network"),
+    "more than there is": (spoil("model.json", put("options", {"hidden": [2**40, 2**40]})), "cannot be built"),
+    "a million layers": (spoil("model.json", put("options", {"hidden": [1] * 200_000})), "more than 1,200 layers"),
+    "a newer version": (spoil("manifest.json", put("version", 2)), "reads versions up to 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_broken_packages_are_refused_with_the_reason(small: Path, tmp_path: Path, what: str) -> None:
+    change, reason = BROKEN[what]
+    path = rewrite(small / "net", tmp_path / "broken", change)
+    with pytest.raises(ScirsError, match=re.escape(reason)) as caught:
+        sn.load_package(path)
+    assert len(caught.value.render().splitlines()) <= 6
+    assert str(path) in str(caught.value)
+
+
+def test_a_manifest_must_name_what_is_there(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not name"):
+        sn.load_package(rewrite(small / "net", tmp_path / "more", add("exports/more.onnx"), hashes=False))
+    with pytest.raises(CheckpointError, match=r"words.txt is damaged: it is not there"):
+        sn.load_package(rewrite(small / "net", tmp_path / "less", drop("tokenizer/words.txt"), hashes=False))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="it is no package"):
+        sn.load_package(tmp_path / "empty")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "manifest.json").write_text('{"name": "a web app", "version": "1"}')
+    with pytest.raises(CheckpointError, match="not that of a package"):
+        sn.load_package(tmp_path / "web")
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def find_flips(small: Path, scratch: Path, count: int, seed: int) -> tuple[int, int]:
+    """Flips tried and found: half of them in the zip, half in the folder's files, by their share of the bits."""
+    rng, found = random.Random(seed), 0
+    whole = (small / "net.zip").read_bytes()
+    shutil.copytree(small / "net", scratch / "net")
+    files = members(scratch / "net")
+    for turn in range(count):
+        if turn % 2:
+            target, original = scratch / "net.zip", whole
+        else:
+            name = rng.choices(list(files), [len(content) for content in files.values()])[0]
+            target, original = scratch / "net" / name, files[name]
+        target.write_bytes(flipped(original, rng.randrange(8 * len(original))))
+        try:
+            sn.verify_package(scratch / ("net.zip" if turn % 2 else "net"))
+        except ScirsError:
+            found += 1
+        target.write_bytes(original)
+    return count, found
+
+
+def test_flipped_bits_are_found(small: Path, tmp_path: Path) -> None:
+    sn.verify_package(small / "net.zip")
+    sn.verify_package(small / "net")
+    tried, found = find_flips(small, tmp_path, 300, seed=1)
+    assert found == tried
+
+
+def test_every_bit_of_what_a_zip_adds_counts(small: Path, tmp_path: Path) -> None:
+    whole = (small / "net.zip").read_bytes()
+    inside = set()
+    with zipfile.ZipFile(small / "net.zip") as archive:
+        for info in archive.infolist():
+            start = info.header_offset + 30 + sum(struct.unpack_from("<HH", whole, info.header_offset + 26))
+            inside |= set(range(start, start + info.file_size))
+    frame_bytes = [place for place in range(len(whole)) if place not in inside]
+    for place in frame_bytes[:: max(1, len(frame_bytes) // 200)]:
+        (tmp_path / "net.zip").write_bytes(flipped(whole, 8 * place + place % 8))
+        with pytest.raises(ScirsError):
+            sn.verify_package(tmp_path / "net.zip")
+
+
+@pytest.mark.slow
+def test_ten_thousand_flipped_bits_are_found(small: Path, tmp_path: Path) -> None:
+    tried, found = find_flips(small, tmp_path, 10_000, seed=2)
+    assert found == tried == 10_000
+
+
+def test_a_zip_has_one_form_and_other_tools_read_it(small: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(small / "net.zip") as archive:
+        assert archive.testzip() is None
+        infos = archive.infolist()
+        held = {info.filename: archive.read(info) for info in infos}
+    assert held.keys() == members(small / "net").keys()
+    assert infos[0].filename == "manifest.json"
+    assert all(info.compress_type == zipfile.ZIP_STORED for info in infos)
+    whole = (small / "net.zip").read_bytes()
+    for info in infos:
+        start = info.header_offset + 30 + sum(struct.unpack_from("<HH", whole, info.header_offset + 26))
+        assert start % 64 == 0
+        assert whole[start : start + info.file_size] == held[info.filename]
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:  # as another tool would write it
+        for name, content in held.items():
+            archive.writestr(name, content)
+    assert sn.load_package(tmp_path / "other.zip").labels == tuple("0123456789")
+    with pytest.raises(CheckpointError, match="another tool wrote the zip"):
+        sn.verify_package(tmp_path / "other.zip")
+
+
+def test_zips_of_many_gigabytes_have_a_form_too(tmp_path: Path) -> None:
+    big = 5 << 30
+    pieces = [Piece("manifest.json", 3, zlib.crc32(b"abc")), Piece("weights.safetensors", big, 0), Piece("x", 1, 7)]
+    with open(tmp_path / "big.zip", "wb") as file:  # a hole: it takes no room
+        for place, content in frame(pieces):
+            file.seek(place)
+            file.write(content)
+    with zipfile.ZipFile(tmp_path / "big.zip") as archive:
+        assert [(i.filename, i.file_size, i.CRC) for i in archive.infolist()] == [
+            (p.name, p.size, p.crc) for p in pieces
+        ]
+        assert archive.infolist()[2].header_offset > big
+        with archive.open("weights.safetensors") as member:
+            assert member.read(4) == bytes(4)
+
+
+def reader_of_the_docs() -> str:
+    (code,) = re.findall(r"```python\n# reader[^\n]*\n(.*?)```", PAGE.read_text(), re.S)
+    return code
+
+
+@pytest.mark.feature(111)
+def test_the_reader_of_the_docs_needs_numpy_and_safetensors_only(saved, small: Path, python, tmp_path: Path) -> None:
+    code = reader_of_the_docs()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 40
+    taken = {line.split()[1].partition(".")[0] for line in code.splitlines() if re.match("(import|from) ", line)}
+    assert taken - set(sys.stdlib_module_names) == {"numpy", "safetensors"}
+    (tmp_path / "reader.py").write_text(code)
+    package, _, _ = saved["zoo-cnn"]
+    check = (
+        f"import sys, reader; manifest, held = reader.read_package({str(package)!r})\n"
+        "weights = reader.load(held['weights.safetensors'])\n"
+        "print(sorted(weights)[0], float(weights['head.bias'].sum()))\n"
+        "print({'torch', 'scirs_neural', 'pickle'} & set(sys.modules) - {'pickle'})"
+    )
+    ended = python("-c", check, cwd=tmp_path)
+    bias = sn.load_package(package).model.head.bias.detach()
+    first, none = ended.stdout.splitlines()
+    assert (first.split()[0], none) == ("head.bias", "set()"), ended.stderr
+    assert float(first.split()[1]) == pytest.approx(float(bias.sum()), abs=1e-6)
+    shown = python("reader.py", str(small / "net"), cwd=tmp_path).stdout.split()
+    assert shown == ["digits-mlp", "zoo", "4", "91"]
+    rewrite(small / "net", tmp_path / "spoiled", add("labels.json"), hashes=False)
+    assert "damaged" in python("reader.py", str(tmp_path / "spoiled"), cwd=tmp_path).stderr
+
+
+def test_the_reader_of_the_docs_sees_the_same_numbers(saved) -> None:
+    held: dict[str, Any] = {}
+    exec(reader_of_the_docs().partition("if __name__")[0], held)
+    for name, (path, _, _) in saved.items():
+        _, files = held["read_package"](path)
+        if name == "bfloat16":
+            continue  # numpy has no such numbers
+        from tests.serialization.nets import net
+
+        ours = net(name)[0].state_dict()
+        theirs = load(files["weights.safetensors"])
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], torch.from_numpy(theirs[key].copy())) for key in ours)
+
+
+def test_the_page_shows_a_manifest_as_it_is(small: Path) -> None:
+    (text,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.S)
+    shown, real = json.loads(text), json.loads((small / "net" / "manifest.json").read_text())
+    assert shown.keys() == real.keys()
+    assert dump(real) == (small / "net" / "manifest.json").read_bytes()
+    assert hash_of([b"abc"]).size == 3

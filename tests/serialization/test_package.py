@@ -1,0 +1,273 @@
+"""Saved, and loaded in a process that knows nothing: the same numbers."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils.prune import l1_unstructured
+
+import scirs_neural as sn
+from scirs_neural.core.errors import CheckpointError, StorageError, UnknownNameError
+from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.models import catalogue
+from tests.serialization.nets import NETS, OwnNet, net, pruned
+
+SPEC = DataSpec(
+    "shapes", "image_classification", ("circle", "square"),
+    Preprocess(3, (9, 8), 12, "bicubic", (0.5, 0.4, 0.3), (0.2,) * 3),
+    {"train": 8, "val": 1, "test": 2}, multi_label=True, description="imagined", licence="CC0-1.0",
+)  # fmt: skip
+
+
+@pytest.mark.feature(108)
+def test_a_fresh_process_gets_equal_outputs_from_every_kind(saved, python, tmp_path: Path) -> None:
+    for name, (_, x, output) in saved.items():
+        save_file({"x": x, "output": output}, tmp_path / f"{name}.safetensors")
+    table = {name: str(path) for name, (path, _, _) in saved.items()}
+    code = f"""
+        import sys, torch
+        from safetensors.torch import load_file
+        from scirs_neural import load_package
+        from tests.serialization.nets import OWN
+        asked = []
+        sys.addaudithook(lambda event, arguments: asked.append(event) if event.startswith("pickle.") else None)
+        for name, path in {table!r}.items():
+            held = load_file({str(tmp_path)!r} + "/" + name + ".safetensors")
+            package = load_package(path, *OWN.get(name, ())[:1])
+            with torch.no_grad():
+                print(name, torch.equal(package.model(held["x"]), held["output"]), package.model.training)
+        print(asked)
+    """
+    ended = python("-c", textwrap.dedent(code), cwd=Path(__file__).parents[2])
+    expected = [*(f"{name} True False" for name in NETS), "[]"]  # and no pickle was read
+    assert ended.stdout.splitlines() == expected, ended.stderr
+
+
+def roundtrip(model: nn.Module, path: Path, x: Tensor) -> tuple[bool, sn.Package]:
+    sn.save_package(path, model)
+    package = sn.load_package(path)
+    with torch.no_grad():
+        return torch.equal(package.model(x), model(x)), package
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x0_5", "resnet18"])
+def test_networks_of_the_zoo_come_back(name: str, tmp_path: Path) -> None:
+    model = sn.create_model(name, num_classes=3, in_channels=1, input_size=64).eval()
+    same, package = roundtrip(model, tmp_path / "net.zip", torch.randn(2, 1, 64, 64))
+    assert same
+    assert sn.inspect_package(package.path).model["plans"] == []
+
+
+SMALLEST = {
+    min((e for e in catalogue().values() if e.family == family), key=lambda e: e.num_params).name: family
+    for family in sorted({e.family for e in catalogue().values()})
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALLEST)
+def test_every_family_of_the_zoo_comes_back(name: str, tmp_path: Path) -> None:
+    entry = catalogue()[name]
+    size = 224 if entry.family in ("maxvit", "inception_v3", "alexnet") else min(entry.input_size, 64)
+    size = 96 if entry.family == "inception_v3" else size
+    model = sn.create_model(name, num_classes=3, in_channels=entry.in_channels, input_size=size, stem="standard").eval()
+    same, package = roundtrip(model, tmp_path / "net", torch.randn(1, entry.in_channels, size, size))
+    assert same
+    assert sn.inspect_package(package.path).model["plans"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenet_v3_small", "densenet121", "convnext_tiny", "efficientnet_b0", "regnet_y_400mf"]
+)
+def test_slim_networks_of_the_zoo_come_back(name: str, tmp_path: Path) -> None:
+    model, x = sn.create_model(name, num_classes=5, in_channels=3, input_size=64).eval(), torch.randn(2, 3, 64, 64)
+    before = sum(p.numel() for p in model.parameters())
+    head = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == 5]
+    same, package = roundtrip(pruned(model, x, head), tmp_path / "slim.zip", x)
+    assert same
+    assert sum(p.numel() for p in package.model.parameters()) < 0.5 * before
+    assert [plan["kind"] for plan in sn.inspect_package(package.path).model["plans"]] == ["channels"]
+
+
+def test_published_sizes_and_options_are_part_of_the_name(tmp_path: Path) -> None:
+    model = sn.create_model("mlp", num_classes=4, in_channels=3, input_size=(5, 7), hidden=[6], dropout=0.25).eval()
+    assert roundtrip(model, tmp_path / "a", torch.randn(2, 3, 5, 7))[0]
+    facts = sn.inspect_package(tmp_path / "a")
+    assert (facts.model["input_size"], facts.model["options"]) == ([5, 7], {"hidden": [6], "dropout": 0.25})
+
+
+def test_the_size_of_published_weights_is_part_of_the_name() -> None:
+    from scirs_neural.models import on_meta
+    from scirs_neural.models.create import RECIPE
+
+    with on_meta():
+        model = sn.create_model("vit_b_16", weights="IMAGENET1K_SWAG_E2E_V1")
+    assert getattr(model, RECIPE)["input_size"] == (384, 384)
+
+
+def test_what_goes_with_a_network_comes_back(tmp_path: Path) -> None:
+    model = sn.create_model("mlp", num_classes=2, in_channels=3, input_size=(9, 8), hidden=[])
+    (tmp_path / "net.onnx").write_bytes(b"graph")
+    path = sn.save_package(
+        tmp_path / "deep" / "all.zip", model, spec=SPEC, metrics={"test": {"f1": 0.5, "samples": 2}},
+        tokenizer={"vocab.txt": b"a\nb"}, exports={"onnx/net.onnx": tmp_path / "net.onnx"},
+    )  # fmt: skip
+    package = sn.load_package(path)
+    assert package.spec == SPEC
+    assert (package.preprocess, package.labels) == (SPEC.preprocess, SPEC.classes)
+    assert package.metrics == {"test": {"f1": 0.5, "samples": 2}}
+    assert package.files == ("exports/onnx/net.onnx", "tokenizer/vocab.txt")
+    assert package.read("tokenizer/vocab.txt") == b"a\nb"
+    assert package.read("exports/onnx/net.onnx") == b"graph"
+    manifest = package.manifest
+    assert (manifest.name, manifest.task) == ("shapes-mlp", "image_classification")
+    assert manifest.licences == {"model": "Apache-2.0", "data": "CC0-1.0"}
+    assert manifest.libraries["torch"] == torch.__version__.partition("+")[0]
+    assert not package.model.training
+    with pytest.raises(CheckpointError):
+        package.read("tokenizer/none")
+
+
+def test_halves_and_ties_stay(saved) -> None:
+    half = sn.load_package(saved["bfloat16"][0])
+    assert {p.dtype for p in half.model.parameters()} == {torch.bfloat16}
+    own = sn.load_package(saved["own-class"][0], OwnNet).model
+    assert own.again.weight is own.mix.weight
+
+
+def test_the_weights_can_be_read_by_safetensors_alone(saved) -> None:
+    path, x, output = saved["zoo-mlp"]
+    assert path.is_dir()
+    model, _ = net("zoo-mlp")
+    model.load_state_dict({name: torch.zeros_like(t) for name, t in model.state_dict().items()})
+    model.load_state_dict(load_file(path / "weights.safetensors"))
+    assert torch.equal(model(x), output)
+
+
+def test_a_slim_network_is_written_down_as_widths(saved) -> None:
+    facts = sn.inspect_package(saved["pruned-zoo"][0])
+    (plan,) = facts.model["plans"]
+    assert plan["kind"] == "channels"
+    assert plan["modules"]["stage1.0"] == {"out_channels": 2}
+    assert plan["modules"]["head"] == {"in_features": 4}
+    assert plan["tensors"]["stage1.0.weight"] == [2, 1, 3, 3]
+    json.dumps(plan)
+
+
+def test_a_class_is_never_imported_for_a_file(saved) -> None:
+    path, x, output = saved["own-class"]
+    with pytest.raises(CheckpointError, match="the class 'OwnNet', which is not imported") as caught:
+        sn.load_package(path)
+    assert "model_class=OwnNet" in str(caught.value)
+    assert torch.equal(sn.load_package(path, lambda **options: OwnNet(**options)).model(x), output)
+    with pytest.raises(CheckpointError, match="of another shape"):
+        sn.load_package(path, lambda **options: OwnNet(width=7))
+    with pytest.raises(CheckpointError, match="takes no model_class"):
+        sn.load_package(saved["zoo-cnn"][0], OwnNet)
+
+
+def test_a_slim_network_of_a_class_comes_back_by_its_numbers(tmp_path: Path) -> None:
+    class Plain(nn.Sequential):
+        def __init__(self, width: int = 6) -> None:
+            super().__init__(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+
+    model, x = Plain(width=9).eval(), torch.randn(2, 4)
+    sn.save_package(tmp_path / "a.zip", model)  # what it was called with is not known: its widths are
+    assert torch.equal(sn.load_package(tmp_path / "a.zip", Plain).model(x), model(x))
+    own = OwnNet(width=9).eval()  # keeps values of that width outside of its weights, so its options are needed
+    sn.save_package(tmp_path / "b.zip", own)
+    with pytest.raises(CheckpointError, match="of another shape"):
+        sn.load_package(tmp_path / "b.zip", OwnNet)
+    sn.save_package(tmp_path / "b.zip", own, options={"width": 9})
+    assert torch.equal(sn.load_package(tmp_path / "b.zip", OwnNet).model(x), own(x))
+
+
+def test_a_network_of_a_users_file_takes_its_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, num_classes, hidden=5):\n"
+        "        super().__init__()\n"
+        "        self.a, self.b = nn.Linear(4, hidden), nn.Linear(hidden, num_classes)\n"
+        "    def forward(self, x):\n"
+        "        return self.b(self.a(x))\n"
+    )
+    model = sn.create_model("./mine.py:Net", num_classes=3, hidden=6).eval()
+    sn.save_package("net.zip", model)
+    held = sn.inspect_package("net.zip").model
+    assert (held["kind"], held["name"], held["options"]) == ("class", "Net", {"num_classes": 3, "hidden": 6})
+    Path("mine.py").unlink()
+    with pytest.raises(CheckpointError, match="is not imported"):
+        sn.load_package("net.zip")
+    x = torch.randn(2, 4)
+    assert torch.equal(sn.load_package("net.zip", type(model)).model(x), model(x))
+
+
+def test_what_cannot_be_built_again_is_not_saved(tmp_path: Path) -> None:
+    path = tmp_path / "net.zip"
+    model = sn.create_model("cnn", num_classes=3, depth=1, width=4)
+    model.stage1[2] = nn.GELU()
+    with pytest.raises(CheckpointError, match=r"no longer what its name builds: 'stage1.2' is a GELU, not a ReLU"):
+        sn.save_package(path, model)
+    model = sn.create_model("cnn", num_classes=3, depth=1, width=4)
+    model.extra = nn.Linear(1, 1)
+    with pytest.raises(CheckpointError, match="other layers: extra"):
+        sn.save_package(path, model)
+    model = sn.create_model("cnn", num_classes=3, depth=1, width=4)
+    l1_unstructured(model.head, "weight", 0.5)
+    with pytest.raises(CheckpointError, match=r"other tensors: head.weight"):
+        sn.save_package(path, model)
+    with pytest.raises(CheckpointError, match="is no plain data"):
+        sn.save_package(path, OwnNet(), options={"width": nn.Linear(1, 1)})
+    with pytest.raises(CheckpointError, match=r"metrics.json|not JSON compliant"):
+        sn.save_package(path, sn.create_model("mlp"), metrics={"test": {"loss": float("nan")}})
+    with torch.device("meta"):
+        model = OwnNet()
+    with pytest.raises(CheckpointError, match="no values"):
+        sn.save_package(path, model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_changed_settings_come_back(tmp_path: Path) -> None:
+    model = sn.create_model("cnn", num_classes=3, depth=1, width=4).eval()
+    model.stage1[1].eps, model.stage1[0].stride = 0.5, (2, 2)
+    same, package = roundtrip(model, tmp_path / "a.zip", torch.randn(2, 1, 8, 8))
+    assert same
+    plans = sn.inspect_package(package.path).model["plans"]
+    assert plans == [{"kind": "settings", "modules": {"stage1.0": {"stride": [2, 2]}, "stage1.1": {"eps": 0.5}}}]
+
+
+def test_a_package_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
+    for name in ("net.zip", "net"):
+        for classes in (2, 3):
+            sn.save_package(tmp_path / name, sn.create_model("mlp", num_classes=classes, hidden=[]))
+            assert sn.load_package(tmp_path / name).model.head.out_features == classes
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "net.zip"]
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("mine")
+    with pytest.raises(StorageError, match="it is no package"):
+        sn.save_package(tmp_path / "notes", sn.create_model("mlp"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StorageError, match="will not overwrite the file"):
+        sn.save_package(tmp_path / "file", sn.create_model("mlp"))
+    assert (tmp_path / "notes" / "thesis.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_names_that_nobody_registered_are_refused(tmp_path: Path) -> None:
+    from scirs_neural.models import MODELS
+
+    sn.save_package(tmp_path / "net.zip", sn.create_model("mlp"))
+    entry = MODELS._entries.pop("mlp")
+    try:
+        with pytest.raises(UnknownNameError, match="unknown model 'mlp'"):
+            sn.load_package(tmp_path / "net.zip")
+    finally:
+        MODELS._entries["mlp"] = entry
