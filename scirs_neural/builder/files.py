@@ -23,9 +23,10 @@ from scirs_neural.builder.blocks import Chain, Scope
 from scirs_neural.builder.model import Line, Model
 from scirs_neural.builder.sequential import Sequential
 from scirs_neural.builder.symbol import Input
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, RefusedError
 from scirs_neural.core.importing import is_file
 from scirs_neural.core.near import near_names
+from scirs_neural.guard.text import read_json, read_yaml
 
 FORMAT = 1
 PLACEHOLDER = "num_classes"
@@ -57,11 +58,9 @@ def load_model_file(
     if not file.is_file():
         raise ConfigError(f"no such file: {path}")
     try:
-        text = file.read_text(encoding="utf-8")
-        spec = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"the network file cannot be read: {reason}", where=str(path)) from error
+        spec = read_json(file) if file.suffix == ".json" else read_yaml(file)
+    except RefusedError as error:
+        raise ConfigError(f"the network file cannot be read: {error.what}", where=str(path)) from error
     return build(
         spec,
         input_shape=input_shape,

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 
 from scirs_neural.config.origin import Origin, line_of
 from scirs_neural.config.overrides import Parsed
 from scirs_neural.config.schema import Named, RunConfig
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import CheckpointError, ConfigError, StorageError
+from scirs_neural.guard.text import read_yaml
 
 
 def read_saved(path: Path) -> dict[str, Any]:
@@ -25,9 +25,9 @@ def read_saved(path: Path) -> dict[str, Any]:
         ConfigError: there is no such file, it is no YAML mapping, or it holds an interpolation.
     """
     try:
-        tree = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read the configuration: {str(error).splitlines()[0]}", where=str(path)) from error
+        tree = read_yaml(path)
+    except (CheckpointError, StorageError) as error:
+        raise ConfigError(f"cannot read the configuration: {error.what}", where=error.where or str(path)) from error
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise ConfigError("a configuration is a YAML mapping of settings", where=str(path))
     for key, text in _texts(tree, ()):

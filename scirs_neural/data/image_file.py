@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from scirs_neural.core.errors import DataError
+from scirs_neural.core.errors import DataError, RefusedError, StorageError
+from scirs_neural.guard.image import opened_image
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -25,26 +25,17 @@ def load_image(path: str | Path, mode: str = "RGB") -> Image.Image:
 
     Raises:
         DataError: there is no such file, it is no image, it is cut short, or it has more pixels than
-            `PIL.Image.MAX_IMAGE_PIXELS` allows. Names the file and the reason.
+            `Budgets.pixels` allows. Names the file and the reason.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                file.load()
-                return _converted(ImageOps.exif_transpose(file), mode)
-    except FileNotFoundError as error:
-        raise DataError("no such image file", where=str(path)) from error
-    except UnidentifiedImageError as error:
-        raise DataError("not an image, or of a kind that Pillow cannot read", where=str(path)) from error
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"an image of more pixels than is safe to open (limit {Image.MAX_IMAGE_PIXELS})",
-            where=str(path),
-            fix="scale the file down, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it",
-        ) from error
-    except Exception as error:  # decoders raise anything on damaged bytes: OSError, SyntaxError, struct.error, …
-        raise DataError(f"the image cannot be read: {str(error) or type(error).__name__}", where=str(path)) from error
+        with opened_image(path) as file:
+            file.load()
+            return _converted(ImageOps.exif_transpose(file), mode)
+    except RefusedError as error:
+        raise DataError(error.what.removeprefix("refused: "), where=str(path), fix=error.fix) from error
+    except StorageError as error:
+        what = error.what if Path(path).exists() else "no such image file"
+        raise DataError(what, where=str(path)) from error
 
 
 def to_mode(image: Image.Image, channels: int) -> Image.Image:

@@ -35,6 +35,7 @@ from scirs_neural.evaluation.folds import Spread, ensemble, figures, pooled, spr
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
 from scirs_neural.evaluation.run_record import RunRecord, differences
+from scirs_neural.guard.text import read_json
 from scirs_neural.training.groups import config_groups
 from scirs_neural.training.run import Finished, load_checkpoint, predict_split, task_from_spec, train_run
 from scirs_neural.training.run_folder import RunFolder
@@ -232,7 +233,7 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
         best = max(range(len(tried)), key=lambda i: tried[i]["scores"][main]["mean"])
         run.path.mkdir(parents=True, exist_ok=True)
         atomic_write(kept, json.dumps({"by": main, "chosen": points[best], "tried": tried}, indent=1) + "\n")
-    chosen: dict[str, Any] = json.loads(kept.read_text())["chosen"]
+    chosen: dict[str, Any] = read_json(kept, allow_nan=True)["chosen"]
     console.print(f"{fold.name}: chosen {', '.join(f'{key}={value}' for key, value in chosen.items())}", soft_wrap=True)
     return _at(fold.config, chosen)
 
@@ -288,7 +289,7 @@ def _summary(
             "folder": run.path.name, "best": one["best"], "val": one["val"], "epochs": one["epochs"],
             "test": {name: _finite(held.values[place]) for name, held in found.items()},
             "samples": one["data"]["sizes"],
-            **({"chosen": json.loads(choice.read_text())["chosen"]} if choice.is_file() else {}),
+            **({"chosen": read_json(choice, allow_nan=True)["chosen"]} if choice.is_file() else {}),
         })  # fmt: skip
     seconds = sum(one["timing"]["train_sec"] for one in ended)
     val = {name: float(np.mean([one["val"][name] for one in ended])) for name in ended[0]["val"]}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError, ShapeError
+from scirs_neural.core.errors import DataError, RefusedError, ShapeError
 from scirs_neural.core.paths import atomic_write, replacing, storage_errors
+from scirs_neural.guard.arrays import read_arrays
 
 _ARRAYS = ("ids", "targets", "probabilities", "classes")
 THRESHOLD = 0.5
@@ -157,11 +157,7 @@ def load_arrays(path: str | Path, names: Sequence[str], holding: str) -> dict[st
         StorageError: there is no such file, or it may not be read.
         DataError: it holds something else.
     """
-    path = Path(path)
-    with storage_errors(path, f"read the {holding}"):
-        content = path.read_bytes()
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        return read_arrays(path, names)
+    except RefusedError as error:
         raise DataError(f"this is no file of {holding}", where=str(path), fix="evaluate the run again") from error

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError
-from scirs_neural.core.paths import storage_errors
+from scirs_neural.core.errors import CheckpointError, DataError
 from scirs_neural.evaluation.predictions import Predictions, load_arrays
+from scirs_neural.guard.budgets import BUDGETS
+from scirs_neural.guard.text import read_bytes, read_json, read_yaml
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,17 @@ class RunRecord:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
-        import yaml
-
-        text = self._read("config.yaml")
-        try:
-            return self._mapping("config.yaml", yaml.safe_load(text) if text else {})
-        except yaml.YAMLError as error:
-            raise self._damaged("config.yaml", str(error).splitlines()[0]) from error
+        return self._mapping("config.yaml", read_yaml)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """What the run says of itself: model, data, best epoch, test scores, timing."""
-        return self._json("summary.json")
+        return self._mapping("summary.json", read_json, allow_nan=True)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions, device, machine."""
-        return self._json("environment.json")
+        return self._mapping("environment.json", read_json, allow_nan=True)
 
     @cached_property
     def history(self) -> dict[str, list[float | None]]:
@@ -92,17 +86,18 @@ class RunRecord:
         path = self.path / name
         if not path.is_file():
             return ""
-        with storage_errors(path, f"read {name}"):
-            return path.read_text(encoding="utf-8", errors="replace")
-
-    def _json(self, name: str) -> dict[str, Any]:
-        text = self._read(name)
         try:
-            return self._mapping(name, json.loads(text) if text else {})
-        except json.JSONDecodeError as error:
-            raise self._damaged(name, str(error)) from error
+            return read_bytes(path, BUDGETS.text_bytes)[0].decode(errors="replace")
+        except CheckpointError as error:
+            raise self._damaged(name, error.what) from error
 
-    def _mapping(self, name: str, value: Any) -> dict[str, Any]:
+    def _mapping(self, name: str, read: Callable[..., Any], **options: Any) -> dict[str, Any]:
+        if not (self.path / name).is_file() or (self.path / name).stat().st_size == 0:
+            return {}
+        try:
+            value = read(self.path / name, **options)
+        except CheckpointError as error:
+            raise self._damaged(name, error.what) from error
         if not isinstance(value, dict):
             raise self._damaged(name, f"expected a mapping, found {type(value).__name__}")
         return value

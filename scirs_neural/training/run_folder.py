@@ -18,7 +18,7 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.environment import environment
 from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.core.paths import atomic_write
-from scirs_neural.guard.text import read_json
+from scirs_neural.guard.text import read_json, read_yaml
 
 try:
     import fcntl
@@ -139,7 +139,7 @@ class RunFolder:
         for path in sorted(numbered, key=lambda p: int(p.name), reverse=True):
             run = cls(path)
             is_open = run.last.is_file() and run.config.is_file() and not run.summary.is_file() and not run._is_taken()
-            if is_open and _what_decides(yaml.safe_load(run.config.read_text())) == wanted:
+            if is_open and _what_decides(read_yaml(run.config)) == wanted:
                 return run
         return None
 

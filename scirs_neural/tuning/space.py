@@ -16,11 +16,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scirs_neural.config.overrides import alternatives, as_override
 from scirs_neural.config.schema import RunConfig
-from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
+from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, ScirsError, StorageError
+from scirs_neural.guard.text import read_yaml
 
 _RANGE = re.compile(
     r"(?P<low>[-+]?[\d.]+?(?:e[-+]?\d+)?)\.\.(?P<high>[-+]?[\d.]+(?:e[-+]?\d+)?)(?:/(?P<step>[^:]+))?(?::(?P<scale>.*))?"
@@ -118,9 +117,9 @@ def parse_space(path: Path) -> list[Dimension]:
         ConfigError: it cannot be read, or a value is neither a list nor a range.
     """
     try:
-        tree = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read the search space: {str(error).splitlines()[0]}", where=str(path)) from error
+        tree = read_yaml(path)
+    except (CheckpointError, StorageError) as error:
+        raise ConfigError(f"cannot read the search space: {error.what}", where=error.where or str(path)) from error
     if not isinstance(tree, Mapping) or not tree:
         raise ConfigError("a search space is a YAML mapping: setting to list or range", where=str(path))
     found = []

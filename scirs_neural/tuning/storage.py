@@ -20,6 +20,7 @@ from scirs_neural.config.validate import check_section
 from scirs_neural.core.errors import ConfigError, MissingExtraError
 from scirs_neural.core.paths import atomic_write
 from scirs_neural.core.seeding import stream_seed
+from scirs_neural.guard.text import read_json
 from scirs_neural.training.run_folder import RunFolder
 from scirs_neural.tuning.objectives import Objective
 from scirs_neural.tuning.space import Dimension
@@ -68,7 +69,7 @@ class Plan:
         path = folder / "study.json"
         if not path.is_file():
             raise ConfigError(f"no study in '{folder}'", fix="name a folder that `tune` printed, such as runs/…-tune/1")
-        plain: dict[str, Any] = json.loads(path.read_text())
+        plain: dict[str, Any] = read_json(path)
         space = [Dimension(**{**one, "choices": tuple(one["choices"])}) for one in plain["space"]]
         objectives = [Objective(**one) for one in plain["objectives"]]
         settings = check_section(TuneConfig, plain["settings"], str(path))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from scirs_neural.core.errors import RefusedError, StorageError
 from scirs_neural.core.paths import atomic_write, storage_errors
 from scirs_neural.core.terminal import count, duration, number, percent
 from scirs_neural.evaluation import Evaluation, RunRecord, evaluate_predictions
@@ -71,15 +72,15 @@ def write_report(run_dir: str | Path, *, images: ImageSource | None = None) -> P
 
 def file_image(sample: str) -> np.ndarray | None:
     """The picture of a sample whose id is an image file, small; None if it is none."""
-    from PIL import Image
+    from scirs_neural.guard.image import opened_image
 
     if not Path(sample).is_file():
         return None
     try:
-        with Image.open(sample) as image:
+        with opened_image(sample) as image:
             image.thumbnail((160, 160))
             return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except (RefusedError, StorageError):
         return None
 
 
