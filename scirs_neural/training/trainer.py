@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import nn
 from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
-from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
 from scirs_neural.optim.build import traits
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.clipping import GradientClipping
@@ -27,14 +28,18 @@ from scirs_neural.training.callbacks.last_checkpoint import LastCheckpoint
 from scirs_neural.training.callbacks.learning_rate import LearningRate
 from scirs_neural.training.callbacks.progress import EpochLines
 from scirs_neural.training.callbacks.repeated_passes import RepeatedPasses
+from scirs_neural.training.callbacks.step_guard import StepGuard
 from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.loops import FitLoop
+from scirs_neural.training.machine import check_machine, machine_arguments
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
 from scirs_neural.training.noise import Warned, quiet
+from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.precision import pin_to_fp32
+from scirs_neural.training.tensorboard import TensorBoardExtras
 
 
 class Trainer:
@@ -110,6 +115,8 @@ class Trainer:
         self.metrics.is_open = True
         try:
             self._quietly(self.lightning.fit, task, data, ckpt_path=checkpoint, weights_only=True)
+        except NonFiniteError as error:
+            raise self._traced(error, task, data) from error
         except SystemExit as stopped:  # Lightning ends the process after Ctrl-C; who called us may want to go on
             if not self.lightning.interrupted:
                 raise
@@ -130,6 +137,25 @@ class Trainer:
         """What the task predicts for each batch of a loader."""
         found = self._quietly(self._runner(task).predict, task, loader)
         return list(found or [])
+
+    def _traced(self, error: NonFiniteError, task: L.LightningModule, data: L.LightningDataModule) -> NonFiniteError:
+        """The error with the place where it came from, found by going through it again from the last checkpoint."""
+        assert self.lightning is not None
+        last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
+        if last is None or self.folder is None or not last.is_file() or self.lightning.world_size > 1:
+            return error
+        search = NonFiniteSearch(self.folder, self.seed, self.lightning.fit_loop.epoch_loop.total_batch_idx)
+        again = self._lightning(task, search)
+        with contextlib.suppress(NonFiniteError):
+            self._quietly(again.fit, task, data, ckpt_path=str(last), weights_only=True)
+        if search.place is None:
+            return error
+        epoch, batch = int(search.step["epoch"]) + 1, int(search.step["batch"]) + 1
+        return NonFiniteError(
+            f"{error.what}: {search.found} is not finite, in batch {batch} of epoch {epoch}",
+            where=f"{search.place}; python -m scirs_neural.training.replay {search.place}",
+            fix=error.fix,
+        )
 
     def _runner(self, task: L.LightningModule) -> L.Trainer:
         if self.lightning is None:
@@ -156,7 +182,8 @@ class Trainer:
         if self.settings.fp32_modules:
             pin_to_fp32(network, self.settings.fp32_modules)
         chosen = getattr(task, "optimizer_settings", None)
-        if self.settings.channels_last and not (chosen and traits(chosen.name).get("flattens")):
+        is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
+        if self.settings.channels_last and not is_xla and not (chosen and traits(chosen.name).get("flattens")):
             network.to(memory_format=torch.channels_last)
         if self.settings.compile:
             network.compile()
@@ -174,7 +201,8 @@ class Trainer:
             raise CheckpointError(f"{file} holds weights only, no training state", fix="use it as model.weights=…")
         return str(file)
 
-    def _lightning(self, task: L.LightningModule) -> L.Trainer:
+    def _lightning(self, task: L.LightningModule, search: NonFiniteSearch | None = None) -> L.Trainer:
+        """Lightning's Trainer with everything hung on to it; for a search without what writes or shows anything."""
         s = self.settings
         monitor, mode = self.monitor(task)
         terminal_bar = self.console.is_terminal if s.progress_bar is None else s.progress_bar
@@ -186,20 +214,27 @@ class Trainer:
             own.append(GradientClipping(s.gradient_clip_val, s.gradient_clip_algorithm, s.log_every_n_steps))
         if getattr(getattr(task, "finetune", None), "enabled", False):
             own.append(Finetuning(task.finetune))  # type: ignore[arg-type]
-        last = list(self._last_checkpoint())
-        own += [*self._best_checkpoint(monitor, mode), *last]
+        last: list[L.Callback] = []
+        others: list[L.Callback] = [*self.callbacks, EpochState(self.metrics if search is None else MetricsFile(None))]
+        loggers: list[Logger] = [self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers]
+        if search is not None:
+            own.remove(lines)
+            others = [held for held in others if not isinstance(held, Checkpoint | TensorBoardExtras)] + [search]
+            loggers = []
+        else:
+            last = list(self._last_checkpoint())
+            own += [*([StepGuard()] if s.stop_on_nonfinite else []), *self._best_checkpoint(monitor, mode), *last]
         with quiet() as warned:
             try:
                 trainer = L.Trainer(
-                    accelerator=s.accelerator, devices=s.devices, num_nodes=s.num_nodes, strategy=s.strategy,
-                    precision=s.precision, max_epochs=s.max_epochs, max_steps=s.max_steps,
+                    **machine_arguments(s), num_nodes=s.num_nodes, max_epochs=s.max_epochs, max_steps=s.max_steps,
                     accumulate_grad_batches=s.accumulate_grad_batches,
                     limit_train_batches=s.limit_train_batches, limit_val_batches=s.limit_val_batches,
                     limit_test_batches=s.limit_test_batches, check_val_every_n_epoch=s.check_val_every_n_epoch,
                     log_every_n_steps=s.log_every_n_steps, deterministic=s.deterministic,
-                    callbacks=[*own, *self.callbacks, EpochState(self.metrics)],
-                    logger=[self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers],
-                    plugins=[DurableCheckpointIO()], default_root_dir=self.folder,
+                    callbacks=[*own, *others],
+                    logger=loggers,
+                    default_root_dir=self.folder,
                     enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
                     enable_checkpointing=any(isinstance(held, Checkpoint) for held in own),
                     use_distributed_sampler=False,  # the loaders shard themselves; Lightning's sampler shuffles unasked
@@ -255,31 +290,3 @@ class Trainer:
             stopping = Stopping(self.console)
             yield stopping
             yield LastCheckpoint(self.folder / "checkpoints" / "last.ckpt", chosen.every_n_steps, stopping)
-
-
-def check_machine(settings: TrainerConfig) -> None:
-    """Refuse what this machine cannot do, before anything is loaded.
-
-    Raises:
-        ConfigError: no such device, or a precision that it does not have.
-    """
-    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    wanted = settings.accelerator
-    if (wanted in ("gpu", "cuda") and not (has_cuda or (wanted == "gpu" and has_mps))) or (
-        wanted == "mps" and not has_mps
-    ):
-        raise ConfigError(
-            f"trainer.accelerator={wanted}: torch sees no such device here", fix="use trainer.accelerator=auto"
-        )
-    if wanted == "tpu":
-        try:
-            import torch_xla  # noqa: F401
-        except ImportError as error:
-            raise ConfigError(
-                "trainer.accelerator=tpu needs torch_xla, which is not installed or does not fit this torch",
-                fix="install torch==2.9.* and torch_xla==2.9.* (there is none for torch 2.10 and later)",
-            ) from error
-    on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
-    if on_cpu and settings.precision.startswith("16"):
-        fix = "use trainer.precision=bf16-mixed or 32-true"
-        raise ConfigError(f"trainer.precision={settings.precision}: half precision needs a GPU", fix=fix)

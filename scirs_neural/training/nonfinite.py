@@ -1,0 +1,142 @@
+"""Where a number that is none came from: the run is gone through again from its last checkpoint, looking at everything.
+
+Resumed runs have the bits of unbroken ones, so going through it again meets the same numbers. What is found is kept as
+files, and can be met again without the run (`scirs_neural.training.replay`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch import Tensor, nn
+
+from scirs_neural.core.errors import NonFiniteError
+from scirs_neural.core.paths import atomic_write
+from scirs_neural.core.seeding import stream_seed
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.guard.weights import write_state_dict
+
+
+class NonFiniteSearch(L.Callback):
+    """Stops at the first module, gradient or weight that is not finite, and keeps the step as files.
+
+    Args:
+        folder: the run's; the step is kept in ``nonfinite/step-<n>``.
+        seed: the run's.
+        last_batch: of the run; later ones are not looked at.
+    """
+
+    def __init__(self, folder: Path, seed: int, last_batch: int) -> None:
+        self.folder, self.seed, self.last_batch = folder, seed, last_batch
+        self.found: str | None = None
+        self.place: Path | None = None
+        self.before: dict[str, Tensor] = {}
+        self.step: dict[str, Any] = {}
+        self.batch: Any = None
+        self._hooks: list[Any] = []
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Watch every module's output."""
+        self._hooks = watch(_network(module), self._note)
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        """Keep the weights, the batch and its seed."""
+        place = trainer.fit_loop.epoch_loop.total_batch_idx
+        if place > self.last_batch:
+            trainer.should_stop = True
+            raise NonFiniteError("gone through again, every number is finite")
+        self.before = {name: value.detach().clone() for name, value in _network(module).state_dict().items()}
+        self.batch = batch
+        spec = getattr(module, "spec", None)
+        seed = stream_seed("step", self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        self.step = {
+            "batch_of_run": place, "epoch": trainer.current_epoch, "batch": batch_idx, "rank": trainer.global_rank,
+            "seed": seed, "precision": str(trainer.precision), "samples": _samples(trainer, batch_idx),
+            "data": spec.to_dict() if isinstance(spec, DataSpec) else None,
+        }  # fmt: skip
+        if any(not _is_finite(t) for t in tensors(batch)):
+            self._note("the batch itself")
+
+    def on_after_backward(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Look at the gradients, the last layer's first: that is where they come from."""
+        if self.found is None:
+            self._note(bad_gradient(_network(module)))
+        self._end()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_: Any) -> None:
+        """Look at the weights."""
+        bad = next((n for n, p in _network(module).named_parameters() if not _is_finite(p)), None)
+        self._note(bad and f"weight {bad}, made so by the optimizer's step")
+        self._end()
+
+    def _note(self, what: str | None) -> None:
+        if self.found is None:
+            self.found = what
+
+    def _end(self) -> None:
+        if self.found is not None:
+            for hook in self._hooks:
+                hook.remove()
+            self.place = keep(self.folder, {**self.step, "found": self.found}, self.before, self.batch)
+            raise NonFiniteError(self.found)
+
+
+def watch(network: nn.Module, note: Any) -> list[Any]:
+    """Hooks that report the first module whose output is not finite; inner modules are asked before outer ones."""
+
+    def hook(name: str) -> Any:
+        def look(part: nn.Module, inputs: Any, output: Any) -> None:
+            if any(not _is_finite(t) for t in tensors(output)):
+                note(f"output of {name or 'the network'} ({type(part).__name__})")
+
+        return look
+
+    return [part.register_forward_hook(hook(name)) for name, part in network.named_modules()]
+
+
+def bad_gradient(network: nn.Module) -> str | None:
+    """The gradient that is not finite and nearest to the loss."""
+    named = [(n, p.grad) for n, p in network.named_parameters() if p.grad is not None]
+    return next((f"gradient of {n}" for n, grad in reversed(named) if not _is_finite(grad)), None)
+
+
+def keep(folder: Path, step: dict[str, Any], weights: dict[str, Tensor], batch: Any) -> Path:
+    """Write a step: ``step.json``, ``weights.safetensors`` from before it, ``batch.safetensors``."""
+    place = folder / "nonfinite" / f"step-{step['batch_of_run']}"
+    place.mkdir(parents=True, exist_ok=True)
+    for name, held in (("weights", weights), ("batch", {str(i): t for i, t in enumerate(tensors(batch))})):
+        write_state_dict(place / f"{name}.safetensors", {key: value.detach().cpu() for key, value in held.items()})
+    atomic_write(place / "step.json", json.dumps(step, indent=2) + "\n")
+    return place
+
+
+def tensors(nest: Any) -> Iterator[Tensor]:
+    """The tensors in a nest of anything."""
+    found: list[Tensor] = []
+    apply_to_collection(nest, Tensor, found.append)
+    return iter(found)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def _network(module: L.LightningModule) -> nn.Module:
+    held = getattr(module, "model", None)
+    return held if isinstance(held, nn.Module) else module
+
+
+def _samples(trainer: L.Trainer, batch_idx: int) -> list[str]:
+    """The names of the samples in a batch, where the data says them."""
+    data: Any = getattr(trainer, "datamodule", None)
+    sampler: Any = getattr(trainer.train_dataloader, "sampler", None)
+    if not (hasattr(data, "dataset") and hasattr(sampler, "batches")):
+        return []
+    ids = data.dataset("train").ids
+    return [str(ids[i]) for i in sampler.batches(trainer.global_rank, trainer.world_size)[batch_idx]]
