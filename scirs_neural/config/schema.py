@@ -168,6 +168,11 @@ class CheckpointConfig(Section):
     save_top_k: NonNegativeInt = Field(default=1, description="how many of the best to keep")
     save_last: bool = True
     every_n_steps: PositiveInt | None = Field(default=None, description="also save `last` every so many steps")
+    format: Literal["auto", "torch", "plain"] = Field(
+        default="auto",
+        description="torch: of torch.save; plain: without a pickle, which torch 2.9 reads too; auto: torch, below 2.10 "
+        "plain",
+    )
 
 
 class TrainerConfig(Section):
@@ -175,7 +180,9 @@ class TrainerConfig(Section):
 
     max_epochs: PositiveInt = 10
     max_steps: Annotated[int, Field(ge=-1)] = Field(default=-1, description="-1: no limit")
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu", "xla_cpu"] = Field(
+        default="auto", description="xla_cpu runs what a TPU would, on the CPU"
+    )
     devices: int | str | list[int] = "auto"
     num_nodes: PositiveInt = 1
     strategy: str = "auto"

@@ -9,9 +9,9 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
+from scirs_neural.training.machine import check_machine
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.run import build_parts, make_callbacks, run_facts
-from scirs_neural.training.trainer import check_machine
 
 
 def check_run(config: RunConfig, console: Console) -> None:

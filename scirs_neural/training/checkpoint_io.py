@@ -10,7 +10,8 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.core.paths import replacing, storage_errors
-from scirs_neural.guard.torch_file import seal
+from scirs_neural.guard.torch_file import FIRST_SAFE_TORCH, seal
+from scirs_neural.guard.tree import is_tree, read_tree, write_tree
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -18,7 +19,15 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
     A full disk or a kill at any moment leaves the previous checkpoint as it was. A checksum of the whole file stands
     at its end, and loading holds every bit to it. Loading never unpickles objects.
+
+    Args:
+        form: "torch" for files of ``torch.save``, "plain" for such without any pickle, which every torch reads safely;
+            "auto" takes the second where torch is too old to read the first.
     """
+
+    def __init__(self, form: str = "auto") -> None:
+        super().__init__()
+        self.form = form
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint.
@@ -26,7 +35,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
         Raises:
             StorageError: it could not be written; what stood there before is untouched.
         """
-        write_checkpoint(checkpoint, path)
+        write_checkpoint(checkpoint, path, self.form)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -39,8 +48,8 @@ class DurableCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(path)
 
 
-def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Write a checkpoint whole or not at all, with a checksum.
+def write_checkpoint(checkpoint: dict[str, Any], path: str | Path, form: str = "auto") -> None:
+    """Write a checkpoint whole or not at all, with a checksum; the forms are those of `DurableCheckpointIO`.
 
     Raises:
         StorageError: it could not be written; what stood there before is untouched.
@@ -49,6 +58,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
     with storage_errors(target, "save the checkpoint"):
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary:
+            if form == "plain" or (form == "auto" and torch.__version__ < FIRST_SAFE_TORCH):
+                write_tree(temporary, checkpoint)
+                return
             try:
                 torch.save(checkpoint, temporary)
             except RuntimeError as error:  # torch's zip writer reports a full disk as one of these
@@ -66,7 +78,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     if not Path(path).is_file():
         raise CheckpointError(f"no such checkpoint: {path}")
-    found = guarded(path)
+    found = read_tree(path) if is_tree(path) else guarded(path)
     if not isinstance(found, dict):
         raise CheckpointError(f"a checkpoint is a mapping, this is a {type(found).__name__}", where=str(path))
     return found

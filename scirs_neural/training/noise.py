@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 _HARMLESS = (
     r"isinstance\(treespec, LeafSpec\)",  # lightning 2.6.6 on torch >= 2.13, in its own code
     r"does not have many workers",  # whether workers pay is decided by the data module
+    r"Total length of .* across ranks is zero",  # there is no validation split, and whoever left it out knows
     r"The number of training batches .* is smaller than the logging interval",  # epoch values are logged all the same
     r"`isinstance.*LeafSpec",
     r"You are using `torch.load` with `weights_only",
     r"Checkpoint directory .* exists and is not empty",  # a resumed run
     r"lr_scheduler.step\(\)` before `optimizer.step\(\)",  # fp16 skips the first step while it finds its scale
     r"The .* DataLoader .* does not implement",
+    r"Use torch_xla\.(device|sync) instead",  # lightning 2.6.6's own calls
 )
 
 

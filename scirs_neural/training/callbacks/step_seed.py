@@ -24,4 +24,9 @@ class StepSeed(L.Callback):
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed this step."""
-        torch.manual_seed(stream_seed("step", self.seed, trainer.current_epoch, batch_idx, trainer.global_rank))
+        seed = stream_seed("step", self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        torch.manual_seed(seed)
+        if module.device.type == "xla":  # whose stream of its own torch does not seed
+            import torch_xla
+
+            torch_xla.manual_seed(seed % 2**63)

@@ -1,0 +1,48 @@
+"""Which machine trains: what it cannot do is said at once, and what Lightning must be given for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from scirs_neural.config.schema import TrainerConfig
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO
+
+
+def check_machine(settings: TrainerConfig) -> None:
+    """Refuse what this machine cannot do, before anything is loaded.
+
+    Raises:
+        ConfigError: no such device, or a precision that it does not have.
+    """
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    wanted = settings.accelerator
+    if (wanted in ("gpu", "cuda") and not (has_cuda or (wanted == "gpu" and has_mps))) or (
+        wanted == "mps" and not has_mps
+    ):
+        raise ConfigError(
+            f"trainer.accelerator={wanted}: torch sees no such device here", fix="use trainer.accelerator=auto"
+        )
+    if wanted in ("tpu", "xla_cpu"):
+        from scirs_neural.training import torch_tpu, xla
+
+        (torch_tpu.check_torch_tpu if torch_tpu.is_chosen(settings) else xla.check_xla)(settings)
+    on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
+    if on_cpu and settings.precision.startswith("16"):
+        fix = "use trainer.precision=bf16-mixed or 32-true"
+        raise ConfigError(f"trainer.precision={settings.precision}: half precision needs a GPU", fix=fix)
+
+
+def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
+    """What Lightning's Trainer is given for a machine, and for the files that it writes."""
+    io = DurableCheckpointIO(settings.checkpoint.format)
+    given = {"accelerator": settings.accelerator, "devices": settings.devices, "strategy": settings.strategy}
+    if settings.accelerator not in ("tpu", "xla_cpu"):
+        return {**given, "precision": settings.precision, "plugins": [io]}
+    from scirs_neural.training import torch_tpu, xla
+
+    if torch_tpu.is_chosen(settings):
+        return torch_tpu.torch_tpu_arguments(settings, io)
+    return xla.xla_arguments(settings)
