@@ -194,7 +194,23 @@ class TrainerConfig(Section):
     accumulate_grad_batches: PositiveInt = 1
     gradient_clip_val: NonNegativeFloat | None = None
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
-    compile: bool = Field(default=False, description="torch.compile the network, in place")
+    tf32: bool | None = Field(
+        default=None,
+        description="TF32 for float32 products and convolutions on GPUs: faster, 10 bits of precision; null: torch's own",
+    )
+    activation_checkpointing: list[str] = Field(
+        default_factory=list,
+        description="modules whose inner values are computed again in backward, not kept: class names or patterns",
+    )
+    compile: bool | Literal["whole", "regional", "reduce-overhead"] = Field(
+        default=False,
+        description="torch.compile: the whole network (true, whole), its repeated blocks (regional), or the whole with "
+        "CUDA graphs (reduce-overhead); what cannot be compiled runs as it is, and the reason is said",
+    )
+    find_lr: bool = Field(default=False, description="set optimizer.lr by a range test before training")
+    find_batch_size: bool = Field(
+        default=False, description="set data.batch_size to the largest power of two that fits into memory"
+    )
     channels_last: bool = Field(
         default=True, description="keep images as NHWC in memory; faster for convolutions on most hardware; L-BFGS goes without"
     )
