@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from scirs_neural.data.own import from_arrays as from_arrays
     from scirs_neural.data.own import from_datasets as from_datasets
     from scirs_neural.data.preprocess import build_preprocess as build_preprocess
+    from scirs_neural.data.table import TableDataModule as TableDataModule
+    from scirs_neural.data.table import from_rows as from_rows
 
 REQUIRED = Parameter.empty
 
@@ -36,6 +38,18 @@ DATA.add(
     "scirs_neural.data.folders:csv_file",
     summary="your own images, listed in a file: path,label[,split]; several labels are joined by |",
     options={"path": REQUIRED, "root": None},
+)
+DATA.add(
+    "table",
+    "scirs_neural.data.table:table",
+    summary="your own rows of numbers, in a csv file; one column is to be predicted",
+    options={"path": REQUIRED, "target": REQUIRED, "task": "auto", "leave_out": ()},
+)
+DATA.add(
+    "diabetes",
+    "scirs_neural.data.table:diabetes",
+    summary="442 patients, ten measurements each, a number to predict; in scikit-learn",
+    options={},
 )
 
 _TORCHVISION = {
@@ -84,7 +98,9 @@ _LAZY = {
     "create_data": "scirs_neural.data.create",
     "from_arrays": "scirs_neural.data.own",
     "from_datasets": "scirs_neural.data.own",
+    "from_rows": "scirs_neural.data.table",
     "load_image": "scirs_neural.data.image_file",
+    "TableDataModule": "scirs_neural.data.table",
 }
 
 __all__ = ["DATA", "REQUIRED", "DataSpec", "Preprocess", *sorted(_LAZY)]

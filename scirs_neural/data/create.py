@@ -9,6 +9,7 @@ from scirs_neural.core.errors import ConfigError, ManyErrors, UnknownNameError
 from scirs_neural.core.near import near_names
 from scirs_neural.data import DATA, REQUIRED
 from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.table import TABLE_TASKS, TableDataModule
 
 
 def create_data(
@@ -75,8 +76,26 @@ def create_data(
     faults += [ConfigError(f"data '{name}' needs {key}", fix=f"data.{key}=…") for key in missing]
     if faults:
         raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+    source = DATA.get(name)(**options)
+    if source.task in TABLE_TASKS:
+        images_only = {"image_size": image_size, "mixup": mixup, "cutmix": cutmix}
+        asked = [key for key, value in images_only.items() if value]
+        asked += ["transforms"] if transforms not in ("auto", "none") else []
+        if asked:
+            raise ConfigError(f"data.{asked[0]} is for images, and '{name}' has rows of numbers", fix="leave it out")
+        return TableDataModule(
+            source,
+            seed=seed,
+            batch_size=batch_size,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            split_seed=split_seed,
+            stratify=stratify,
+            group_by=group_by,
+            folds=folds,
+        )
     return ImageDataModule(
-        DATA.get(name)(**options),
+        source,
         seed=seed,
         batch_size=batch_size,
         image_size=image_size,

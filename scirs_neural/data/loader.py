@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from scirs_neural.core.errors import ScirsError, WorkerError
-from scirs_neural.data.batching import Batch, BatchSampler, BatchSource, rank_and_world_size
+from scirs_neural.data.batching import Batch, BatchSampler, rank_and_world_size
 
 
 class ResumableLoader(DataLoader["Batch | ScirsError"]):
@@ -31,7 +31,7 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
 
     def __init__(
         self,
-        dataset: BatchSource,
+        dataset: Dataset[Any],
         sampler: BatchSampler,
         *,
         on_skip: Callable[[dict[int, str]], None] | None = None,

@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from torch.utils.data import Dataset
 
 from scirs_neural.core.errors import DataError, UnknownNameError
 from scirs_neural.core.near import near_names
@@ -105,13 +107,13 @@ class ImageDataModule(LightningDataModule):
         self.prefetch_factor, self.pin_memory, self.persistent_workers = prefetch_factor, pin_memory, persistent_workers
         self.on_corrupt, self.drop_last = on_corrupt, drop_last
         self.skipped: dict[str, dict[Any, str]] = {split: {} for split in SPLITS}
-        self._loaders: list[ResumableLoader] = []
+        self._loaders: WeakSet[ResumableLoader] = WeakSet()  # a cycle would keep workers alive
         self._samples = divide(source, SplitRule(split_seed, stratify, group_by, val_fraction, test_fraction, folds))
         in_memory = isinstance(self._samples["train"], TensorSamples)
         self.num_workers = num_workers if num_workers is not None else (0 if in_memory else _cpus())
         self.spec = DataSpec(
             source.name,
-            "image_classification",
+            source.task,
             source.classes,
             _preprocess(source, self._samples["train"], image_size),
             {split: len(samples) for split, samples in self._samples.items()},
@@ -177,12 +179,12 @@ class ImageDataModule(LightningDataModule):
 
     def teardown(self, stage: str) -> None:
         """Say what was skipped in passes that were broken off. Lightning calls it."""
-        for loader in self._loaders:
+        for loader in list(self._loaders):
             loader.report()
 
     def _loader(self, split: str, *, training: bool = False, **options: Any) -> ResumableLoader:
         dataset = self.dataset(split)
-        source = BatchSource(dataset, seed=self.seed, on_corrupt=self.on_corrupt, training=training, **options)
+        source = self._batches(dataset, training=training, **options)
         drop_last = training and self.drop_last
         order = BatchSampler(len(dataset), self.batch_size, seed=self.seed, shuffle=training, drop_last=drop_last)
         workers: dict[str, Any] = {"num_workers": self.num_workers}
@@ -190,8 +192,12 @@ class ImageDataModule(LightningDataModule):
             workers |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
         pin = torch.cuda.is_available() if self.pin_memory is None else self.pin_memory
         loader = ResumableLoader(source, order, on_skip=_Reporter(self, split), pin_memory=pin, **workers)
-        self._loaders.append(loader)
+        self._loaders.add(loader)
         return loader
+
+    def _batches(self, dataset: ImageSplit, **options: Any) -> Dataset[Any]:
+        """What makes the batches of a split."""
+        return BatchSource(dataset, seed=self.seed, on_corrupt=self.on_corrupt, **options)
 
     def note_skipped(self, split: str, found: Mapping[int, str]) -> None:
         """Count samples that could not be read, and warn of them."""

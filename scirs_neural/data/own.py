@@ -161,6 +161,20 @@ def _images(x: Any) -> Tensor:
     return images.contiguous()
 
 
+def unit_images(x: Any, value_range: tuple[float, float] | None = None) -> tuple[Tensor, tuple[float, float]]:
+    """Images as float32 on 0..1, and the numbers that meant black and white.
+
+    Shape: x as for `from_arrays` -> (N, C, H, W).
+    """
+    images = _images(x)
+    scale = value_range or ((0.0, 255.0) if images.dtype == torch.uint8 else _value_range(images))
+    return _to_unit(images.float(), scale), scale
+
+
+def _to_unit(images: Tensor, scale: tuple[float, float]) -> Tensor:
+    return ((images - scale[0]) / (scale[1] - scale[0])).clamp(0.0, 1.0)
+
+
 def _value_range(images: Tensor) -> tuple[float, float]:
     low, high = float(images.min()), float(images.max())
     return (0.0, 1.0) if (low >= 0.0 and high <= 1.0) or low == high else (low, high)
@@ -189,7 +203,7 @@ def _samples(
             f"y has shape {labels.shape} for {len(images)} images", fix="give one label, or one row of labels, an image"
         )
     if images.dtype != torch.uint8:
-        images = ((images - scale[0]) / (scale[1] - scale[0])).clamp(0.0, 1.0)
+        images = _to_unit(images, scale)
     if labels.ndim == 2 and labels.shape[1] > 1:
         targets = torch.from_numpy(labels.astype(np.float32))
         _check_numbers(targets, len(names), "y")

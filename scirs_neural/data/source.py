@@ -30,6 +30,7 @@ class DataSource:
         augment: the preset that "auto" means.
         description: one line.
         licence: of the data.
+        task: the task that the data is for, by registry name.
     """
 
     name: str
@@ -47,3 +48,4 @@ class DataSource:
     augment: str = "none"
     description: str = ""
     licence: str = ""
+    task: str = "image_classification"

@@ -36,12 +36,16 @@ class DataSpec:
     Args:
         name: the dataset's name.
         task: the task that it is for, by registry name.
-        classes: class names, in the order of the labels.
+        classes: class names, in the order of the labels; of regression, the names of the outputs.
         preprocess: from a file to the model's input.
         sizes: samples per split: "train", "val", "test".
         multi_label: whether a sample has any number of classes rather than one. Targets are then 0/1 rows.
         description: one line: what it is and where it came from.
         licence: of the data, if known.
+        shape: of one input that is no image but a row of numbers, such as (64,). Each number then counts as a channel
+            of a single pixel, and `preprocess` only scales it.
+        target_mean: of each output of regression: what the network learns is scaled by it.
+        target_std: see `target_mean`.
 
     Example:
         >>> pre = Preprocess(1, (32, 32), None, "bilinear", (0.5,), (0.25,))
@@ -60,22 +64,25 @@ class DataSpec:
     multi_label: bool = False
     description: str = ""
     licence: str = ""
+    shape: tuple[int, ...] = ()
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """How many classes, or outputs, there are."""
         return len(self.classes)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of one input."""
-        return (self.preprocess.channels, *self.preprocess.size)
+    def input_shape(self) -> tuple[int, ...]:
+        """(channels, height, width) of one input; of a row of numbers, (their count,)."""
+        return self.shape or (self.preprocess.channels, *self.preprocess.size)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it is kept in checkpoints and packages."""
         plain = asdict(self)
         return {
-            **plain,
+            **_listed(plain),
             "classes": list(self.classes),
             "sizes": dict(self.sizes),
             "preprocess": _listed(plain["preprocess"]),
@@ -87,7 +94,8 @@ class DataSpec:
         pre: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in plain["preprocess"].items()
         }
-        return cls(**{**plain, "classes": tuple(plain["classes"]), "preprocess": Preprocess(**pre)})
+        own: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+        return cls(**{**own, "preprocess": Preprocess(**pre)})
 
 
 def _listed(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from scirs_neural.core.registry import Registry
 if TYPE_CHECKING:
     from scirs_neural.tasks.build import create_task as create_task
     from scirs_neural.tasks.classification import ImageClassification as ImageClassification
+    from scirs_neural.tasks.regression import Regression as Regression
 
 TASKS = Registry("task")
 TASKS.add(
@@ -17,10 +18,18 @@ TASKS.add(
     summary="one class, or any number of classes, for an image",
     options={},
 )
+TASKS.add(
+    "classification",
+    "scirs_neural.tasks.classification:ImageClassification",
+    summary="one class for a row of numbers",
+    options={},
+)
+TASKS.add("regression", "scirs_neural.tasks.regression:Regression", summary="numbers for a row of numbers", options={})
 
 _PUBLIC = {
     "create_task": "scirs_neural.tasks.build",
     "ImageClassification": "scirs_neural.tasks.classification",
+    "Regression": "scirs_neural.tasks.regression",
 }
 
 

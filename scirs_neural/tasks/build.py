@@ -48,7 +48,9 @@ def create_task(
     """
     make = TASKS.get(name)
     if spec.task != name:
-        raise ConfigError(f"the data '{spec.name}' is for the task '{spec.task}', not '{name}'")
+        raise ConfigError(
+            f"the data '{spec.name}' is for the task '{spec.task}', not '{name}'", fix=f"task={spec.task}"
+        )
     return make(
         model,
         spec,

@@ -49,9 +49,9 @@ class ImageClassification(L.LightningModule):
         self.model, self.spec = model, spec
         self.settings, self.optimizer_settings, self.scheduler_settings = task, optimizer, scheduler
         self.finetune = finetune
-        self.loss = create_loss(**_loss_options(task, spec))
+        self.loss = create_loss(**self._loss_options())
         self.has_penalties = any(isinstance(part, ActivityRegularization) for part in model.modules())
-        names = ["f1" if spec.multi_label else "accuracy", *task.metrics]
+        names = [self.main_metric[0].removeprefix("val/"), *self.own_metrics, *task.metrics]
         metrics = create_metrics(list(dict.fromkeys(names)), num_classes=spec.num_classes, multi_label=spec.multi_label)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         self._check_output_shape()
@@ -61,6 +61,16 @@ class ImageClassification(L.LightningModule):
     def main_metric(self) -> tuple[str, str]:
         """The metric that ranks checkpoints, and whether it is to be "max" or "min"."""
         return ("val/f1" if self.spec.multi_label else "val/accuracy"), "max"
+
+    @property
+    def automatic_loss(self) -> str:
+        """The loss that "auto" means."""
+        return "bce_with_logits" if self.spec.multi_label else "cross_entropy"
+
+    @property
+    def own_metrics(self) -> list[str]:
+        """The task's further metrics, beside the main one and those that the user names."""
+        return []
 
     @property
     def parameter_groups(self) -> list[ParameterGroup]:
@@ -84,12 +94,17 @@ class ImageClassification(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch."""
         images, targets = batch
-        loss: Tensor = self.loss(self(images), targets)
+        loss = self.loss_of(self(images), targets)
         if self.has_penalties:
             loss = loss + collect_penalties(self.model)
         self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(images))
         for name, term in getattr(self.loss, "terms", {}).items():
             self.log(f"train/loss_{name}", term, on_step=False, on_epoch=True, batch_size=len(images))
+        return loss
+
+    def loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of what the network gave for some samples."""
+        loss: Tensor = self.loss(outputs, targets)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -128,8 +143,20 @@ class ImageClassification(L.LightningModule):
         logits = self(images)
         hard = targets if self.spec.multi_label or targets.ndim == 1 else targets.argmax(dim=1)
         metrics.update(self.probabilities(logits), hard.long() if self.spec.multi_label else hard)
-        self.log(f"{stage}/loss", self.loss(logits, targets), batch_size=len(images), sync_dist=True)
+        self.log(f"{stage}/loss", self.loss_of(logits, targets), batch_size=len(images), sync_dist=True)
         self.log_dict(metrics, batch_size=len(images))
+
+    def _loss_options(self) -> dict[str, Any]:
+        task = self.settings
+        chosen = self.automatic_loss if task.loss == "auto" else task.loss
+        if not task.label_smoothing:
+            return {"spec": chosen}
+        if not isinstance(chosen, str):
+            raise ConfigError(
+                "task.label_smoothing is for a loss given by name",
+                fix="put label_smoothing into the loss's own options",
+            )
+        return {"spec": chosen, "label_smoothing": task.label_smoothing}
 
     def _check_output_shape(self) -> None:
         """Run the network once on meta tensors, where that is possible, before any heavy work."""
@@ -141,10 +168,10 @@ class ImageClassification(L.LightningModule):
         except (RuntimeError, NotImplementedError) as error:
             if "meta" in str(error):
                 return  # a forward pass that looks at values cannot be checked without them
-            raise ShapeError(f"the network cannot take images of shape {size}: {str(error).splitlines()[0]}") from error
+            raise ShapeError(f"the network cannot take inputs of shape {size}: {str(error).splitlines()[0]}") from error
         if shape != (2, expected):
             raise ShapeError(
-                f"the network gives {shape[1:]} for an image of shape {size}, '{self.spec.name}' needs ({expected},)",
+                f"the network gives {shape[1:]} for an input of shape {size}, '{self.spec.name}' needs ({expected},)",
                 fix=f"build it with num_classes={expected}",
             )
 
@@ -164,15 +191,3 @@ def num_steps(trainer: Any) -> tuple[int, int]:
     per_epoch = max(1, -(-batches // trainer.accumulate_grad_batches))  # the last, short group steps too
     total = per_epoch * max(1, trainer.max_epochs or 1)
     return (min(total, trainer.max_steps) if trainer.max_steps > 0 else total), per_epoch
-
-
-def _loss_options(task: TaskConfig, spec: DataSpec) -> dict[str, Any]:
-    automatic = "bce_with_logits" if spec.multi_label else "cross_entropy"
-    chosen = automatic if task.loss == "auto" else task.loss
-    if not task.label_smoothing:
-        return {"spec": chosen}
-    if not isinstance(chosen, str):
-        raise ConfigError(
-            "task.label_smoothing is for a loss given by name", fix="put label_smoothing into the loss's own options"
-        )
-    return {"spec": chosen, "label_smoothing": task.label_smoothing}

@@ -30,7 +30,7 @@ class TensorBoardExtras(L.Callback):
         if trainer.global_step > 0 or batch_idx > 0 or not (self.images or self.graph):
             return
         events, inputs = self._events(trainer), batch[0]
-        if self.images:
+        if self.images and inputs.ndim == 4:
             grid = make_grid(inputs[:MAX_IMAGES].detach().float().cpu(), normalize=True, scale_each=False)
             events.add_image("inputs", grid, 0)
         if self.graph:

@@ -169,7 +169,8 @@ def _run_workers(study: Study, count: int, console: Console) -> None:
     def tend(worker: int) -> None:
         command = [sys.executable, "-m", "scirs_neural.tune", "--worker", str(worker), "--resume", str(study.folder)]
         while True:
-            ended = subprocess.Popen(command, stdin=subprocess.PIPE, env=_environment(worker)).wait()
+            with subprocess.Popen(command, stdin=subprocess.PIPE, env=_environment(worker)) as process:
+                ended = process.wait()
             lost = study.requeue(worker, count=True)
             if ended in (0, EXIT_INTERRUPTED) or not lost:
                 found.append(ended)

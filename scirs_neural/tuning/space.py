@@ -194,9 +194,10 @@ def check_space(searched: Sequence[Dimension], fixed: Sequence[str], compose: Co
         try:
             compose([*fixed, *(f"{key}={value}" for key, value in point.items())])
         except ManyErrors as several:
-            faults |= {error.render(): error for error in several.errors}
+            for error in several.errors:
+                faults.setdefault(error.what, error)
         except ConfigError as error:
-            faults[error.render()] = error
+            faults.setdefault(error.what, error)
     if faults:
         raise next(iter(faults.values())) if len(faults) == 1 else ManyErrors(faults.values())
     whole = [d.key for d in searched if d.is_whole and not d.choices]
