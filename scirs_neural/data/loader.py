@@ -83,20 +83,22 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
             self.on_skip(skipped)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
-        self.report()  # of a pass that was broken off
         order, count = self._order, len(self)
         batches = super().__iter__()
         self.epoch, self.place, order.start = order.epoch, order.start, 0
-        for batch in _from_living_workers(batches):
-            if isinstance(batch, ScirsError):
-                raise batch
-            self._unreported.update(batch.skipped)
-            self.place += 1
-            if self.place == count:  # now, not after the last batch: who knows the length never asks for more
-                order.set_epoch(self.epoch + 1)
-                self.report()
-            if len(batch.targets):
-                yield batch.images, batch.targets
+        try:
+            for batch in _from_living_workers(batches):
+                if isinstance(batch, ScirsError):
+                    raise batch
+                self._unreported.update(batch.skipped)
+                self.place += 1
+                if self.place == count:  # now, not after the last batch: who knows the length never asks for more
+                    order.set_epoch(self.epoch + 1)
+                    self.report()
+                if len(batch.targets):
+                    yield batch.images, batch.targets
+        finally:
+            self.report()  # of a pass that is broken off
 
     @property
     def _order(self) -> BatchSampler:

@@ -245,19 +245,31 @@ def test_skipped_files_are_counted_and_reported_once_an_epoch(spoilt_root, worke
     kept = [name != gone for name in data.dataset("test").ids]
     assert torch.equal(targets, data.dataset("test").targets[kept])  # left out, the order kept
     assert data.corrupt_count == {"train": 2, "val": 0, "test": 1}
-    assert data.skipped["test"] == {gone: "not an image, or of a kind that Pillow cannot read"}
+    assert data.skipped["test"] == {gone: "not an image, or of a kind that is not read here"}
 
 
 def test_a_pass_that_is_broken_off_reports_too(spoilt_root):
     data = spoilt(spoilt_root, num_workers=0, on_corrupt="skip")
-    for batch in data.eval_dataloader("train"):
-        del batch
-        break
+    loader = data.eval_dataloader("train")
+    batches = iter(loader)
+    next(batches)
     with pytest.warns(CorruptDataWarning, match="1 of 18"):
-        data.teardown("fit")
+        data.teardown("fit")  # while it stands
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data.teardown("fit")
+    with pytest.warns(CorruptDataWarning, match="1 of 18"):
+        next(iter(data.eval_dataloader("train")))  # and is let go
+
+
+def test_a_loader_that_is_dropped_takes_its_workers_along():
+    """Held in a cycle, it would be collected after its queues, and each worker waited for in vain."""
+    loader = digits(num_workers=2).train_dataloader()
+    next(iter(loader))
+    workers = loader._iterator._workers
+    assert len(workers) == 2
+    del loader
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def test_nothing_readable_is_an_error_even_when_skipping(tmp_path, make_classes):
