@@ -72,11 +72,18 @@ def pin_to_fp32(network: nn.Module, patterns: Sequence[str]) -> list[str]:
     return names
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Let GPUs compute float32 products and convolutions with TF32, or not; for the whole process."""
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 _enabled: list[tuple[str, bool]] = []
 
 
 def _enter_fp32(part: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
     kind = next((t.device.type for t in part.parameters()), "cpu")
+    kind = kind if torch.amp.is_autocast_available(kind) else "cpu"  # "meta" has none
     _enabled.append((kind, torch.is_autocast_enabled(kind)))
     torch.set_autocast_enabled(kind, False)
     args, kwargs = apply_to_collection((args, kwargs), Tensor, _widened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,10 +40,14 @@ from scirs_neural.tasks.classification import ImageClassification
 from scirs_neural.tasks.inference import predict_loader
 from scirs_neural.training import CALLBACKS
 from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.training.finders import find_batch_size, find_lr
+from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.run_folder import RunFolder
 from scirs_neural.training.tensorboard import TensorBoardExtras
 from scirs_neural.training.trainer import Trainer
+
+_NOT_THE_TRAINERS = {"num_threads", "find_lr", "find_batch_size"}  # settled before there is one
 
 
 @dataclass
@@ -122,14 +127,14 @@ def train_run(
     began = time.perf_counter()
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
     parts = build_parts(config, model=model, data=data)
-    config = _as_given(config, model, data)
+    config = _found(_as_given(config, model, data), parts, console)
     folder = folder or _make_folder(config, parts)
     folder.begin(config)
     facts = run_facts(config, parts)
     terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
     trainer = Trainer(
         folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config), *callbacks],
-        loggers=_loggers(config, folder), **config.trainer.model_dump(exclude={"num_threads"}),
+        loggers=_loggers(config, folder), **config.trainer.model_dump(exclude=_NOT_THE_TRAINERS),
     )  # fmt: skip
     _save_input_batch(parts, folder)
     with _handed_down(folder):
@@ -152,12 +157,37 @@ def train_run(
         "test": {k.removeprefix("test/"): v for k, v in scores.items()},
         "epochs": len(rows),
         "timing": {"train_sec": round(trained_sec, 2), "sec_per_epoch": round(trained_sec / max(1, len(rows)), 2)},
+        "peak_memory_mb": peak_memory_mb(),
+        "compiled": dataclasses.asdict(trainer.compiled) if trainer.compiled is not None else None,
         "skipped_samples": parts.data.corrupt_count,
         "warnings": dict(trainer.warned.counts),
     }
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)
     return Finished(folder, parts.task, parts.data, summary)
+
+
+def _found(config: RunConfig, parts: Parts, console: Console) -> RunConfig:
+    """The configuration with the learning rate and batch size that suit network and machine, if they are asked for."""
+    asked = config.trainer
+    if not (asked.find_lr or asked.find_batch_size):
+        return config
+    if asked.resume is not None:
+        fix = "leave out trainer.find_lr and trainer.find_batch_size, and give what the run's config.yaml has"
+        raise ConfigError("a run goes on with the settings that it began with", where="trainer.resume", fix=fix)
+    if asked.find_batch_size:
+        parts.data.batch_size = find_batch_size(parts.task, parts.data, asked)
+        config = config.model_copy(
+            update={"data": config.data.model_copy(update={"batch_size": parts.data.batch_size})}
+        )
+        console.print(f"found data.batch_size={parts.data.batch_size}")
+    if asked.find_lr:
+        chosen = config.optimizer.model_copy(update={"lr": find_lr(parts.task, parts.data, asked)})
+        parts.task.optimizer_settings = chosen
+        config = config.model_copy(update={"optimizer": chosen})
+        console.print(f"found optimizer.lr={chosen.lr:g}")
+    settled = asked.model_copy(update={"find_lr": False, "find_batch_size": False})
+    return config.model_copy(update={"trainer": settled})
 
 
 def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule | None) -> RunConfig:

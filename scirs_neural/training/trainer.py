@@ -32,13 +32,15 @@ from scirs_neural.training.callbacks.step_guard import StepGuard
 from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
 from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.training.compiling import Compiled, compile_network
 from scirs_neural.training.loops import FitLoop
 from scirs_neural.training.machine import check_machine, machine_arguments
+from scirs_neural.training.memory import checkpoint_activations
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
 from scirs_neural.training.noise import Warned, quiet
 from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
-from scirs_neural.training.precision import pin_to_fp32
+from scirs_neural.training.precision import allow_tf32, pin_to_fp32
 from scirs_neural.training.tensorboard import TensorBoardExtras
 
 
@@ -83,6 +85,7 @@ class Trainer:
         self.metrics = MetricsFile(self.folder / "metrics.csv" if self.folder else None)
         self.warned = Warned()
         self.lightning: L.Trainer | None = None
+        self.compiled: Compiled | None = None
         check_machine(self.settings)
 
     @property
@@ -111,7 +114,7 @@ class Trainer:
         """
         checkpoint = self._resumed(resume or self.settings.resume)
         self.lightning = self._lightning(task)
-        self._prepare(task)
+        self._prepare(task, data)
         self.metrics.is_open = True
         try:
             self._quietly(self.lightning.fit, task, data, ckpt_path=checkpoint, weights_only=True)
@@ -175,18 +178,26 @@ class Trainer:
             finally:
                 self.warned.counts.update(warned.counts)
 
-    def _prepare(self, task: L.LightningModule) -> None:
+    def _prepare(self, task: L.LightningModule, data: Any) -> None:
         """What is done to the network once, before the first step."""
         held = getattr(task, "model", None)
         network: nn.Module = held if isinstance(held, nn.Module) else task
         if self.settings.fp32_modules:
             pin_to_fp32(network, self.settings.fp32_modules)
+        if self.settings.activation_checkpointing:
+            checkpoint_activations(network, self.settings.activation_checkpointing)
+        if self.settings.tf32 is not None:
+            allow_tf32(self.settings.tf32)
         chosen = getattr(task, "optimizer_settings", None)
         is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
         if self.settings.channels_last and not is_xla and not (chosen and traits(chosen.name).get("flattens")):
             network.to(memory_format=torch.channels_last)
         if self.settings.compile:
-            network.compile()
+            assert self.lightning is not None
+            batch = next(iter(data.train_dataloader()))
+            inputs = (batch[0] if isinstance(batch, tuple | list) else batch).to(self.lightning.strategy.root_device)
+            self.compiled = compile_network(network, self.settings.compile, inputs)
+            self.console.print(self.compiled.sentence(), soft_wrap=True, highlight=False, markup=False)
 
     def _resumed(self, path: str | Path | None) -> str | None:
         if path is None:

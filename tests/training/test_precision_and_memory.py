@@ -1,0 +1,276 @@
+"""Rows 73, 74, 96, 99, 102, 104: accumulation, precision, recomputed activations, compilation, memory, finders."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+import scirs_neural as sn
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.data.batching import rank_and_world_size
+from scirs_neural.training.compiling import compile_network, graph_breaks, repeated_blocks
+from scirs_neural.training.memory import checkpoint_activations
+from scirs_neural.training.precision import allow_tf32, pin_to_fp32
+
+QUIET = Console(quiet=True)
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    block = lambda: nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.LayerNorm(16))  # noqa: E731
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), block(), block(), nn.Linear(16, 10))
+
+
+def fit(network: nn.Module, batch_size: int, batches: int, **settings: Any) -> nn.Module:
+    data = sn.create_data("digits", image_size=8, batch_size=batch_size, transforms="none")
+    options = {"optimizer": {"name": "sgd", "lr": 0.1}, "scheduler": "constant"}
+    task = sn.create_task("image_classification", model=network, spec=data.spec, **options)
+    trainer = sn.Trainer(
+        max_epochs=1, limit_train_batches=batches, limit_val_batches=0, console=QUIET, channels_last=False, **settings
+    )
+    trainer.fit(task, data)
+    return network
+
+
+def assert_close(one: nn.Module, other: nn.Module) -> None:
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+@pytest.mark.feature(73)
+def test_four_of_16_are_one_of_64_and_a_short_group_is_scaled_right() -> None:
+    assert rank_and_world_size() == (0, 1)
+    assert_close(fit(small(), 16, 4, accumulate_grad_batches=4), fit(small(), 64, 1))
+    assert_close(fit(small(), 16, 6, accumulate_grad_batches=4), _by_hand([64, 32]))
+    # 1294 = 80 * 16 + 14 training samples: the last group holds a smaller batch, each sample of which counts alike
+    assert_close(fit(small(), 16, 81, accumulate_grad_batches=79), _by_hand([79 * 16, 30]))
+
+
+def _by_hand(sizes: list[int]) -> nn.Module:
+    network = small()
+    data = sn.create_data("digits", image_size=8, batch_size=2000, transforms="none")
+    images, targets = next(iter(data.train_dataloader()))
+    start = 0
+    for size in sizes:
+        part = slice(start, start + size)
+        loss = nn.functional.cross_entropy(network(images[part]), targets[part])
+        network.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for p in network.parameters():
+                assert p.grad is not None
+                p -= 0.1 * p.grad
+        start += size
+    return network
+
+
+@pytest.mark.slow
+@pytest.mark.feature(74)
+def test_bf16_learns_as_well_as_fp32(train: Any) -> None:
+    options = ("trainer.max_epochs=8", "data.batch_size=64", "data.transforms=light")
+    full, half = (train(*options, f"trainer.precision={p}").summary["test"] for p in ("32-true", "bf16-mixed"))
+    assert full["accuracy"] > 0.9
+    assert half["accuracy"] >= full["accuracy"] - 0.01
+
+
+@pytest.mark.feature(102)
+def test_pinned_modules_compute_in_fp32_under_autocast() -> None:
+    network = small()
+    names = pin_to_fp32(network, ["LayerNorm", "4"])
+    assert names == ["2.2", "3.2", "4"]
+    seen: dict[str, tuple[torch.dtype, torch.dtype]] = {}
+    for name, part in network.named_modules():
+        if name and not list(part.children()):
+            part.register_forward_hook(
+                lambda m, a, out, name=name: seen.update({name: (a[0].dtype, out.dtype)})  # type: ignore[misc]
+            )
+    twin = copy.deepcopy(network)
+    fit(network, 32, 1, precision="bf16-mixed", fp32_modules=["LayerNorm", "4"])
+    for name in names:
+        assert seen[name][1] == torch.float32, name
+    assert seen["2.0"][1] == seen["3.0"][1] == torch.bfloat16
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        twin(torch.randn(2, 1, 8, 8))
+        assert torch.is_autocast_enabled("cpu")
+    with pytest.raises(ConfigError, match="no module of the network is called 'LayerNrom'") as caught:
+        pin_to_fp32(small(), ["LayerNrom"])
+    assert "LayerNorm" in caught.value.near
+
+
+def test_tf32_is_set_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        fit(small(), 32, 1, tf32=True)
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.cudnn.allow_tf32
+        allow_tf32(False)
+        assert torch.get_float32_matmul_precision() == "highest"
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+@pytest.mark.feature(96)
+def test_recomputed_activations_keep_less_and_have_the_same_gradients() -> None:
+    images = torch.randn(32, 1, 8, 8)
+
+    def kept_bytes(network: nn.Module) -> int:
+        kept: dict[int, int] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+            return tensor
+
+        weights = {p.data_ptr() for p in network.parameters()}
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = network(images).square().mean()
+        loss.backward()
+        return sum(size for place, size in kept.items() if place not in weights)
+
+    torch.manual_seed(0)
+    block = lambda: nn.Sequential(*(part for _ in range(4) for part in (nn.Linear(64, 64), nn.Tanh())))  # noqa: E731
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), block(), block(), nn.Linear(64, 10))
+    lean = copy.deepcopy(plain)
+    assert checkpoint_activations(lean, ["[23]"]) == ["2", "3"]
+    assert kept_bytes(lean) < 0.5 * kept_bytes(plain)
+    for a, b in zip(plain.parameters(), lean.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)  # type: ignore[arg-type]
+    assert list(plain.state_dict()) == list(copy.deepcopy(lean).state_dict())
+    assert_close(fit(small(), 32, 3, activation_checkpointing=["[23]"]), fit(small(), 32, 3))
+
+
+def test_fused_and_foreach_optimizers_reach_torch_and_agree() -> None:
+    made = {}
+
+    class Look(L.Callback):
+        def on_train_start(self, trainer: Any, module: Any) -> None:
+            made[name] = trainer.optimizers[0].defaults
+
+    networks = []
+    for name in ("fused", "foreach"):
+        network = small()
+        data = sn.create_data("digits", image_size=8, batch_size=32)
+        options = {"optimizer": {"name": "adamw", name: True}, "scheduler": "constant"}
+        task = sn.create_task("image_classification", model=network, spec=data.spec, **options)
+        trainer = sn.Trainer(
+            max_epochs=1, limit_train_batches=2, limit_val_batches=0, console=QUIET, callbacks=[Look()]
+        )
+        trainer.fit(task, data)
+        networks.append(network)
+    assert made["fused"]["fused"] is made["foreach"]["foreach"] is True
+    assert_close(*networks)
+
+
+class Broken(nn.Module):
+    """A network that stops the compiler's tracing in its middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = small()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body[1](self.body[0](x))
+        torch._dynamo.graph_break()
+        out: Tensor = self.body[4](x)
+        return out
+
+
+def test_graph_breaks_are_listed_with_their_place() -> None:
+    found = graph_breaks(Broken(), "", torch.randn(2, 1, 8, 8))
+    assert len(found) == 1
+    assert "test_precision_and_memory.py" in found[0]
+    assert graph_breaks(small(), "", torch.randn(2, 1, 8, 8)) == []
+
+
+def test_what_the_compiler_refuses_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("no C++ compiler found")
+
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", no_compiler)
+    torch._dynamo.reset()
+    network = small()
+    found = compile_network(network, True, torch.randn(2, 1, 8, 8))
+    assert found.parts == []
+    assert "no C++ compiler found" in found.reason
+    assert "goes on without" in found.sentence()
+    assert_close(fit(network, 32, 2, compile=True), fit(small(), 32, 2))
+    torch._dynamo.reset()
+
+
+def test_blocks_that_occur_twice_are_regions() -> None:
+    layer = lambda: nn.TransformerEncoderLayer(8, 2, 16)  # noqa: E731
+    assert repeated_blocks(nn.Sequential(nn.Linear(2, 8), layer(), layer())) == ["1", "2"]
+    assert repeated_blocks(small()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.feature(99)
+@pytest.mark.parametrize("mode", ["true", "regional", "reduce-overhead"])
+def test_compiled_training_is_training(train: Any, mode: str) -> None:
+    torch._dynamo.reset()
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 8), *(nn.TransformerEncoderLayer(8, 2, 8, dropout=0.0) for _ in "ab")
+    )
+    model.append(nn.Linear(8, 10))
+    options = ("trainer.max_epochs=1", "data.batch_size=256", "logger.tensorboard=false")
+    twin = copy.deepcopy(model)
+    done = train(*options, f"trainer.compile={mode}", model=model)
+    plain = train(*options, model=twin)
+    report = done.summary["compiled"]
+    assert report["parts"] == (["2", "3"] if mode == "regional" else [""])
+    assert report["speed"] > 0
+    assert report["warm_up_sec"] > 0
+    for a, b in zip(done.task.model.parameters(), plain.task.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+    torch._dynamo.reset()
+
+
+class Limited(nn.Module):
+    """A network on a device with memory for 100 samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = small()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 100 and self.training and x.device.type != "meta":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate (a test's)")
+        out: Tensor = self.body(x)
+        return out
+
+
+@pytest.mark.feature(104)
+def test_finders_settle_rate_and_batch_size_before_the_run(train: Any, tmp_path: Path) -> None:
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.tensorboard=false")
+    done = train(*options, "trainer.find_lr=true", "trainer.find_batch_size=true", model=Limited())
+    import yaml
+
+    kept = yaml.safe_load(done.folder.config.read_text())
+    assert kept["data"]["batch_size"] == 64
+    assert 1e-6 < kept["optimizer"]["lr"] < 1.0
+    assert kept["optimizer"]["lr"] != 2e-3
+    assert not kept["trainer"]["find_lr"]
+    assert done.summary["peak_memory_mb"]["host"] > 50
+    with pytest.raises(ConfigError, match="goes on with the settings"):
+        train(*options, "trainer.find_lr=true", f"trainer.resume={done.folder.path}")
+
+
+@pytest.mark.slow
+@pytest.mark.feature(104)
+def test_a_thousand_steps_do_not_leak() -> None:
+    import resource
+
+    fit(small(), 16, 80)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    data = sn.create_data("digits", image_size=8, batch_size=16)
+    task = sn.create_task("image_classification", model=small(), spec=data.spec)
+    sn.Trainer(max_epochs=13, limit_val_batches=0, console=QUIET).fit(task, data)
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mb < 20
