@@ -100,7 +100,7 @@ def save_package(
     metrics: Mapping[str, Mapping[str, float]] | None = None,
     licences: Mapping[str, str] | None = None,
     tokenizer: Mapping[str, bytes] | None = None,
-    exports: Mapping[str, str | Path] | None = None,
+    exports: Mapping[str, bytes | str | Path] | None = None,
     model_class: ModelClass | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -119,7 +119,7 @@ def save_package(
         metrics: split to metric to value.
         licences: of what ("model", "weights", "data") to which; None takes what catalogue and spec know.
         tokenizer: file name to content.
-        exports: file name to a file that is copied.
+        exports: file name to content, or to a file that is copied.
         model_class: what builds the network, where that is a class or function of your own.
         options: what `model_class` is called with: plain data.
 

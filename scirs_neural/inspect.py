@@ -1,0 +1,62 @@
+"""Say what a model file is and what is in it: ``python -m scirs_neural.inspect FILE``. Nothing in it is executed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from scirs_neural.core import terminal
+from scirs_neural.core.door import run_door
+
+SHOWN, FACTS, WIDEST = 20, 12, 300
+
+
+def main(argv: list[str]) -> int | None:
+    """Name a file's kind, its tensors, and what else it says of itself; 2 if it would be refused."""
+    parser = argparse.ArgumentParser("python -m scirs_neural.inspect", description=__doc__)
+    parser.add_argument("file", help="a file or folder: package, safetensors, torch, Lightning, ONNX, .pt2, …")
+    parser.add_argument("--all", action="store_true", help=f"every tensor and fact, not the first {SHOWN} and {FACTS}")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    args = parser.parse_args(argv)
+    from scirs_neural.serialization.describe import describe_file
+
+    found = describe_file(args.file)
+    if args.json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return 2 if found.refused else None
+    dtypes = ", ".join(f"{count} {dtype}" for dtype, count in found.dtypes.items())
+    facts: dict[str, Any] = {
+        "file": found.path,
+        "kind": f"{found.title} ({found.kind})",
+        "size": f"{found.num_bytes:,} bytes",
+    }
+    if found.tensors:
+        facts["tensors"] = f"{len(found.tensors):,} with {found.num_values:,} numbers: {dtypes}"
+    if found.refused:
+        facts["refused"] = found.refused.removeprefix("refused: ").removeprefix("refused, ")
+    console = terminal.console()
+    said = list(found.facts.items()) if args.all else list(found.facts.items())[:FACTS]
+    terminal.summary(console, {"facts": {**facts, **{_short(key): _short(value) for key, value in said}}})
+    if len(said) < len(found.facts):
+        print(f"… and {len(found.facts) - len(said):,} more facts: --all")
+    shown: Sequence[Any] = found.tensors if args.all else found.tensors[:SHOWN]
+    if shown:
+        rows = [[t.name, t.dtype, "x".join(map(str, t.shape)) or "scalar", f"{math.prod(t.shape):,}"] for t in shown]
+        terminal.table(console, ["tensor", "dtype", "shape", "numbers"], rows)
+    if len(shown) < len(found.tensors):
+        print(f"… and {len(found.tensors) - len(shown):,} more tensors: --all")
+    return 2 if found.refused else None
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable if len(printable) <= WIDEST else f"{printable[:WIDEST]}…"
+
+
+if __name__ == "__main__":
+    sys.exit(run_door(main))

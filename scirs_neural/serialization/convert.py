@@ -1,0 +1,338 @@
+"""From one model format to another. What was written is read again and held to the source, bit by bit or by outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scirs_neural.builder import load_model_file
+from scirs_neural.builder.model import Model
+from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError
+from scirs_neural.core.near import near_names
+from scirs_neural.core.paths import atomic_write, replacing, replacing_folder
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.guard.weights import write_state_dict
+from scirs_neural.models import catalogue, create_model, load_strictly
+from scirs_neural.models.create import RECIPE
+from scirs_neural.serialization.architecture import AnyModel, describe, rebuild
+from scirs_neural.serialization.contents import open_package
+from scirs_neural.serialization.exporting import largest_difference, to_onnx, to_torch_export
+from scirs_neural.serialization.formats import TITLES, identify
+from scirs_neural.serialization.manifest import dump
+from scirs_neural.serialization.package import inspect_package, load_package, save_package
+from scirs_neural.serialization.schema import MODEL, WEIGHTS, check
+from scirs_neural.serialization.sources import HF_CONFIG, HF_WEIGHTS, OURS, Source, as_texts, plain, read_source
+from scirs_neural.serialization.tensors import tensors_in
+from scirs_neural.serialization.writing import is_zip_name
+
+SUFFIXES = {
+    ".safetensors": "safetensors", ".pt": "torch", ".pth": "torch", ".zip": "package", ".pt2": "torch-export",
+    ".onnx": "onnx", "": "huggingface",
+}  # fmt: skip
+NEEDS_NETWORK = ("package", "torch-export", "onnx")
+_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of a file.
+
+    Args:
+        source: kind of what was read.
+        target: kind of what was written.
+        path: what was written.
+        num_tensors: of the source.
+        compared: what was held to the source: "tensors" or "outputs".
+        difference: the largest, 0.0 where every bit is the same.
+    """
+
+    source: str
+    target: str
+    path: Path
+    num_tensors: int
+    compared: str
+    difference: float
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What is converted: weights, the network if it is known, and what goes with it."""
+
+    source: Source
+    model: nn.Module | None = None
+    spec: DataSpec | None = None
+    inputs: tuple[Tensor, ...] | None = None
+
+
+def convert(
+    path: str | Path,
+    target: str | Path,
+    *,
+    to: str | None = None,
+    model: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> Converted:
+    """Write a model file in another format, and check it.
+
+    Args:
+        path: a package, .safetensors, .pt, .pth, .ckpt of Lightning, .pt2 or .onnx file, or a folder in the form of
+            Hugging Face. From the last two kinds of file only the weights are taken.
+        target: where to; the suffix says the format, none means a folder in the form of Hugging Face.
+        to: the format, in place of what the suffix says.
+        model: the network that bare weights are of: a registered name, a network file, or ``./mine.py:Net``.
+        options: what it is built with, such as num_classes.
+        input_shape: of one sample, for the check of outputs; None takes what the network was built for.
+
+    Raises:
+        CheckpointError: the source cannot be used, or its weights do not fit the network.
+        ConfigError: the target needs a network and none is known, or the format is unknown.
+        ParityError: what was written is not what was read. It is not left behind.
+
+    Example:
+        >>> import tempfile, scirs_neural as sn
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = sn.save_package(folder / "net.zip", sn.create_model("cnn", depth=1, width=4))
+        >>> done = convert(folder / "net.zip", folder / "net.safetensors")
+        >>> done.num_tensors, done.compared, done.difference
+        (14, 'tensors', 0.0)
+    """
+    target = Path(target).expanduser()
+    kind = _kind(target, to)
+    held = _read(path, model, dict(options or {}), input_shape)
+    if held.model is None and kind in NEEDS_NETWORK:
+        raise ConfigError(
+            f"{TITLES[kind]} needs the network, and {held.source.kind} holds weights alone", where=str(path),
+            fix="name it: --model resnet18 --set num_classes=10",
+        )  # fmt: skip
+    compared, difference = _WRITERS[kind](held, target)
+    return Converted(held.source.kind, kind, target, len(held.source.state), compared, difference)
+
+
+def _kind(target: Path, to: str | None) -> str:
+    kind = SUFFIXES.get(target.suffix.lower()) if to is None else to
+    if kind not in _WRITERS:
+        what = f"unknown format '{to}'" if to else f"no format is known by the suffix of '{target.name}'"
+        near = near_names(to or target.suffix, [*_WRITERS, *SUFFIXES])
+        raise ConfigError(what, where="the target", near=near, fix=f"one of {', '.join(_WRITERS)}")
+    if kind == "package" and to is None and not is_zip_name(target):
+        raise ConfigError("a package file ends in .zip", where="the target")
+    return kind
+
+
+def _read(path: str | Path, name: str | None, options: dict[str, Any], input_shape: tuple[int, ...] | None) -> _Held:
+    if identify(path) == "package":
+        return _read_package(path, name, options, input_shape)
+    source = read_source(path)
+    described = source.facts.get(OURS) if source.kind == "huggingface" else None
+    if name is not None:
+        network = _network(name, options, input_shape)
+        load_strictly(network, _unwrapped(source.state, network), str(path))
+    elif isinstance(described, dict) and not _is_own(described.get("model")):
+        known: AnyModel = check(MODEL, described.get("model"), str(path))
+        shapes = {key: tuple(tensor.shape) for key, tensor in source.state.items()}
+        network = rebuild(known, shapes, None, str(path))
+        load_strictly(network, source.state, str(path))
+    else:
+        return _Held(source)
+    spec = _spec(described.get("spec"), path) if isinstance(described, dict) else None
+    network.eval()
+    return _Held(source, network, spec, _inputs(network, input_shape or (spec.input_shape if spec else None)))
+
+
+def _read_package(
+    path: str | Path, name: str | None, options: dict[str, Any], input_shape: tuple[int, ...] | None
+) -> _Held:
+    """A package whole; only its weights where it is of a class of the user's, and that was not named."""
+    if name is None and _is_own(inspect_package(path).model):
+        with open_package(path) as contents:
+            contents.check_members(names=(WEIGHTS,))
+            state = tensors_in(contents.archive.map(WEIGHTS), str(path))
+            return _Held(Source("package", state, {"name": contents.manifest.name}))
+    network = None if name is None else _network(name, options, input_shape)
+    package = load_package(path, None if network is None else _giving(network))
+    source = Source("package", dict(package.model.state_dict()), {"name": package.manifest.name})
+    shape = input_shape or (package.spec.input_shape if package.spec else None)
+    return _Held(source, package.model, package.spec, _inputs(package.model, shape))
+
+
+def _giving(network: nn.Module) -> Callable[..., nn.Module]:
+    return lambda **_: network
+
+
+def _is_own(model: Any) -> bool:
+    return isinstance(model, dict) and model.get("kind") == "class"
+
+
+def _spec(plain: Any, path: str | Path) -> DataSpec | None:
+    try:
+        return DataSpec.from_dict(plain) if plain else None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"config.json has a damaged description of the data: {error!r}", where=str(path)
+        ) from error
+
+
+def _network(name: str, options: dict[str, Any], input_shape: tuple[int, ...] | None) -> nn.Module:
+    if name.endswith((".yaml", ".yml", ".json")):
+        known = {"num_classes"}
+        if more := options.keys() - known:
+            raise ConfigError(f"a network file takes no option '{min(more)}'", fix="num_classes only")
+        return load_model_file(name, input_shape=input_shape, num_classes=options.get("num_classes"), allow_files=True)
+    return create_model(name, **options)
+
+
+def _unwrapped(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Names as the network has them: without the attribute of a LightningModule that it was kept under."""
+    ours = network.state_dict().keys()
+    while state.keys() != ours:
+        first = {name.partition(".")[0] for name in state}
+        under = next((part for part in first if not any(key.partition(".")[0] == part for key in ours)), None)
+        if len(first) != 1 or under is None:
+            break
+        state = {name.partition(".")[2]: tensor for name, tensor in state.items()}
+    return state
+
+
+def _inputs(network: nn.Module, shape: tuple[int, ...] | None) -> tuple[Tensor, ...] | None:
+    """Inputs to compare outputs with, always the same; None where nobody knows their shape."""
+    generator = torch.Generator().manual_seed(0)
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+    if shape is None and isinstance(network, Model):
+        facts = [(fact.shape, getattr(torch, fact.dtype)) for fact in network.inputs]
+    elif shape is None and (recipe := vars(network).get(RECIPE)) is not None and recipe["name"] in catalogue():
+        entry = catalogue()[recipe["name"]]
+        sides = recipe["input_size"] or (entry.input_size, entry.input_size)
+        facts = [((recipe["in_channels"] or entry.in_channels, *sides), dtype)]
+    elif shape is None:
+        return None
+    else:
+        facts = [(shape, dtype)]
+    return tuple(
+        torch.randn(_SAMPLES, *sizes, generator=generator).to(kind)
+        if kind.is_floating_point
+        else torch.zeros(_SAMPLES, *sizes, dtype=kind)
+        for sizes, kind in facts
+    )
+
+
+def _to_safetensors(held: _Held, target: Path) -> tuple[str, float]:
+    from safetensors.torch import load_file
+
+    with replacing(target) as temporary:
+        write_state_dict(temporary, held.source.state, as_texts(held.source.facts))
+        _same(load_file(temporary), held.source.state, target)
+    return "tensors", 0.0
+
+
+def _to_torch(held: _Held, target: Path) -> tuple[str, float]:
+    with replacing(target) as temporary:
+        torch.save(held.source.state, temporary)
+        _same(torch.load(temporary, weights_only=True), held.source.state, target)
+    return "tensors", 0.0
+
+
+def _to_huggingface(held: _Held, target: Path) -> tuple[str, float]:
+    """A folder of model.safetensors and config.json; the latter says how a known network is built."""
+    from safetensors.torch import load_file
+
+    facts = plain({key: value for key, value in held.source.facts.items() if key != OURS})
+    config: dict[str, Any] = dict(facts)
+    if held.model is not None:
+        config |= {"architectures": [type(held.model).__name__], "model_type": OURS}
+        config[OURS] = {"model": describe(held.model), "spec": held.spec.to_dict() if held.spec else None}
+        if held.spec is not None:
+            config["id2label"] = {str(number): name for number, name in enumerate(held.spec.classes)}
+            config["label2id"] = {name: number for number, name in enumerate(held.spec.classes)}
+    if target.exists() and not (target / HF_CONFIG).is_file():
+        raise ConfigError(f"will not overwrite {target}: it is no folder of Hugging Face's form")
+    with replacing_folder(target) as folder:
+        write_state_dict(folder / HF_WEIGHTS, held.source.state, {"format": "pt"})
+        (folder / HF_CONFIG).write_bytes(dump(config))
+        _same(load_file(folder / HF_WEIGHTS), held.source.state, target)
+    return "tensors", 0.0
+
+
+def _to_package(held: _Held, target: Path) -> tuple[str, float]:
+    assert held.model is not None
+    facts = plain({key: value for key, value in held.source.facts.items() if key not in (OURS, "name")})
+    beside = {"source.json": json.dumps(facts, indent=1).encode()} if facts else {}
+    save_package(target, held.model, spec=held.spec, exports=beside)
+    own = describe(held.model)["kind"] == "class"
+    again = load_package(target, _giving(_copy_of(held.model)) if own else None).model
+    _same(dict(again.state_dict()), dict(held.model.state_dict()), target)
+    return _compare(again, held, target)
+
+
+def _to_torch_export(held: _Held, target: Path) -> tuple[str, float]:
+    return _to_program(held, target, to_torch_export)
+
+
+def _to_onnx(held: _Held, target: Path) -> tuple[str, float]:
+    return _to_program(held, target, to_onnx)
+
+
+def _to_program(
+    held: _Held, target: Path, export: Callable[[nn.Module, tuple[Tensor, ...]], tuple[bytes, float]]
+) -> tuple[str, float]:
+    assert held.model is not None
+    if held.inputs is None:
+        raise ConfigError("the shape of the network's input is not known", fix="give it: --input-shape 3,224,224")
+    content, difference = export(held.model, held.inputs)
+    atomic_write(target, content)
+    return "outputs", difference
+
+
+def _compare(again: nn.Module, held: _Held, target: Path) -> tuple[str, float]:
+    assert held.model is not None
+    if held.inputs is None:
+        return "tensors", 0.0
+    with torch.no_grad():
+        difference = largest_difference(again(*held.inputs), held.model(*held.inputs))
+    if difference:
+        raise ParityError(f"{target} gives outputs that differ from its source by {difference:.2g}")
+    return "outputs", difference
+
+
+def _copy_of(model: nn.Module) -> nn.Module:
+    from copy import deepcopy
+
+    copied = deepcopy(model)
+    with torch.no_grad():
+        for tensor in copied.parameters():
+            tensor.zero_()  # so that what it holds afterwards came from the file
+    return copied
+
+
+def _same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], target: Path) -> None:
+    """Every tensor to the last bit.
+
+    Raises:
+        ParityError: one is missing or differs.
+    """
+    wrong = [name for name in expected if name not in found or not _equal(found[name], expected[name])]
+    if wrong or len(found) != len(expected):
+        raise ParityError(f"{target} does not hold what was read: {', '.join(wrong[:3]) or 'it holds more'}")
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    flat = (one.contiguous().reshape(-1), other.detach().contiguous().reshape(-1))
+    return torch.equal(*(part.view(torch.uint8) for part in flat)) if one.numel() else True
+
+
+_WRITERS: dict[str, Callable[[_Held, Path], tuple[str, float]]] = {
+    "safetensors": _to_safetensors,
+    "torch": _to_torch,
+    "huggingface": _to_huggingface,
+    "package": _to_package,
+    "torch-export": _to_torch_export,
+    "onnx": _to_onnx,
+}
