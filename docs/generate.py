@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from scirs_neural.layers import promises
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "features.md"
+LAYERS = ROOT / "docs" / "layers.md"
 HEAD = """# Features, and the tests that show them
 
 Written by `make docs` from the `@pytest.mark.feature(n)` marks in `tests/`; n is the feature's row in the plan.
@@ -42,7 +45,8 @@ def rows(items: Iterable[pytest.Item]) -> list[str]:
 
 
 def main() -> None:
-    """Collect the tests and write the page."""
+    """Write the page of layers; collect the tests and write the page of features."""
+    LAYERS.write_text(promises.to_markdown(promises.promises().values()))
     collector = Collector()
     with contextlib.redirect_stdout(io.StringIO()):
         status = pytest.main(["--collect-only", "-qq", str(ROOT / "tests")], [collector])

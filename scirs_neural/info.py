@@ -14,6 +14,7 @@ from rich.console import Console
 from scirs_neural.core.door import run_door
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.terminal import count, header, table, wide_console
+from scirs_neural.layers.promises import Row, promises
 from scirs_neural.models.cache import cached_file
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT, SMALL_INPUT_OF
@@ -53,6 +54,8 @@ def describe(held: Registry, name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": name, "kind": held.kind, "summary": entry.summary}
     if model is not None:
         facts |= _model_facts(model)
+    if held.kind == "layer" and name in promises():
+        facts |= _layer_facts(promises()[name])
     facts |= {"target": target, "options": options}
     return facts if model is None else {**facts, "weights": [_weights_facts(held) for held in model.weights]}
 
@@ -74,6 +77,17 @@ def _model_facts(model: ModelEntry) -> dict[str, Any]:
         by_default = f"; stem=auto takes small up to {up_to} px" if model.family in SMALL_BY_DEFAULT else ""
         facts["stem"] = f"standard or small{by_default}" if has_small else "standard"
     return facts
+
+
+def _layer_facts(row: Row) -> dict[str, Any]:
+    """The layer's contract: the shapes of an example, and what torch can do with the layer."""
+    kept = {
+        "bfloat16 autocast": row.autocast,
+        "torch.compile as one graph": row.compile,
+        "torch.export": row.export,
+        "ONNX": row.onnx,
+    }
+    return {"input": row.inputs, "output": row.output} | {what: "yes" if held else "no" for what, held in kept.items()}
 
 
 def _weights_facts(weights: WeightsEntry) -> dict[str, Any]:

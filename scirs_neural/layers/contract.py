@@ -1,7 +1,7 @@
 """What each layer promises, found by trying: shapes, autocast, `torch.compile`, `torch.export`, ONNX.
 
     python -m scirs_neural.layers.contract linear snake       # some rows, on the terminal
-    python -m scirs_neural.layers.contract --write docs/layers.md
+    python -m scirs_neural.layers.contract --write            # all, into contract.json; then: make docs
 
 TorchScript is not in the table: it is deprecated in torch, and no layer here is written for it.
 """
@@ -12,8 +12,7 @@ import argparse
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from scirs_neural.core.door import run_door
-from scirs_neural.core.paths import atomic_write
-from scirs_neural.layers import LAYERS, SHIPPED
+from scirs_neural.layers import LAYERS
 from scirs_neural.layers.examples import EXAMPLES, Example
-from scirs_neural.layers.own_table import OWN
+from scirs_neural.layers.promises import Row, to_markdown, write
 from scirs_neural.layers.spec import create_layer
-
-
-@dataclass(frozen=True)
-class Row:
-    """The promises of one layer. None: not tried."""
-
-    name: str
-    inputs: str
-    output: str
-    autocast: bool
-    compiles: bool
-    exports: bool
-    onnx: bool | None
 
 
 def example_inputs(example: Example, dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[Any, ...]:
@@ -116,6 +101,7 @@ def onnx_works(name: str) -> bool:
     import onnxruntime
 
     layer, inputs = build_example(name).eval(), example_inputs(EXAMPLES[name])
+    torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         file = str(Path(folder) / "layer.onnx")
         torch.onnx.export(layer, inputs, file, dynamo=True, verbose=False)
@@ -137,51 +123,19 @@ def holds(promise: Callable[[str], bool], name: str) -> bool:
             return False
 
 
-def layer_row(name: str, with_onnx: bool | None = None) -> Row:
-    """Try everything on one layer.
-
-    Args:
-        name: of the layer.
-        with_onnx: try ONNX too (seconds); None does it for the layers that are written here.
-    """
+def layer_row(name: str) -> Row:
+    """Try everything on one layer."""
     example = EXAMPLES[name]
     output = first_tensor(build_example(name)(*example_inputs(example)))
-    try_onnx = name in OWN if with_onnx is None else with_onnx
     return Row(
         name,
         ", ".join(_shape(text) for text in example.inputs),
         _shape(f"f {' '.join(str(size) for size in output.shape)}"),
-        holds(autocast_works, name),
-        holds(compiles, name),
-        holds(exports, name),
-        holds(onnx_works, name) if try_onnx else None,
+        autocast=holds(autocast_works, name),
+        compile=holds(compiles, name),
+        export=holds(exports, name),
+        onnx=holds(onnx_works, name),
     )
-
-
-def to_markdown(rows: Iterable[Row]) -> str:
-    """The table as a page."""
-    lines = [
-        "# Layers",
-        "",
-        "Written by `python -m scirs_neural.layers.contract --write docs/layers.md`; tests hold it against the code.",
-        "",
-        "Each cell is found by trying the layer's example on the CPU: autocast to bfloat16; `torch.compile` as one",
-        "graph; `torch.export`; ONNX compared in ONNX Runtime (blank: not tried, torch's own layers). i(9) are whole",
-        "numbers below 9. No layer is written for TorchScript, which torch has deprecated.",
-        "",
-        "| layer | is | from | input | output | autocast | compile | export | ONNX |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        target, summary, _ = SHIPPED[row.name]
-        home = "here" if row.name in OWN else target.partition(":")[0]
-        marks = " | ".join(_mark(value) for value in (row.autocast, row.compiles, row.exports, row.onnx))
-        lines.append(f"| `{row.name}` | {summary} | {home} | {row.inputs} | {row.output} | {marks} |")
-    return "\n".join(lines) + "\n"
-
-
-def _mark(value: bool | None) -> str:
-    return "" if value is None else "yes" if value else "no"
 
 
 def _shape(text: str) -> str:
@@ -193,18 +147,19 @@ def _shape(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print or write the table."""
+    """Try layers, and print the table or keep it in the package."""
     parser = argparse.ArgumentParser(prog="python -m scirs_neural.layers.contract", description=(__doc__ or "")[:97])
     parser.add_argument("names", nargs="*", help="layers; none means all")
-    parser.add_argument("--write", metavar="FILE", help="write the page there")
-    parser.add_argument("--onnx", action="store_true", help="try ONNX for torch's own layers too")
+    parser.add_argument("--write", action="store_true", help="keep what was found of all layers in the package")
     options = parser.parse_args(arguments)
+    if options.write and options.names:
+        parser.error("--write takes no names: the table is written whole")
     names = [LAYERS.entry(name).name for name in options.names] or sorted(EXAMPLES)
-    page = to_markdown(layer_row(name, True if options.onnx else None) for name in names)
+    rows = [layer_row(name) for name in names]
     if options.write:
-        atomic_write(options.write, page)
+        write(rows)
     else:
-        print(page, end="")
+        print(to_markdown(rows), end="")
     return 0
 
 

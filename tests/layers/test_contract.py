@@ -1,3 +1,6 @@
+import json
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,9 +10,9 @@ from scirs_neural.layers import contract
 from scirs_neural.layers.contract import autocast_works, compiles, exports, holds, onnx_works
 from scirs_neural.layers.examples import EXAMPLES
 from scirs_neural.layers.own_table import OWN
+from scirs_neural.layers.promises import promises, to_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
-OWN_NAMES = sorted(OWN)
 # What torch's own compiler does not take.
 NO_COMPILE = {"rnn", "lstm", "gru", "cross_map_lrn2d"}
 # One layer of each kind: the others differ in size only, and the slow tests try all.
@@ -17,29 +20,18 @@ SAMPLE = ["same_conv2d", "separable_conv1d", "gem_pool", "snake", "pau", "recurr
           "transformer_decoder_block", "encoder_decoder", "patch_embedding", "learned_positions2d"]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def page_rows():
-    rows = {}
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 9 and cells[0].startswith("`"):
-            rows[cells[0].strip("`")] = cells
-    return rows
-
-
-def test_the_page_is_up_to_date_in_names_and_shapes(page_rows):
-    assert sorted(page_rows) == sorted(EXAMPLES)
-    for name, cells in page_rows.items():
-        target, summary, _ = contract.SHIPPED[name]
-        example = EXAMPLES[name]
-        assert cells[1:3] == [summary, "here" if name in OWN else target.partition(":")[0]]
-        assert cells[3] == ", ".join(contract._shape(text) for text in example.inputs)
-        assert cells[4] == contract._shape(f"f {example.output}")
+def test_what_is_kept_is_of_todays_layers_and_on_the_page():
+    kept = promises()
+    assert list(kept) == sorted(EXAMPLES)
+    for name, row in kept.items():
+        assert row.inputs == ", ".join(contract._shape(text) for text in EXAMPLES[name].inputs)
+        assert row.output == contract._shape(f"f {EXAMPLES[name].output}")
+    assert PAGE.read_text(encoding="utf-8") == to_markdown(kept.values()), "make docs"
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_autocast(name, page_rows):
-    assert ("yes" if holds(autocast_works, name) else "no") == page_rows[name][5]
+def test_autocast(name):
+    assert holds(autocast_works, name) is promises()[name].autocast
 
 
 @pytest.mark.parametrize("name", SAMPLE)
@@ -54,33 +46,51 @@ def test_own_layers_export(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_compile_column(name, page_rows):
+def test_compile_column(name):
     held = holds(compiles, name)
     assert held is (name not in NO_COMPILE)
-    assert ("yes" if held else "no") == page_rows[name][6]
+    assert held is promises()[name].compile
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_export_column(name, page_rows):
-    assert ("yes" if holds(exports, name) else "no") == page_rows[name][7]
+def test_export_column(name):
+    assert holds(exports, name) is promises()[name].export
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OWN_NAMES)
-def test_onnx_column(name, page_rows):
-    assert ("yes" if holds(onnx_works, name) else "no") == page_rows[name][8]
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_onnx_column(name):
+    held = holds(onnx_works, name)
+    assert held is promises()[name].onnx
+    assert held or name not in OWN
 
 
 def test_the_command_prints_rows(capsys):
     assert contract.main(["relu", "linear"]) == 0
     printed = capsys.readouterr().out
-    assert "| `linear` | x W^T + b | torch.nn | (4, 5) | (4, 3) | yes | yes | yes |  |" in printed
+    assert "| `linear` | x W^T + b | torch.nn | (4, 5) | (4, 3) | yes | yes | yes | yes |" in printed
 
 
-def test_the_command_writes_a_page(tmp_path):
-    assert contract.main(["relu", "--write", str(tmp_path / "layers.md")]) == 0
-    assert "| `relu` |" in (tmp_path / "layers.md").read_text(encoding="utf-8")
+def test_the_command_keeps_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("scirs_neural.layers.promises.FILE", tmp_path / "contract.json")
+    monkeypatch.setattr(contract, "EXAMPLES", {"relu": EXAMPLES["relu"]})
+    assert contract.main(["--write"]) == 0
+    assert json.loads((tmp_path / "contract.json").read_text()) == {
+        "relu": {k: v for k, v in asdict(promises()["relu"]).items() if k != "name"}
+    }
+
+
+def test_info_shows_what_a_layer_promises(python):
+    ran = python(
+        "-c", "import sys; from scirs_neural.info import main; main(['layer:lstm']); assert 'torch' not in sys.modules"
+    )
+    assert ran.returncode == 0, ran.stderr
+    row = promises()["lstm"]
+    assert row.inputs in ran.stdout
+    assert row.output in ran.stdout
+    assert re.search(r"torch.compile as one graph\s+no", ran.stdout)
+    assert re.search(r"torch.export\s+yes", ran.stdout)
 
 
 def test_the_command_names_near_layers():
