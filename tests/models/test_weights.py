@@ -288,7 +288,8 @@ def test_the_cache_folder_is_torchs(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.mark.feature(112)
-@pytest.mark.skipif(not MOBILENET.is_file(), reason="needs the published MobileNetV2 weights among the assets")
+@pytest.mark.slow
+@pytest.mark.skipif(not MOBILENET.is_file(), reason="first: python recipes/finetune_photos/fetch.py")
 def test_published_mobilenet_sees_what_torchvisions_sees(hub: Path) -> None:
     hub.mkdir(parents=True)
     (hub / MOBILENET.name).symlink_to(MOBILENET)
