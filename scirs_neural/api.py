@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from scirs_neural.data.module import ImageDataModule
+    from scirs_neural.evaluation.numbers import NumberPredictions
     from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation
     from scirs_neural.serialization import Package
@@ -92,13 +93,13 @@ class Run:
         task.eval()
         return task
 
-    def predictions(self, split: str = "test") -> Predictions:
-        """Class probabilities and targets of every sample of a split, as they were saved.
+    def predictions(self, split: str = "test") -> Predictions | NumberPredictions:
+        """Class probabilities, or predicted numbers, and targets of every sample of a split, as they were saved.
 
         Raises:
             ConfigError: the run saved none for that split.
         """
-        from scirs_neural.evaluation.predictions import Predictions
+        from scirs_neural.evaluation.numbers import load_predictions
 
         path = self.folder.predictions(split)
         if not path.is_file():
@@ -106,7 +107,7 @@ class Run:
             raise ConfigError(
                 f"the run has no predictions for the split '{split}'", where=str(self.folder.path), near=have
             )
-        return Predictions.load(path)
+        return load_predictions(path)
 
     def evaluate(self, split: str = "test", *, by: Sequence[str] = ()) -> Evaluation:
         """Run the network over a split anew and judge it.
@@ -119,13 +120,13 @@ class Run:
             DataError: the data has no such column.
         """
         from scirs_neural.data.splits import column_of
-        from scirs_neural.evaluation.predictions import Predictions
+        from scirs_neural.evaluation.numbers import as_predictions
         from scirs_neural.evaluation.report import evaluate_predictions
         from scirs_neural.training.run import predict_split
 
         samples = self.data.dataset(split).samples
         columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
-        pred = Predictions(**predict_split(self.task, self.data, split))  # type: ignore[arg-type]
+        pred = as_predictions(predict_split(self.task, self.data, split))
         place = {str(name): index for index, name in enumerate(samples.ids)}  # unreadable ones have no prediction
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
         return evaluate_predictions(pred, slices=slices)

@@ -40,7 +40,7 @@ def compare_runs(folders: list[str], *, split: str | None = None, seed: int = 0)
     Raises:
         DataError: a folder is no run, has no predictions, or was tested on other samples than the first.
     """
-    from scirs_neural.evaluation import RunRecord, compare_predictions, evaluate_predictions
+    from scirs_neural.evaluation import Predictions, RunRecord, compare_predictions, evaluate_predictions
     from scirs_neural.evaluation.run_record import differences, named
 
     if len(folders) < 2:
@@ -58,6 +58,8 @@ def compare_runs(folders: list[str], *, split: str | None = None, seed: int = 0)
                 where=str(run.path / "predictions" / f"{split}.npz"),
                 fix="only a cross-validation has them: train … cv=5" if split == "out_of_fold" else judge,
             )
+        if not isinstance(pred, Predictions):
+            raise DataError(f"the run '{name}' predicts numbers: compare is for classes", where=str(run.path))
         predictions[name] = pred
     comparison = compare_predictions(predictions, seed=seed)
     evaluations = {name: evaluate_predictions(pred, seed=seed).to_dict() for name, pred in predictions.items()}

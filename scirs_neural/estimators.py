@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from rich.console import Console
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
@@ -84,20 +83,17 @@ class _NeuralEstimator(BaseEstimator):
         seed = self._seed()
         data = self._data(x, y, task, classes, seed)
         spec = data.spec
-        torch_state = torch.random.get_rng_state()
-        try:
-            torch.manual_seed(seed)
-            model = self._network(spec.num_classes, spec.preprocess.channels, spec.preprocess.size)
-        finally:
-            torch.random.set_rng_state(torch_state)
         named = {"optimizer": self.optimizer, "scheduler": self.scheduler}
         sections = {key: {"name": value} if isinstance(value, str) else dict(value) for key, value in named.items()}
         sections["optimizer"] = {"lr": self.lr, "weight_decay": self.weight_decay, **sections["optimizer"]}
-        self.task_ = create_task(spec.task, model=model, spec=spec, loss=self.loss, **sections)
         console = None if self.verbose else Console(quiet=True)
         settings = {"accelerator": "auto", "devices": 1, "max_epochs": self.max_epochs, **(self.trainer or {})}
         trainer = Trainer(seed=seed, console=console, callbacks=self.callbacks, **settings)
-        self.history_ = trainer.fit(self.task_, data)
+        with torch.random.fork_rng():  # the caller's stream of random numbers goes on as if nothing had been drawn
+            torch.manual_seed(seed)
+            model = self._network(spec.num_classes, spec.preprocess.channels, spec.preprocess.size)
+            self.task_ = create_task(spec.task, model=model, spec=spec, loss=self.loss, **sections)
+            self.history_ = trainer.fit(self.task_, data)
         self.n_iter_ = len(self.history_)
         for text, count in trainer.warned.counts.items():
             warnings.warn(f"{text} ({count} times)" if count > 1 else text, stacklevel=3)
@@ -208,7 +204,8 @@ class NeuralClassifier(ClassifierMixin, _NeuralEstimator):
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """The likeliest label of each sample."""
-        return self.classes_[self._answers(X).argmax(axis=1)]
+        likeliest = self._answers(X).argmax(axis=1)
+        return self.classes_[likeliest]
 
 
 class NeuralRegressor(RegressorMixin, _NeuralEstimator):
@@ -234,9 +231,7 @@ class NeuralRegressor(RegressorMixin, _NeuralEstimator):
         """
         x, y = self._checked(X, y, multi_output=True, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
-            what = "a column-vector y was passed when a 1d array was expected"
-            warnings.warn(what, DataConversionWarning, stacklevel=2)
-            y = y.ravel()
+            y = column_or_1d(y, warn=True)
         self._is_flat = y.ndim == 1
         self._fit(x, check_array(y, ensure_2d=False, dtype=np.float32), NUMBERS, None)
         return self

@@ -57,7 +57,7 @@ class TableDataModule(ImageDataModule):
         >>> from scirs_neural.data import create_data
         >>> data = create_data("diabetes")
         >>> data.spec.task, data.spec.input_shape, dict(data.spec.sizes)
-        ('regression', (10,), {'train': 318, 'val': 35, 'test': 89})
+        ('regression', (10,), {'train': 319, 'val': 35, 'test': 88})
     """
 
     def __init__(
@@ -261,7 +261,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     except (csv.Error, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"not a table in UTF-8: {error}", where=str(path)) from error
     for number, row in enumerate(rows, start=2):
-        if len(row) != len(head) or "" in row:
+        if len(row) != len(head) or any(not cell and name != "split" for name, cell in zip(head, row, strict=True)):
             what = "a value is missing" if len(row) == len(head) else f"{len(row)} values for {len(head)} columns"
             raise DataError(what, where=f"{path}, line {number}", fix="fill it in, or leave the row out")
     if not rows:

@@ -86,8 +86,12 @@ def cross_validate(
         DataError: there are too few samples for the folds.
     """
     config = on_one_device(config, "cross-validation")
+    points = check_grid(config)
+    outer = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
+    if outer.spec.target_mean:
+        raise ConfigError(f"cross-validation is for classes, and '{outer.spec.name}' has numbers to be predicted")
     folder = _begin(config)
-    folds, points = list(plan(config)), check_grid(config)
+    folds = list(plan(config))
     rows = []
     for number, fold in enumerate(folds, start=1):
         run = RunFolder(folder.path / fold.name)
@@ -100,7 +104,7 @@ def cross_validate(
             if after_run is not None:
                 after_run(done, Console(quiet=True))
         rows.append(run)
-    return _put_together(config, folder, rows)
+    return _put_together(config, outer, folder, rows)
 
 
 def check_cross_validation(config: RunConfig) -> RunConfig:
@@ -238,7 +242,9 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
     return _at(fold.config, chosen)
 
 
-def _put_together(config: RunConfig, folder: RunFolder, runs: list[RunFolder]) -> CrossValidated:
+def _put_together(
+    config: RunConfig, outer: ImageDataModule, folder: RunFolder, runs: list[RunFolder]
+) -> CrossValidated:
     cv = config.cv
     parts = [Predictions.load(run.predictions("test")) for run in runs]
     found = spreads([figures(part) for part in parts], cv.folds)
@@ -249,7 +255,6 @@ def _put_together(config: RunConfig, folder: RunFolder, runs: list[RunFolder]) -
         whole.save(folder.predictions(name))
         judged.append(evaluate_predictions(whole))
         atomic_write(folder.path / f"evaluation-{name}.json", judged[-1].to_json() + "\n")
-    outer = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
     together = None
     if outer.spec.sizes["test"]:
         answers = ensemble([_answers(run, outer) for run in runs])

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.evaluation import scores
+from scirs_neural.evaluation import numbers, scores
 from scirs_neural.evaluation.intervals import LEVEL, NUM_RESAMPLES, bootstrap, wilson
+from scirs_neural.evaluation.numbers import NumberPredictions
 from scirs_neural.evaluation.predictions import Predictions
 
 
@@ -123,7 +124,7 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    pred: Predictions,
+    pred: Predictions | NumberPredictions,
     *,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
@@ -135,6 +136,8 @@ def evaluate_predictions(
     One label a sample: ``accuracy balanced_accuracy f1 log_loss brier calibration_error``, and ``top5_accuracy`` from
     six classes on. Several labels: ``f1 accuracy exact_match average_precision log_loss brier calibration_error``,
     where accuracy counts label decisions. The names mean what they mean in `scirs_neural.metrics.METRICS`.
+
+    Of predicted numbers: ``r2 mae rmse``, with bootstrap intervals; what is about classes is empty.
 
     Shares of samples have Wilson's interval, means over samples and F1 a percentile bootstrap. The calibration error
     has none: resampling adds noise to every bin, so its bootstrap lies above the value itself. Nor has average
@@ -158,6 +161,11 @@ def evaluate_predictions(
     """
     if not len(pred):
         raise DataError("there is nothing to evaluate: no samples")
+    settings = {"level": LEVEL, "num_resamples": num_resamples, "seed": seed}
+    if isinstance(pred, NumberPredictions):
+        if slices:
+            raise DataError("scores by slice are for classes", fix="leave --by out")
+        return _evaluate_numbers(pred, settings)
     values = _values(pred)
     n = len(pred)
     intervals = bootstrap(scores.resampled(pred), n, seed=seed, num_resamples=num_resamples)
@@ -173,8 +181,24 @@ def evaluate_predictions(
         per_class=[ClassScores(*row) for row in scores.per_class(pred)],
         reliability=[Bin(*row) for row in scores.reliability(pred)],
         worst=worst_errors(pred, num_worst),
-        settings={"level": LEVEL, "num_resamples": num_resamples, "seed": seed},
+        settings=settings,
         slices=[found for column, held in (slices or {}).items() for found in slice_scores(pred, column, held)],
+    )
+
+
+def _evaluate_numbers(pred: NumberPredictions, settings: dict[str, Any]) -> Evaluation:
+    drawn = {"seed": settings["seed"], "num_resamples": settings["num_resamples"]}
+    intervals = bootstrap(numbers.resampled(pred), len(pred), **drawn)
+    return Evaluation(
+        samples=len(pred),
+        classes=tuple(pred.outputs),
+        multi_label=False,
+        metrics={name: Score(value, *intervals[name]) for name, value in numbers.scores(pred).items()},
+        confusion=np.zeros((0, 0), dtype=np.int64),
+        per_class=[],
+        reliability=[],
+        worst=[],
+        settings=settings,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from scirs_neural.core.errors import CheckpointError, DataError
+from scirs_neural.evaluation.numbers import NumberPredictions, load_predictions
 from scirs_neural.evaluation.predictions import Predictions, load_arrays
 from scirs_neural.guard.budgets import BUDGETS
 from scirs_neural.guard.text import read_bytes, read_json, read_yaml
@@ -72,10 +73,10 @@ class RunRecord:
         """Its last two parts, such as ``digits-resnet50/3``."""
         return "/".join(self.path.resolve().parts[-2:])
 
-    def predictions(self, split: str = "test") -> Predictions | None:
+    def predictions(self, split: str = "test") -> Predictions | NumberPredictions | None:
         """The predictions on one split; None if the run made none."""
         path = self.path / "predictions" / f"{split}.npz"
-        return Predictions.load(path) if path.is_file() else None
+        return load_predictions(path) if path.is_file() else None
 
     def input_batch(self) -> dict[str, np.ndarray] | None:
         """The first training batch as the net saw it, "images" (N, C, H, W) and "targets"; None if none was kept."""

@@ -77,6 +77,8 @@ def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> 
     terminal.table(
         console, ["metric", "value", "95 % interval"], rows, title=f"{title}: {evaluation.samples:,} samples"
     )
+    if not evaluation.per_class:
+        return
     console.print()
     worst_first = sorted(evaluation.per_class, key=lambda c: c.f1 if isfinite(c.f1) else 2.0)[:MAX_CLASSES]
     kept = evaluation.per_class if len(evaluation.per_class) <= MAX_CLASSES else worst_first

@@ -43,6 +43,7 @@ from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.finders import find_batch_size, find_lr
 from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.training.ranks import agreed, is_first, launcher
 from scirs_neural.training.run_folder import RunFolder
 from scirs_neural.training.tensorboard import TensorBoardExtras
 from scirs_neural.training.trainer import Trainer
@@ -121,24 +122,27 @@ def train_run(
         callbacks: after those that the configuration names.
         splits: whose predictions are kept; a search among settings must leave "test" alone.
     """
-    console = console or terminal.console()
+    console = (console or terminal.console()) if is_first() else Console(quiet=True)
     if config.trainer.num_threads:
         torch.set_num_threads(config.trainer.num_threads)
     began = time.perf_counter()
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
     parts = build_parts(config, model=model, data=data)
     config = _found(_as_given(config, model, data), parts, console)
-    folder = folder or _make_folder(config, parts)
-    folder.begin(config)
+    folder = folder or RunFolder(Path(agreed(lambda: str(_make_folder(config, parts).path))))
+    if is_first():
+        folder.begin(config)
     facts = run_facts(config, parts)
     terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
     trainer = Trainer(
         folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config), *callbacks],
         loggers=_loggers(config, folder), **config.trainer.model_dump(exclude=_NOT_THE_TRAINERS),
     )  # fmt: skip
-    _save_input_batch(parts, folder)
+    if is_first():
+        _save_input_batch(parts, folder)
     with _handed_down(folder):
         rows = trainer.fit(parts.task, parts.data)
+    trainer.go_on_alone()
     trained_sec = time.perf_counter() - began
     load_checkpoint(parts.task, folder.checkpoint())
     tested = "test" in splits and parts.data.spec.sizes["test"]
@@ -175,6 +179,9 @@ def _found(config: RunConfig, parts: Parts, console: Console) -> RunConfig:
     if asked.resume is not None:
         fix = "leave out trainer.find_lr and trainer.find_batch_size, and give what the run's config.yaml has"
         raise ConfigError("a run goes on with the settings that it began with", where="trainer.resume", fix=fix)
+    if asked.devices not in ("auto", 1) or asked.num_nodes > 1 or launcher() is not None:
+        fix = "find them with trainer.devices=1 first, then give optimizer.lr and data.batch_size"
+        raise ConfigError("trainer.find_lr and trainer.find_batch_size work in one process", fix=fix)
     if asked.find_batch_size:
         parts.data.batch_size = find_batch_size(parts.task, parts.data, asked)
         config = config.model_copy(
@@ -284,6 +291,8 @@ def predict_split(task: ImageClassification, data: ImageDataModule, split: str) 
     probabilities, targets = predict_loader(task, data.eval_dataloader(split))
     skipped = set(map(str, data.skipped[split]))
     ids = np.asarray([name for i in data.dataset(split).ids if (name := str(i)) not in skipped])
+    if task.spec.target_mean:
+        return {"ids": ids, "targets": targets, "values": probabilities, "outputs": np.asarray(task.spec.classes)}
     return {"ids": ids, "targets": targets, "probabilities": probabilities, "classes": np.asarray(task.spec.classes)}
 
 
@@ -367,7 +376,11 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
         },
         "data": [
             f"{spec.name}: {spec.description}" if spec.description else spec.name,
-            {"classes": spec.num_classes, "input": "x".join(map(str, spec.input_shape)), **spec.sizes},
+            {
+                "outputs" if spec.target_mean else "classes": spec.num_classes,
+                "input": "x".join(map(str, spec.input_shape)),
+                **spec.sizes,
+            },
         ],
         "optimizer": [
             f"{config.optimizer.name}, {config.scheduler.name} schedule",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from scirs_neural.core import terminal
 from scirs_neural.core.paths import atomic_write
-from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.numbers import load_predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
 from scirs_neural.training.run import Finished
 from scirs_neural.visualize.report import write_report
@@ -34,9 +34,10 @@ def finish(done: Finished, console: Console) -> Evaluation | None:
     split = next((s for s in ("test", "val") if folder.predictions(s).is_file()), None)
     evaluation = None
     if split is not None:
-        evaluation = evaluate_predictions(Predictions.load(folder.predictions(split)))
+        evaluation = evaluate_predictions(load_predictions(folder.predictions(split)))
         atomic_write(folder.path / f"evaluation-{split}.json", evaluation.to_json() + "\n")
-        _save_samples(done, split)
+        if not done.data.spec.shape:
+            _save_samples(done, split)
     write_report(folder.path, images=_image_source(done, split))
     terminal.summary(console, _summary(done, evaluation, split))
     return evaluation
@@ -79,7 +80,9 @@ def _summary(done: Finished, evaluation: Evaluation | None, split: str | None) -
         "run it again, with a change": f"python -m scirs_neural.train --from {run} seed=1",
     }
     if split is None:
-        del shown["next"]["judge it again"], shown["next"]["use it"]
+        del shown["next"]["judge it again"]
+    if split is None or done.data.spec.shape:
+        del shown["next"]["use it"]
     if not (done.folder.path / "tensorboard").is_dir():
         del shown["next"]["look at the curves"]
     return shown
@@ -97,7 +100,7 @@ def _save_samples(done: Finished, split: str) -> None:
 
 
 def _image_source(done: Finished, split: str | None) -> Callable[[str], np.ndarray] | None:
-    if split is None:
+    if split is None or done.data.spec.shape:
         return None
     dataset = done.data.dataset(split)
     place = {str(name): index for index, name in enumerate(dataset.ids)}

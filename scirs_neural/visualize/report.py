@@ -60,7 +60,11 @@ def write_report(run_dir: str | Path, *, images: ImageSource | None = None) -> P
         *_folds(run),
         _scores(split, evaluation),
         *([] if run.summary.get("folds") else [_curves(run)]),
-        *(_evaluated(run, split, evaluation, images or file_image) if evaluation is not None else ()),
+        *(
+            _evaluated(run, split, evaluation, images or file_image)
+            if evaluation is not None and evaluation.per_class
+            else ()
+        ),
         *([] if run.summary.get("folds") else [_inputs(run)]),
         _settings(run),
         _next(run),
@@ -238,7 +242,7 @@ def _mistakes(run: RunRecord, split: str, evaluation: Evaluation, images: ImageS
 
 def _inputs(run: RunRecord) -> page.Section:
     batch, pre = run.input_batch(), _part(run, "data").get("preprocess")
-    if batch is None or not pre:
+    if batch is None or not pre or batch["images"].ndim != 4:
         return page.Section("inputs", "Inputs", [page.paragraph("The run kept no batch of inputs.", muted=True)])
     classes = _part(run, "data").get("classes") or ()
     figure = input_grid(batch["images"], mean=pre["mean"], std=pre["std"], targets=batch["targets"], classes=classes)

@@ -1,0 +1,120 @@
+"""Regression through the main job: numbers in their units, scikit-learn's figures, a report, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from scipy import stats
+from sklearn import metrics as sk
+
+from scirs_neural import compare, train
+from scirs_neural.api import load_run
+from scirs_neural.config.compose import Request, load_config
+from scirs_neural.core.door import run_door
+from scirs_neural.core.errors import ConfigError, DataError
+from scirs_neural.data import create_data
+from scirs_neural.evaluation.cross_validation import cross_validate
+from scirs_neural.evaluation.numbers import NumberPredictions, load_predictions, scores
+from scirs_neural.evaluation.report import evaluate_predictions
+from scirs_neural.models import create_model
+from scirs_neural.tasks import create_task
+from scirs_neural.training.groups import config_groups
+
+JOB = ("data=diabetes", "task=regression", "model=mlp", "model.hidden=[]", "optimizer.lr=0.05", "trainer.max_epochs=4")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    assert run_door(train.main, [*JOB, f"paths.runs={runs}"]) == 0
+    return runs / "diabetes-mlp" / "1"
+
+
+def test_the_figures_are_scikit_learns_of_the_saved_predictions(run):
+    pred = load_predictions(run / "predictions" / "test.npz")
+    assert isinstance(pred, NumberPredictions)
+    summary = json.loads((run / "summary.json").read_text())
+    report = json.loads((run / "evaluation-test.json").read_text())
+    r2 = sk.r2_score(pred.targets, pred.values)
+    assert r2 > 0.2
+    for found in (summary["test"]["r2"], report["metrics"]["r2"]["value"]):
+        assert found == pytest.approx(r2, abs=1e-5)
+    rmse = sk.root_mean_squared_error(pred.targets, pred.values)
+    assert summary["test"]["rmse"] == pytest.approx(rmse, rel=1e-5)
+    assert summary["test"]["mae"] == pytest.approx(sk.mean_absolute_error(pred.targets, pred.values), rel=1e-5)
+    assert report["metrics"]["mae"]["low"] < report["metrics"]["mae"]["value"] < report["metrics"]["mae"]["high"]
+    data = create_data("diabetes")
+    assert np.array_equal(pred.targets, data.dataset("test").targets.numpy())  # in the units of the data
+    page = (run / "report.html").read_text()
+    assert "mae" in page
+    assert "Confusion" not in page
+
+
+def test_intervals_are_scipys_bootstrap():
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=(200, 1))
+    pred = NumberPredictions(range(200), targets, targets + rng.normal(size=(200, 1)), ["y"])
+    ours = evaluate_predictions(pred).metrics["mae"]
+    errors = np.abs(pred.targets - pred.values).ravel()
+    theirs = stats.bootstrap((errors,), np.mean, n_resamples=5000, method="percentile", rng=rng).confidence_interval
+    assert (ours.low, ours.high) == (pytest.approx(theirs.low, abs=0.01), pytest.approx(theirs.high, abs=0.01))
+    assert scores(pred)["r2"] == pytest.approx(sk.r2_score(pred.targets, pred.values))
+
+
+def test_a_run_is_judged_again_and_refuses_what_is_for_images(run, tmp_path):
+    again = load_run(run)
+    saved = load_predictions(run / "predictions" / "test.npz")
+    assert again.evaluate().metrics["r2"].value == pytest.approx(sk.r2_score(saved.targets, saved.values), abs=1e-6)
+    with pytest.raises(ConfigError, match="rows of numbers"):
+        again.predict("scan.png")
+    with pytest.raises(DataError, match="compare is for classes"):
+        compare.compare_runs([str(run), str(shutil.copytree(run, tmp_path / "2"))])
+
+
+def test_cross_validation_of_numbers_is_refused(tmp_path):
+    config = load_config(Request([*JOB, "cv=3", f"paths.runs={tmp_path}"]), config_groups())
+    with pytest.raises(ConfigError, match="cross-validation is for classes"):
+        cross_validate(config, Console(quiet=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_task_must_be_the_datas(capsys):
+    assert run_door(train.main, ["--check", "data=diabetes", "model=mlp"]) == 2
+    assert "fix    task=regression" in capsys.readouterr().err
+
+
+def test_a_network_for_images_is_refused(capsys):
+    assert run_door(train.main, ["--check", "data=diabetes", "task=regression", "model=resnet18"]) == 2
+    assert "error" in capsys.readouterr().err
+
+
+def test_the_loss_is_of_scaled_numbers():
+    data = create_data("diabetes")
+    spec = data.spec
+    model = create_model("mlp", num_classes=1, in_channels=10, input_size=1, hidden=[])
+    task = create_task("regression", model=model, spec=spec)
+    x, y = next(iter(data.train_dataloader()))
+    scaled = (y - spec.target_mean[0]) / spec.target_std[0]
+    assert task.loss_of(task(x), y).item() == pytest.approx(torch.nn.functional.mse_loss(model(x), scaled).item())
+    assert torch.allclose(task.probabilities(scaled), y, rtol=1e-5)
+    with pytest.raises(ConfigError, match="label_smoothing is for classes"):
+        create_task("regression", model=model, spec=spec, label_smoothing=0.1)
+
+
+def test_classes_of_rows(tmp_path):
+    from sklearn.datasets import load_wine
+
+    frame = load_wine(as_frame=True).frame
+    path = tmp_path / "wine.csv"
+    frame.to_csv(path, index=False)
+    asked = ["data=table", f"data.path={path}", "data.target=target", "task=classification", "model=mlp"]
+    fast = ["model.hidden=[16]", "trainer.max_epochs=15", "optimizer.lr=0.02", "logger.tensorboard=false"]
+    assert run_door(train.main, [*asked, *fast, f"paths.runs={tmp_path / 'runs'}"]) == 0
+    summary = json.loads((tmp_path / "runs" / "table-mlp" / "1" / "summary.json").read_text())
+    assert summary["test"]["accuracy"] > 0.9
+    assert summary["data"]["shape"] == [13]
