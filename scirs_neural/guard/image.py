@@ -15,6 +15,7 @@ from scirs_neural.guard.budgets import BUDGETS
 
 # Pillow knows 40 more, some of which start other programs (EPS calls Ghostscript).
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_DEFLATE_BITS = 8 * 1032  # what one byte of a deflated stream can unpack to, at most
 
 
 @contextlib.contextmanager
@@ -51,6 +52,8 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > limit:
                     raise Image.DecompressionBombError
+                if image.format == "PNG" and image.width * image.height * _least_bits(image) > size * _DEFLATE_BITS:
+                    raise ValueError("it is cut short")  # Pillow would give black for what is missing
                 yield image
     except UnidentifiedImageError as error:
         raise RefusedError("refused: not an image, or of a kind that is not read here", where=str(path)) from error
@@ -65,3 +68,8 @@ def opened_image(path: str | Path) -> Iterator[Image.Image]:
     except Exception as error:  # decoders raise anything on damaged bytes: OSError, SyntaxError, struct.error, …
         reason = str(error) or type(error).__name__
         raise RefusedError(f"refused: the image cannot be read: {reason}", where=str(path)) from error
+
+
+def _least_bits(image: Image.Image) -> int:
+    """Bits a pixel has in a file, at least."""
+    return 1 if image.mode in ("1", "L", "P") else 8 * len(image.getbands())

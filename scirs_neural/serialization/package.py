@@ -28,6 +28,7 @@ from scirs_neural.serialization.schema import (
 from scirs_neural.serialization.writing import write_package
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from scirs_neural.serialization.architecture import ModelClass
@@ -206,7 +207,7 @@ def load_package(path: str | Path, model_class: ModelClass | None = None, *, ver
         model = rebuild(contents.documents[MODEL], shapes, model_class, contents.where)
         for name, held in named_tensors(model).items():
             if name in state:
-                held.data = held.data.to(state[name].dtype)
+                held.data = held.data.to(_fitting(state[name].dtype, held.dtype, name, contents.where))
         load_strictly(model, state, contents.where)
         return _package(contents, model.eval())
 
@@ -266,6 +267,17 @@ def migrate_package(path: str | Path, target: str | Path) -> Path:
 
         write_package(target, fill, lambda members: seal(facts, members)[1])
     return target
+
+
+def _fitting(dtype: torch.dtype, ours: torch.dtype, name: str, where: str) -> torch.dtype:
+    """The dtype of a tensor in a package: the network's own, or of floating point where that is, wide or narrow.
+
+    Raises:
+        CheckpointError: it is of another kind.
+    """
+    if dtype != ours and not (dtype.is_floating_point and ours.is_floating_point):
+        raise CheckpointError(f"'{name}' is of {dtype}, where the network has {ours}", where=where)
+    return dtype
 
 
 def _package(contents: Contents, model: nn.Module) -> Package:
