@@ -36,35 +36,35 @@ def crossed(runs, *overrides):
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    """Three folds through the door, with a test split outside of them."""
+def whole_run(tmp_path_factory):
+    """Two folds through the door, with a test split outside of them."""
     runs = tmp_path_factory.mktemp("runs")
-    assert run_door(train.main, [*SMALL, "cv=3", f"paths.runs={runs}"]) == 0
+    assert run_door(train.main, [*SMALL, "cv=2", f"paths.runs={runs}"]) == 0
     return runs / "digits-mlp-cv" / "1"
 
 
 @pytest.mark.feature(90)
-def test_every_sample_is_tested_once_by_a_net_that_had_not_seen_it(three):
-    whole = Predictions.load(three / "predictions" / "out_of_fold.npz")
+def test_every_sample_is_tested_once_by_a_net_that_had_not_seen_it(whole_run):
+    whole = Predictions.load(whole_run / "predictions" / "out_of_fold.npz")
     outer = set(map(str, create_data("digits").dataset("test").ids))
     assert set(whole.ids) == {str(i) for i in range(1797)} - outer
     assert len(whole) == 1438
-    parts = [Predictions.load(three / f"fold-{n}" / "predictions" / "test.npz") for n in (1, 2, 3)]
+    parts = [Predictions.load(whole_run / f"fold-{n}" / "predictions" / "test.npz") for n in (1, 2)]
     assert pooled(parts).ids == whole.ids
-    for n in (1, 2, 3):  # a fold is a run like any other, which says itself what it is a part of
-        config = yaml.safe_load((three / f"fold-{n}" / "config.yaml").read_text())
-        assert config["data"]["folds"] == [{"index": n - 1, "of": 3, "repeat": 0}]
+    for n in (1, 2):  # a fold is a run like any other, which says itself what it is a part of
+        config = yaml.safe_load((whole_run / f"fold-{n}" / "config.yaml").read_text())
+        assert config["data"]["folds"] == [{"index": n - 1, "of": 2, "repeat": 0}]
         assert config["cv"]["folds"] == 0
-        assert (three / f"fold-{n}" / "report.html").is_file()
-        assert load_run(three / f"fold-{n}").evaluate().metrics["accuracy"].value == pytest.approx(
+        assert (whole_run / f"fold-{n}" / "report.html").is_file()
+        assert load_run(whole_run / f"fold-{n}").evaluate().metrics["accuracy"].value == pytest.approx(
             parts[n - 1].right.mean()
         )
 
 
 @pytest.mark.feature(90)
-def test_the_summary_is_scikit_learns_figures_of_the_saved_predictions(three):
-    summary = json.loads((three / "summary.json").read_text())
-    parts = [Predictions.load(three / f"fold-{n}" / "predictions" / "test.npz") for n in (1, 2, 3)]
+def test_the_summary_is_scikit_learns_figures_of_the_saved_predictions(whole_run):
+    summary = json.loads((whole_run / "summary.json").read_text())
+    parts = [Predictions.load(whole_run / f"fold-{n}" / "predictions" / "test.npz") for n in (1, 2)]
     for name, score in {
         "accuracy": lambda p: sk.accuracy_score(p.targets, p.predicted),
         "f1": lambda p: sk.f1_score(p.targets, p.predicted, average="macro"),
@@ -76,24 +76,24 @@ def test_the_summary_is_scikit_learns_figures_of_the_saved_predictions(three):
         assert (found["mean"], found["std"]) == (pytest.approx(np.mean(each)), pytest.approx(np.std(each, ddof=1)))
         assert found["low"] < found["mean"] < found["high"]
         assert [fold["test"][name] for fold in summary["folds"]] == pytest.approx(each)
-    whole = Predictions.load(three / "predictions" / "out_of_fold.npz")
+    whole = Predictions.load(whole_run / "predictions" / "out_of_fold.npz")
     assert summary["out_of_fold"][0]["accuracy"]["value"] == sk.accuracy_score(whole.targets, whole.predicted)
 
 
 @pytest.mark.feature(90)
-def test_the_folds_nets_together_answer_the_test_split(three):
-    together = Predictions.load(three / "predictions" / "test.npz")
+def test_the_folds_nets_together_answer_the_test_split(whole_run):
+    together = Predictions.load(whole_run / "predictions" / "test.npz")
     data = create_data("digits", image_size=8)
     assert together.ids == tuple(map(str, data.dataset("test").ids))
     answers = []
-    for n in (1, 2, 3):  # each net again, on inputs that are scaled as its own training samples say
-        run = load_run(three / f"fold-{n}")
+    for n in (1, 2):  # each net again, on inputs that are scaled as its own training samples say
+        run = load_run(whole_run / f"fold-{n}")
         data.use_preprocess(run.task.spec.preprocess)
         (images, targets), *_ = create_batches(data)
         answers.append(run.task.probabilities(run.task(images)).detach().numpy())
     np.testing.assert_allclose(together.probabilities, np.mean(answers, axis=0), atol=1e-5)
     assert np.array_equal(together.targets, targets.numpy())
-    summary = json.loads((three / "summary.json").read_text())
+    summary = json.loads((whole_run / "summary.json").read_text())
     assert summary["ensemble"]["accuracy"]["value"] == together.right.mean()
 
 
@@ -102,44 +102,44 @@ def create_batches(data):
     return list(data.eval_dataloader("test"))
 
 
-def test_the_page_and_the_terminal_show_the_folds(three, capsys, monkeypatch):
-    page = (three / "report.html").read_text()
-    for text in ("fold-1", "fold-3", "mean ± std", "Nadeau", "out-of-fold accuracy"):
+def test_the_page_and_the_terminal_show_the_folds(whole_run, capsys, monkeypatch):
+    page = (whole_run / "report.html").read_text()
+    for text in ("fold-1", "fold-2", "mean ± std", "Nadeau", "out-of-fold accuracy"):
         assert text in page
     monkeypatch.setenv("COLUMNS", "100")
-    config = three / "config.yaml"
-    assert run_door(train.main, ["--from", str(config), f"trainer.resume={three}"]) == 0
+    config = whole_run / "config.yaml"
+    assert run_door(train.main, ["--from", str(config), f"trainer.resume={whole_run}"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("finished before") == 3  # nothing is run again
+    assert shown.count("finished before") == 2  # nothing is run again
     assert "epoch" not in shown.partition("finished before")[0]
     assert "over the folds" in shown
 
 
-def test_compare_reads_cross_validations(three, tmp_path, capsys):
+def test_compare_reads_cross_validations(whole_run, tmp_path, capsys):
     other = tmp_path / "digits-mlp-cv" / "2"
-    shutil.copytree(three, other)
+    shutil.copytree(whole_run, other)
     whole = Predictions.load(other / "predictions" / "out_of_fold.npz")
     blurred = Predictions(whole.ids, whole.targets, np.full_like(whole.probabilities, 0.1), whole.classes)
     blurred.save(other / "predictions" / "out_of_fold.npz")
-    assert run_door(compare.main, [str(three), str(other), "--split", "out_of_fold", "--json"]) == 0
+    assert run_door(compare.main, [str(whole_run), str(other), "--split", "out_of_fold", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["samples"] == 1438
     assert found["pairs"][0]["verdict"].endswith("is better")
-    assert run_door(compare.main, [str(three), str(three / "fold-1"), "--split", "out_of_fold"]) == 2
+    assert run_door(compare.main, [str(whole_run), str(whole_run / "fold-1"), "--split", "out_of_fold"]) == 2
     assert "only a cross-validation has them" in capsys.readouterr().err
 
 
-def test_without_a_common_test_split_compare_takes_the_folds(three, tmp_path):
+def test_without_a_common_test_split_compare_takes_the_folds(whole_run, tmp_path):
     copies = [tmp_path / str(n) for n in (1, 2)]
     for copy in copies:
-        shutil.copytree(three, copy)
+        shutil.copytree(whole_run, copy)
         (copy / "predictions" / "test.npz").unlink()
     assert compare.compare_runs([str(copy) for copy in copies])["split"] == "out_of_fold"
 
 
-def test_a_parent_is_no_run_to_load(three):
+def test_a_parent_is_no_run_to_load(whole_run):
     with pytest.raises(CheckpointError, match="no checkpoint") as caught:
-        load_run(three).task  # noqa: B018
+        load_run(whole_run).task  # noqa: B018
     assert "fold-1" in caught.value.fix
     with pytest.raises(ConfigError, match=r"sn\.fit trains one run"):
         fit("mlp", "digits", overrides=["cv=3"])
@@ -151,11 +151,11 @@ import lightning.pytorch as L
 
 class Bomb(L.Callback):
     def on_train_epoch_start(self, trainer, module):
-        if os.environ.get("BOMB") and "fold-2" in str(trainer.default_root_dir) and trainer.current_epoch == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if "fold-2" in str(trainer.default_root_dir) and trainer.current_epoch == 1 and os.environ.get("BOMB"):
+            if os.environ["BOMB"] == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise InterruptedError
 """
-
-
 RUN = """
 import sys
 from rich.console import Console
@@ -167,29 +167,44 @@ cross_validate(load_config(Request(sys.argv[1:]), config_groups()), Console(quie
 """
 
 
-@pytest.mark.feature(90)
-def test_a_killed_cross_validation_goes_on_where_it_was(three, tmp_path, python):
-    (tmp_path / "bomb.py").write_text(BOMB)
-    bomb = f"callbacks=[{tmp_path / 'bomb.py'}:Bomb]"
-    ended = python("-c", RUN, *SMALL, "cv=3", bomb, f"paths.runs={tmp_path}", BOMB="1")
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    killed = tmp_path / "digits-mlp-cv" / "1"
-    assert (killed / "fold-1" / "summary.json").is_file()
-    assert (killed / "fold-2" / "checkpoints" / "last.ckpt").is_file()
-    assert not (killed / "fold-3").exists()
-    first = (killed / "fold-1" / "summary.json").stat().st_mtime_ns
-    again = Request([f"trainer.resume={killed}"], config_file=killed / "config.yaml")
+def go_on_and_compare(broken, whole_run):
+    """Resume, and hold the end to that of the unbroken run, bit by bit."""
+    assert (broken / "fold-1" / "summary.json").is_file()
+    assert (broken / "fold-2" / "checkpoints" / "last.ckpt").is_file()
+    assert not (broken / "fold-2" / "summary.json").exists()
+    first = (broken / "fold-1" / "summary.json").stat().st_mtime_ns
+    again = Request([f"trainer.resume={broken}"], config_file=broken / "config.yaml")
     cross_validate(load_config(again, config_groups()), Console(quiet=True))
-    assert (killed / "fold-1" / "summary.json").stat().st_mtime_ns == first  # what has ended is not run again
+    assert (broken / "fold-1" / "summary.json").stat().st_mtime_ns == first  # what has ended is not run again
     for split in ("out_of_fold", "test"):
-        resumed, unbroken = (Predictions.load(run / "predictions" / f"{split}.npz") for run in (killed, three))
+        resumed, unbroken = (Predictions.load(run / "predictions" / f"{split}.npz") for run in (broken, whole_run))
         assert resumed.ids == unbroken.ids
         assert np.array_equal(resumed.probabilities, unbroken.probabilities)
 
 
-def test_a_resumed_cross_validation_must_be_the_same_one(three):
+@pytest.mark.feature(90)
+def test_a_broken_cross_validation_goes_on_where_it_was(whole_run, tmp_path, monkeypatch):
+    (tmp_path / "bomb.py").write_text(BOMB)
+    monkeypatch.setenv("BOMB", "raise")
+    with pytest.raises(InterruptedError):
+        crossed(tmp_path, *SMALL, "cv=2", f"callbacks=[{tmp_path / 'bomb.py'}:Bomb]")
+    monkeypatch.delenv("BOMB")
+    go_on_and_compare(tmp_path / "digits-mlp-cv" / "1", whole_run)
+
+
+@pytest.mark.slow
+@pytest.mark.feature(90)
+def test_a_killed_cross_validation_goes_on_where_it_was(whole_run, tmp_path, python):
+    (tmp_path / "bomb.py").write_text(BOMB)
+    bomb = f"callbacks=[{tmp_path / 'bomb.py'}:Bomb]"
+    ended = python("-c", RUN, *SMALL, "cv=2", bomb, f"paths.runs={tmp_path}", BOMB="kill")
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    go_on_and_compare(tmp_path / "digits-mlp-cv" / "1", whole_run)
+
+
+def test_a_resumed_cross_validation_must_be_the_same_one(whole_run):
     with pytest.raises(ConfigError, match=r"had other settings: optimizer\.lr") as caught:
-        crossed(three.parents[1], *SMALL, "cv=3", "optimizer.lr=0.02", f"trainer.resume={three}")
+        crossed(whole_run.parents[1], *SMALL, "cv=2", "optimizer.lr=0.02", f"trainer.resume={whole_run}")
     assert "--from" in caught.value.fix
 
 
