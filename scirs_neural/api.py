@@ -141,7 +141,14 @@ class Run:
 
         Returns:
             One `Guess` an image.
+
+        Raises:
+            ConfigError: the run is of rows of numbers.
         """
+        if self._spec.shape:
+            raise ConfigError(
+                "the run is of rows of numbers, not of images", fix="run.task.probabilities(run.task(rows)), scaled rows"
+            )
         return _guesses(self.task, inputs, top_k, batch_size)
 
     def package(self, path: str | Path | None = None) -> Path:

@@ -57,7 +57,7 @@ def spread(values: Sequence[float], folds: int) -> Spread:
     Example:
         >>> found = spread([0.90, 0.92, 0.94], folds=3)
         >>> round(found.mean, 4), round(found.std, 4), round(found.low, 4), round(found.high, 4)
-        (0.92, 0.02, 0.8415, 0.9985)
+        (0.92, 0.02, 0.8414, 0.9986)
     """
     from scipy.stats import t  # costs two seconds
 

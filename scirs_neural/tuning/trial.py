@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import lightning.pytorch as L
 from rich.console import Console
 
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.errors import NonFiniteError, ScirsError
+from scirs_neural.training.callbacks.watching import Watching
 from scirs_neural.training.groups import config_groups
 from scirs_neural.training.run import train_run
 from scirs_neural.tuning.storage import Study
-
-
-class Watch(L.Callback):
-    """Reports the objective after each validation, and ends the run when the pruner says that it is a bad one.
-
-    The run ends as by early stopping: at the end of the epoch, with its checkpoints and figures.
-
-    Args:
-        trial: Optuna's.
-        metric: the objective.
-        reported: epochs that were reported before the run was broken off.
-    """
-
-    def __init__(self, trial: Any, metric: str, reported: set[int]) -> None:
-        self.trial, self.metric, self.reported = trial, metric, reported
-        self.pruned = False
-
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Look at the epoch's figure."""
-        value = trainer.callback_metrics.get(self.metric)
-        if trainer.sanity_checking or value is None:
-            return
-        if trainer.current_epoch not in self.reported:
-            self.trial.report(float(value), trainer.current_epoch)
-            self.reported.add(trainer.current_epoch)
-        is_last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
-        if not is_last and self.trial.should_prune():
-            self.pruned = trainer.should_stop = True
 
 
 def run_trial(study: Study, trial: Any, chosen: dict[str, str]) -> tuple[list[float] | None, str]:
@@ -63,10 +36,10 @@ def run_trial(study: Study, trial: Any, chosen: dict[str, str]) -> tuple[list[fl
             texts = [*plan.fixed, *(f"{key}={value}" for key, value in chosen.items())]
             texts += [f"trainer.resume='{run.path}'"] if run.last.is_file() else []
             config = load_config(Request(texts, plan.config_folder), config_groups())
-            watch = Watch(trial, plan.objectives[0].name, _reported(study, trial.number))
+            watch = Watching(plan.objectives[0].name, _judge(study, trial))
             silent = Console(quiet=True)
             done = train_run(config, console=silent, folder=run, callbacks=[watch] if one else [], splits=("val",))
-            summary, pruned = done.summary, watch.pruned
+            summary, pruned = done.summary, watch.ended_early
         return [objective.value(summary) for objective in plan.objectives], "PRUNED" if pruned else "COMPLETE"
     except NonFiniteError as error:  # a bad setting, which the sampler is to learn from
         trial.set_user_attr("error", error.what)
@@ -76,5 +49,14 @@ def run_trial(study: Study, trial: Any, chosen: dict[str, str]) -> tuple[list[fl
         return None, "FAIL"
 
 
-def _reported(study: Study, number: int) -> set[int]:
-    return next(set(held.intermediate_values) for held in study.trials() if held.number == number)
+def _judge(study: Study, trial: Any) -> Callable[[int, float], bool]:
+    """Reports an epoch's figure to Optuna, and asks its pruner whether the trial is a bad one."""
+    reported = next(set(held.intermediate_values) for held in study.trials() if held.number == trial.number)
+
+    def is_bad(epoch: int, value: float) -> bool:
+        if epoch not in reported:  # a trial that was broken off may run an epoch again
+            trial.report(value, epoch)
+            reported.add(epoch)
+        return bool(trial.should_prune())
+
+    return is_bad
