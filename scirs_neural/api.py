@@ -147,7 +147,7 @@ class Run:
         """
         if self._spec.shape:
             raise ConfigError(
-                "the run is of rows of numbers, not of images", fix="run.task.probabilities(run.task(rows)), scaled rows"
+                "the run is of rows of numbers, not of images", fix="run.task.probabilities(run.task(rows))"
             )
         return _guesses(self.task, inputs, top_k, batch_size)
 
