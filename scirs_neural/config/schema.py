@@ -168,6 +168,9 @@ class CheckpointConfig(Section):
     save_top_k: NonNegativeInt = Field(default=1, description="how many of the best to keep")
     save_last: bool = True
     every_n_steps: PositiveInt | None = Field(default=None, description="also save `last` every so many steps")
+    async_save: bool = Field(
+        default=False, description="write checkpoints while training goes on: a step waits for a copy, not for the disk"
+    )
     format: Literal["auto", "torch", "plain"] = Field(
         default="auto",
         description="torch: of torch.save; plain: without a pickle, which torch 2.9 reads too; auto: torch, below 2.10 "

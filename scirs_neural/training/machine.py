@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from lightning.pytorch.plugins.io import CheckpointIO
 
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.training.async_checkpoint import AsyncCheckpointIO
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 
 
@@ -28,6 +30,10 @@ def check_machine(settings: TrainerConfig) -> None:
     if wanted in ("tpu", "xla_cpu"):
         from scirs_neural.training import torch_tpu, xla
 
+        if settings.checkpoint.async_save:
+            raise ConfigError(
+                f"trainer.checkpoint.async_save=true is untried with trainer.accelerator={wanted}", fix="leave it out"
+            )
         (torch_tpu.check_torch_tpu if torch_tpu.is_chosen(settings) else xla.check_xla)(settings)
     on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
     if on_cpu and settings.precision.startswith("16"):
@@ -37,7 +43,9 @@ def check_machine(settings: TrainerConfig) -> None:
 
 def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
     """What Lightning's Trainer is given for a machine, and for the files that it writes."""
-    io = DurableCheckpointIO(settings.checkpoint.format)
+    io: CheckpointIO = DurableCheckpointIO(settings.checkpoint.format)
+    if settings.checkpoint.async_save:
+        io = AsyncCheckpointIO(io)
     given = {"accelerator": settings.accelerator, "devices": settings.devices, "strategy": settings.strategy}
     if settings.accelerator not in ("tpu", "xla_cpu"):
         return {**given, "precision": settings.precision, "plugins": [io]}

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch.accelerators import Accelerator
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 
 
 def is_chosen(settings: TrainerConfig) -> bool:
@@ -41,7 +41,7 @@ def check_torch_tpu(settings: TrainerConfig) -> None:
         raise ConfigError(what, fix="set trainer.devices=1 trainer.strategy=auto, or use torch_xla for several")
 
 
-def torch_tpu_arguments(settings: TrainerConfig, io: DurableCheckpointIO) -> dict[str, Any]:
+def torch_tpu_arguments(settings: TrainerConfig, io: CheckpointIO) -> dict[str, Any]:
     """What Lightning's Trainer must be given for these settings; `check_torch_tpu` has passed."""
     is_mixed = settings.precision == "bf16-mixed"
     precision = MixedPrecision("bf16-mixed", device="tpu") if is_mixed else Precision()

@@ -20,6 +20,7 @@ from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
 from scirs_neural.optim.build import traits
+from scirs_neural.training.async_checkpoint import SavingErrors
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.clipping import GradientClipping
 from scirs_neural.training.callbacks.epoch_state import EpochState
@@ -234,6 +235,7 @@ class Trainer:
             loggers = []
         else:
             last = list(self._last_checkpoint())
+            own += [SavingErrors()] if s.checkpoint.async_save else []
             own += [*([StepGuard()] if s.stop_on_nonfinite else []), *self._best_checkpoint(monitor, mode), *last]
         with quiet() as warned:
             try:

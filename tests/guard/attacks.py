@@ -931,7 +931,7 @@ def package_manifests(folder: Path) -> Cases:
         "number": text(lambda old: "7"), "spoiled": text(lambda old: old.replace("a", "b", 1)),
         "digest": text(lambda old: old.replace('"digest": "', '"digest": "0', 1)),
         "deep": text(lambda old: "[" * 100_000), "pickle": text(lambda old: calls_pickled()),
-        "name changed": text(lambda old: old.replace('"name"', '"nome"', 1)),
+        "name changed": text(lambda old: old.replace('"name"', '"title"', 1)),
         "more keys": manifest(lambda plain: plain.update(code="x")),
         "no members": manifest(lambda plain: plain.pop("members")),
         "wrong type": manifest(lambda plain: plain.update(name=5)),
