@@ -77,7 +77,7 @@ def cross_validate(
     """Run every fold that has not ended yet, and put together what they found.
 
     Args:
-        config: with ``cv.folds``; ``trainer.resume`` names the parent folder of one that was broken off.
+        config: with ``cv.folds``; ``trainer.resume`` names the parent folder of one that was broken off, or is auto.
         console: where progress is reported.
         after_run: called with each fold's finished run and a silent console, such as to write its report.
 
@@ -178,9 +178,10 @@ def on_one_device(config: RunConfig, doing: str) -> RunConfig:
 
 def _begin(config: RunConfig) -> RunFolder:
     resumed = config.trainer.resume
-    if resumed is None:
+    if resumed in (None, "auto"):
         name = f"{config.data.name}-{Path(config.model.name.partition(':')[0]).stem}-cv"
-        folder = RunFolder(new_run_dir(config.paths.runs, name))
+        found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed else None
+        folder = found or RunFolder(new_run_dir(config.paths.runs, name))
         folder.begin(config)
         return folder
     folder = RunFolder.find(resumed)

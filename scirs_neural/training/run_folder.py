@@ -128,7 +128,8 @@ class RunFolder:
 
     @classmethod
     def unfinished(cls, parent: Path, config: RunConfig) -> RunFolder | None:
-        """The newest run of a configuration that has a checkpoint, has not ended, and that no process is working on.
+        """The newest run of a configuration that has a checkpoint (or, of cross-validation, a fold), has not ended, and
+        that no process is working on.
 
         Args:
             parent: the folder of the runs, such as runs/digits-resnet18.
@@ -138,7 +139,8 @@ class RunFolder:
         numbered = [p for p in parent.iterdir() if p.name.isdigit()] if parent.is_dir() else []
         for path in sorted(numbered, key=lambda p: int(p.name), reverse=True):
             run = cls(path)
-            is_open = run.last.is_file() and run.config.is_file() and not run.summary.is_file() and not run._is_taken()
+            is_begun = run.last.is_file() or any(run.path.glob("*fold-*"))
+            is_open = is_begun and run.config.is_file() and not run.summary.is_file() and not run._is_taken()
             if is_open and _what_decides(read_yaml(run.config)) == wanted:
                 return run
         return None

@@ -167,13 +167,12 @@ cross_validate(load_config(Request(sys.argv[1:]), config_groups()), Console(quie
 """
 
 
-def go_on_and_compare(broken, whole_run):
+def go_on_and_compare(broken, whole_run, again):
     """Resume, and hold the end to that of the unbroken run, bit by bit."""
     assert (broken / "fold-1" / "summary.json").is_file()
     assert (broken / "fold-2" / "checkpoints" / "last.ckpt").is_file()
     assert not (broken / "fold-2" / "summary.json").exists()
     first = (broken / "fold-1" / "summary.json").stat().st_mtime_ns
-    again = Request([f"trainer.resume={broken}"], config_file=broken / "config.yaml")
     cross_validate(load_config(again, config_groups()), Console(quiet=True))
     assert (broken / "fold-1" / "summary.json").stat().st_mtime_ns == first  # what has ended is not run again
     for split in ("out_of_fold", "test"):
@@ -189,7 +188,9 @@ def test_a_broken_cross_validation_goes_on_where_it_was(whole_run, tmp_path, mon
     with pytest.raises(InterruptedError):
         crossed(tmp_path, *SMALL, "cv=2", f"callbacks=[{tmp_path / 'bomb.py'}:Bomb]")
     monkeypatch.delenv("BOMB")
-    go_on_and_compare(tmp_path / "digits-mlp-cv" / "1", whole_run)
+    broken = tmp_path / "digits-mlp-cv" / "1"
+    again = Request([f"trainer.resume={broken}"], config_file=broken / "config.yaml")
+    go_on_and_compare(broken, whole_run, again)
 
 
 @pytest.mark.slow
@@ -199,7 +200,8 @@ def test_a_killed_cross_validation_goes_on_where_it_was(whole_run, tmp_path, pyt
     bomb = f"callbacks=[{tmp_path / 'bomb.py'}:Bomb]"
     ended = python("-c", RUN, *SMALL, "cv=2", bomb, f"paths.runs={tmp_path}", BOMB="kill")
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    go_on_and_compare(tmp_path / "digits-mlp-cv" / "1", whole_run)
+    again = Request([*SMALL, "cv=2", bomb, f"paths.runs={tmp_path}", "trainer.resume=auto"])
+    go_on_and_compare(tmp_path / "digits-mlp-cv" / "1", whole_run, again)
 
 
 def test_a_resumed_cross_validation_must_be_the_same_one(whole_run):
