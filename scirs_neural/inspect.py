@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int | None:
     if found.tensors:
         facts["tensors"] = f"{len(found.tensors):,} with {found.num_values:,} numbers: {dtypes}"
     if found.refused:
-        facts["refused"] = found.refused.removeprefix("refused: ").removeprefix("refused, ")
+        facts["refused"] = found.refused.removeprefix("refused: ").removeprefix("refused, and ")
     console = terminal.console()
     said = list(found.facts.items()) if args.all else list(found.facts.items())[:FACTS]
     terminal.summary(console, {"facts": {**facts, **{_short(key): _short(value) for key, value in said}}})

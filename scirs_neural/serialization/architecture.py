@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from scirs_neural.builder import build
 from scirs_neural.builder.model import Model
 from scirs_neural.core.errors import CheckpointError, RefusedError, ScirsError
 from scirs_neural.core.registry import signature_options
-from scirs_neural.models import MODELS, create_model, on_meta
+from scirs_neural.models import MODELS, create_model, load_strictly, on_meta
 from scirs_neural.models.create import RECIPE
-from scirs_neural.serialization.plans import apply_plan, find_plans
+from scirs_neural.serialization.plans import apply_plan, find_plans, named_tensors
 from scirs_neural.serialization.schema import BuilderModel, ClassModel, ZooModel
 
 MAX_MODULES, MAX_MODULES_A_TENSOR = 1_000, 50  # a file of few tensors cannot ask for many layers
@@ -110,6 +110,29 @@ def rebuild(
         return probe.to_empty(device="cpu")
     with _told(where):  # it keeps values outside of its weights, which only building it gives
         return _planned(_build(held, where), held, shapes, where)
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Give a network the values of a file, in the file's dtypes; every name and shape must match.
+
+    Raises:
+        CheckpointError: they do not, or a dtype is of another kind.
+    """
+    for name, held in named_tensors(model).items():
+        if name in state:
+            held.data = held.data.to(_fitting(state[name].dtype, held.dtype, name, where))
+    load_strictly(model, state, where)
+
+
+def _fitting(dtype: torch.dtype, ours: torch.dtype, name: str, where: str) -> torch.dtype:
+    """The dtype of a tensor in a package: the network's own, or of floating point where that is, wide or narrow.
+
+    Raises:
+        CheckpointError: it is of another kind.
+    """
+    if dtype != ours and not (dtype.is_floating_point and ours.is_floating_point):
+        raise CheckpointError(f"'{name}' is of {dtype}, where the network has {ours}", where=where)
+    return dtype
 
 
 def _build(held: ZooModel | BuilderModel, where: str) -> nn.Module:

@@ -18,9 +18,9 @@ from scirs_neural.core.near import near_names
 from scirs_neural.core.paths import atomic_write, replacing, replacing_folder
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.weights import write_state_dict
-from scirs_neural.models import catalogue, create_model, load_strictly
+from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.create import RECIPE
-from scirs_neural.serialization.architecture import AnyModel, describe, rebuild
+from scirs_neural.serialization.architecture import AnyModel, describe, fill, rebuild
 from scirs_neural.serialization.contents import open_package
 from scirs_neural.serialization.exporting import largest_difference, to_onnx, to_torch_export
 from scirs_neural.serialization.formats import TITLES, identify
@@ -133,16 +133,17 @@ def _read(path: str | Path, name: str | None, options: dict[str, Any], input_sha
     described = source.facts.get(OURS) if source.kind == "huggingface" else None
     if name is not None:
         network = _network(name, options, input_shape)
-        load_strictly(network, _unwrapped(source.state, network), str(path))
+        fill(network, _unwrapped(source.state, network), str(path))
     elif isinstance(described, dict) and not _is_own(described.get("model")):
         known: AnyModel = check(MODEL, described.get("model"), str(path))
         shapes = {key: tuple(tensor.shape) for key, tensor in source.state.items()}
         network = rebuild(known, shapes, None, str(path))
-        load_strictly(network, source.state, str(path))
+        fill(network, source.state, str(path))
     else:
         return _Held(source)
     spec = _spec(described.get("spec"), path) if isinstance(described, dict) else None
     network.eval()
+    source = Source(source.kind, dict(network.state_dict()), source.facts)  # under the network's own names
     return _Held(source, network, spec, _inputs(network, input_shape or (spec.input_shape if spec else None)))
 
 

@@ -27,9 +27,10 @@ def to_torch_export(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes
     """
     program = _exported(model, inputs)
     file = io.BytesIO()
-    torch.export.save(program, file)
-    file.seek(0)
-    again = torch.export.load(file).module()
+    with _quiet():
+        torch.export.save(program, file)
+        file.seek(0)
+        again = torch.export.load(file).module()
     with torch.no_grad():
         difference = largest_difference(again(*inputs), model(*inputs))
     return file.getvalue(), _held(difference, "the program of torch.export")

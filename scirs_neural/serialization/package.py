@@ -28,7 +28,6 @@ from scirs_neural.serialization.schema import (
 from scirs_neural.serialization.writing import write_package
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from scirs_neural.serialization.architecture import ModelClass
@@ -194,9 +193,7 @@ def load_package(path: str | Path, model_class: ModelClass | None = None, *, ver
         CheckpointError: it is damaged, newer than this library, or names something that this library does not have.
         UnknownNameError: a network or layer of no registered name.
     """
-    from scirs_neural.models.weights import load_strictly
-    from scirs_neural.serialization.architecture import rebuild
-    from scirs_neural.serialization.plans import named_tensors
+    from scirs_neural.serialization.architecture import fill, rebuild
     from scirs_neural.serialization.tensors import tensors_in
 
     with open_package(path) as contents:
@@ -205,10 +202,7 @@ def load_package(path: str | Path, model_class: ModelClass | None = None, *, ver
         state = tensors_in(contents.archive.map(WEIGHTS), f"{contents.where}, {WEIGHTS}")
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         model = rebuild(contents.documents[MODEL], shapes, model_class, contents.where)
-        for name, held in named_tensors(model).items():
-            if name in state:
-                held.data = held.data.to(_fitting(state[name].dtype, held.dtype, name, contents.where))
-        load_strictly(model, state, contents.where)
+        fill(model, state, contents.where)
         return _package(contents, model.eval())
 
 
@@ -267,17 +261,6 @@ def migrate_package(path: str | Path, target: str | Path) -> Path:
 
         write_package(target, fill, lambda members: seal(facts, members)[1])
     return target
-
-
-def _fitting(dtype: torch.dtype, ours: torch.dtype, name: str, where: str) -> torch.dtype:
-    """The dtype of a tensor in a package: the network's own, or of floating point where that is, wide or narrow.
-
-    Raises:
-        CheckpointError: it is of another kind.
-    """
-    if dtype != ours and not (dtype.is_floating_point and ours.is_floating_point):
-        raise CheckpointError(f"'{name}' is of {dtype}, where the network has {ours}", where=where)
-    return dtype
 
 
 def _package(contents: Contents, model: nn.Module) -> Package:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from scirs_neural.serialization import save_package
+from scirs_neural.serialization.convert import Converted, convert
+from tests.serialization.files import write_all
 from tests.serialization.nets import NETS, OWN, net
 
 
@@ -25,3 +27,15 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Ten
         with torch.no_grad():
             found[name] = (path, x, model(x))
     return found
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Tensor, Tensor]:
+    """By kind: a file of the network "zoo-cnn"; then an input and the network's output."""
+    return write_all(tmp_path_factory.mktemp("formats"))
+
+
+@pytest.fixture(scope="session")
+def graph(written, tmp_path_factory: pytest.TempPathFactory) -> Converted:
+    """The same network as an ONNX file, written by `convert`."""
+    return convert(written[0]["package"], tmp_path_factory.mktemp("onnx") / "net.onnx")
