@@ -19,6 +19,7 @@ from scirs_neural.models.meta import output_shape
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, freeze, parameter_groups
 from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
+from scirs_neural.tasks.sample_mean import SampleMean
 
 
 class ImageClassification(L.LightningModule):
@@ -53,6 +54,7 @@ class ImageClassification(L.LightningModule):
         self.has_penalties = any(isinstance(part, ActivityRegularization) for part in model.modules())
         names = [self.main_metric[0].removeprefix("val/"), *self.own_metrics, *task.metrics]
         metrics = create_metrics(list(dict.fromkeys(names)), num_classes=spec.num_classes, multi_label=spec.multi_label)
+        self.val_loss, self.test_loss = SampleMean(), SampleMean()
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         self._check_output_shape()
         self.frozen_parameters = freeze(self.model, self.parameter_groups)
@@ -143,8 +145,14 @@ class ImageClassification(L.LightningModule):
         logits = self(images)
         hard = targets if self.spec.multi_label or targets.ndim == 1 else targets.argmax(dim=1)
         metrics.update(self.probabilities(logits), hard.long() if self.spec.multi_label else hard)
-        self.log(f"{stage}/loss", self.loss_of(logits, targets), batch_size=len(images), sync_dist=True)
-        self.log_dict(metrics, batch_size=len(images))
+        self._log_scores(stage, self.loss_of(logits, targets), metrics, len(images))
+
+    def _log_scores(self, stage: str, loss: Tensor, metrics: Any, num_samples: int) -> None:
+        """Log a batch's part of the epoch's scores, all as metrics: those add up over ranks, however uneven."""
+        mean = self.val_loss if stage == "val" else self.test_loss
+        mean.update(loss, num_samples)
+        self.log(f"{stage}/loss", mean, batch_size=num_samples)
+        self.log_dict(metrics, batch_size=num_samples)
 
     def _loss_options(self) -> dict[str, Any]:
         task = self.settings

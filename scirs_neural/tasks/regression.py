@@ -52,8 +52,7 @@ class Regression(ImageClassification):
         if self.spec.num_classes == 1:
             found, wanted = found.reshape(-1), targets.reshape(-1)
         metrics.update(found, wanted)
-        self.log(f"{stage}/loss", self.loss_of(outputs, targets), batch_size=len(inputs), sync_dist=True)
-        self.log_dict(metrics, batch_size=len(inputs))
+        self._log_scores(stage, self.loss_of(outputs, targets), metrics, len(inputs))
 
     def _loss_options(self) -> dict[str, Any]:
         if self.settings.label_smoothing:

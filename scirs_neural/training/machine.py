@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
@@ -46,7 +47,13 @@ def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
     io: CheckpointIO = DurableCheckpointIO(settings.checkpoint.format)
     if settings.checkpoint.async_save:
         io = AsyncCheckpointIO(io)
-    given = {"accelerator": settings.accelerator, "devices": settings.devices, "strategy": settings.strategy}
+    strategy: Any = settings.strategy
+    if strategy == "fsdp2":  # checkpoints are whole files, whatever the number of ranks that wrote them
+        strategy = ModelParallelStrategy(
+            data_parallel_size=_num_devices(settings) * settings.num_nodes, tensor_parallel_size=1,
+            save_distributed_checkpoint=False,
+        )  # fmt: skip
+    given = {"accelerator": settings.accelerator, "devices": settings.devices, "strategy": strategy}
     if settings.accelerator not in ("tpu", "xla_cpu"):
         return {**given, "precision": settings.precision, "plugins": [io]}
     from scirs_neural.training import torch_tpu, xla
@@ -54,3 +61,11 @@ def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
     if torch_tpu.is_chosen(settings):
         return torch_tpu.torch_tpu_arguments(settings, io)
     return xla.xla_arguments(settings)
+
+
+def _num_devices(settings: TrainerConfig) -> int:
+    """On this node."""
+    devices = settings.devices
+    if isinstance(devices, str):
+        return int(devices) if devices.isdigit() else max(1, torch.cuda.device_count())
+    return len(devices) if isinstance(devices, list) else devices

@@ -21,6 +21,7 @@ _HARMLESS = (
     r"Checkpoint directory .* exists and is not empty",  # a resumed run
     r"lr_scheduler.step\(\)` before `optimizer.step\(\)",  # fp16 skips the first step while it finds its scale
     r"The .* DataLoader .* does not implement",
+    r"It is recommended to use `self.log\(.*sync_dist=True\)`",  # `EpochState` sums over ranks
     r"Use torch_xla\.(device|sync) instead",  # lightning 2.6.6's own calls
 )
 

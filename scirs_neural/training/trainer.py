@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import lightning.pytorch as L
@@ -42,6 +43,7 @@ from scirs_neural.training.noise import Warned, quiet
 from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.precision import allow_tf32, pin_to_fp32
+from scirs_neural.training.ranks import end_other_ranks, shard, with_launched
 from scirs_neural.training.tensorboard import TensorBoardExtras
 
 
@@ -79,7 +81,7 @@ class Trainer:
         console: Console | None = None,
         **settings: Any,
     ) -> None:
-        self.settings = check_section(TrainerConfig, settings, "Trainer")
+        self.settings = with_launched(check_section(TrainerConfig, settings, "Trainer"))
         self.folder = Path(folder) if folder is not None else None
         self.seed, self.callbacks, self.loggers = seed, list(callbacks), list(loggers)
         self.console = console or terminal.console()
@@ -128,6 +130,14 @@ class Trainer:
         finally:
             self.metrics.is_open = False
         return self.metrics.rows
+
+    def go_on_alone(self) -> None:
+        """After training on several processes, the first goes on as if it were the only one; the others end here."""
+        if self.lightning is None or self.lightning.world_size == 1:
+            return
+        end_other_ranks()
+        self.settings = self.settings.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto"})
+        self.lightning = None
 
     def validate(self, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
         """Metrics on the validation set."""
@@ -193,6 +203,8 @@ class Trainer:
         is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
         if self.settings.channels_last and not is_xla and not (chosen and traits(chosen.name).get("flattens")):
             network.to(memory_format=torch.channels_last)
+        if self.settings.strategy == "fsdp2":
+            task.configure_model = MethodType(_shard_model, task)  # type: ignore[method-assign]
         if self.settings.compile:
             assert self.lightning is not None
             batch = next(iter(data.train_dataloader()))
@@ -303,3 +315,7 @@ class Trainer:
             stopping = Stopping(self.console)
             yield stopping
             yield LastCheckpoint(self.folder / "checkpoints" / "last.ckpt", chosen.every_n_steps, stopping)
+
+
+def _shard_model(task: L.LightningModule) -> None:
+    shard(task.model, task.trainer.strategy.device_mesh["data_parallel"])  # type: ignore[arg-type, index, union-attr]
