@@ -215,7 +215,8 @@ class TrainerConfig(Section):
         default=False, description="set data.batch_size to the largest power of two that fits into memory"
     )
     channels_last: bool = Field(
-        default=True, description="keep images as NHWC in memory; faster for convolutions on most hardware; L-BFGS goes without"
+        default=True,
+        description="keep images as NHWC in memory; faster for convolutions on most hardware; L-BFGS goes without",
     )
     limit_train_batches: Limit | None = None
     limit_val_batches: Limit | None = None
@@ -305,7 +306,9 @@ class TuneConfig(Section):
     pruner: Literal["auto", "none", "median", "hyperband"] = Field(
         default="auto", description="who stops bad runs early; auto: median, or none with several objectives"
     )
-    startup: NonNegativeInt = Field(default=10, description="runs at random before tpe chooses")
+    startup: NonNegativeInt = Field(
+        default=10, description="runs at random before tpe chooses; the first five of them are not pruned"
+    )
     warmup_epochs: NonNegativeInt = Field(default=1, description="epochs that the median pruner leaves every run")
     objectives: list[str] = Field(
         default_factory=list,

@@ -12,10 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+from scirs_neural.config.compose import vary
 from scirs_neural.config.overrides import alternatives, as_override
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, ScirsError, StorageError
@@ -182,25 +183,30 @@ def check_space(searched: Sequence[Dimension], fixed: Sequence[str], compose: Co
             "nothing to search: every setting has one value", fix="optimizer.lr=1e-4..1e-1:log, model.width=8,16,32"
         )
     first = {dimension.key: dimension.ends()[0] for dimension in searched}
-    points = [first]
-    points += [{**first, d.key: end} for d in searched for end in d.ends()[1:]]
-    groups = [d for d in searched if "." not in d.key]
-    combined = product(*(d.ends() for d in groups))
-    points += [
-        {**first, **dict(zip((d.key for d in groups), ends, strict=True))}
-        for ends, _ in zip(combined, range(_MOST_CHECKED), strict=False)
-    ]
-    for point in points:
+    parts = [d for d in searched if d.key in config_groups()]
+
+    def tried(point: Mapping[str, str]) -> RunConfig | None:
         try:
-            compose([*fixed, *(f"{key}={value}" for key, value in point.items())])
-        except ManyErrors as several:
-            for error in several.errors:
-                faults.setdefault(error.what, error)
+            return compose([*fixed, *(f"{key}={value}" for key, value in point.items())])
         except ConfigError as error:
-            faults.setdefault(error.what, error)
+            for one in error.errors if isinstance(error, ManyErrors) else [error]:
+                faults.setdefault(one.what, one)
+            return None
+
+    combined = islice(product(*(d.ends() for d in parts)), _MOST_CHECKED)
+    made = [tried({**first, **dict(zip((d.key for d in parts), ends, strict=True))}) for ends in combined]
+    if made[0] is not None:  # single settings can be changed in what was composed, which is quicker
+        for text in (f"{d.key}={end}" for d in searched if d not in parts for end in d.ends()[1:]):
+            try:
+                vary(made[0], [text], config_groups())
+            except ConfigError as error:
+                for one in error.errors if isinstance(error, ManyErrors) else [error]:
+                    faults.setdefault(one.what, one)
     if faults:
         raise next(iter(faults.values())) if len(faults) == 1 else ManyErrors(faults.values())
     whole = [d.key for d in searched if d.is_whole and not d.choices]
+    if not whole:
+        return list(searched)
     shipped = compose([*fixed, *(f"{key}={value}" for key, value in first.items() if key not in whole)]).model_dump()
     return [_of_its_type(d, _at(shipped, d.key)) for d in searched]
 

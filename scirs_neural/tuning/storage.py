@@ -32,6 +32,7 @@ _NAME = "study"
 _WAIT_SEC = 60.0  # for another process that is writing
 DEFAULT_TRIALS = 30
 MAX_DEATHS = 3
+_FIRST_JUDGED = 5  # the median of fewer runs says little
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,8 @@ def _pruner(plan: Plan) -> Any:
     if chosen == "auto":
         chosen = "median" if len(plan.objectives) == 1 else "none"
     if chosen == "median":
-        return pruners.MedianPruner(n_warmup_steps=plan.settings.warmup_epochs)
+        left_alone = min(_FIRST_JUDGED, plan.settings.startup)
+        return pruners.MedianPruner(n_startup_trials=left_alone, n_warmup_steps=plan.settings.warmup_epochs)
     return pruners.HyperbandPruner() if chosen == "hyperband" else pruners.NopPruner()
 
 

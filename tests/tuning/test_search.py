@@ -144,7 +144,7 @@ def test_a_killed_study_resumes_with_no_trial_lost(tmp_path, python):
 
 def test_bad_trials_are_stopped_early(tmp_path):
     study, summary = finished(
-        tmp_path, "optimizer.lr=0.05,0.04,0.03,0.02,0.01,1e-7", "trainer.max_epochs=3",
+        tmp_path, "optimizer.lr=0.05,0.02,1e-7", "trainer.max_epochs=3", startup=2,
         sampler="grid", warmup_epochs=1,
     )  # fmt: skip
     assert summary["states"]["pruned"] >= 1
