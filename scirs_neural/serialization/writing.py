@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import shutil
 import zlib
@@ -12,7 +13,6 @@ from typing import BinaryIO
 
 from scirs_neural.core.errors import StorageError
 from scirs_neural.core.paths import replacing, replacing_folder, storage_errors
-from scirs_neural.serialization.manifest import hash_of
 from scirs_neural.serialization.schema import MANIFEST, Member
 from scirs_neural.serialization.zip_form import Piece, frame
 
@@ -37,13 +37,15 @@ def write_package(target: Path, fill: Callable[[Path], None], seal: Callable[[di
         if not is_zip_name(target):
             with replacing_folder(target) as folder:
                 fill(folder)
-                (folder / MANIFEST).write_bytes(seal(_facts(folder)))
+                (folder / MANIFEST).write_bytes(seal({name: member for name, (member, _) in _sums(folder).items()}))
             return
         with replacing(target) as temporary, _staging(target) as folder:
             fill(folder)
-            (folder / MANIFEST).write_bytes(seal(_facts(folder)))
+            sums = _sums(folder)
+            manifest = seal({name: member for name, (member, _) in sums.items()})
+            pieces = [Piece(name, member.size, crc) for name, (member, crc) in sums.items()]
             with open(temporary, "wb") as file:
-                write_zip(folder, file)
+                _write_zip(manifest, folder, pieces, file)
 
 
 def is_zip_name(path: Path) -> bool:
@@ -51,16 +53,14 @@ def is_zip_name(path: Path) -> bool:
     return path.suffix.lower() == ".zip"
 
 
-def write_zip(folder: Path, file: BinaryIO) -> None:
-    """Write the files of a folder as a package's zip, in its one byte form."""
-    names = [path.relative_to(folder).as_posix() for path in _files(folder)]
-    ordered = [MANIFEST, *sorted(set(names) - {MANIFEST})]
-    members = [Piece(name, (folder / name).stat().st_size, _crc(folder / name)) for name in ordered]
-    for (_, head), name in zip(frame(members), [*ordered, None], strict=True):
+def _write_zip(manifest: bytes, folder: Path, members: list[Piece], file: BinaryIO) -> None:
+    """Write a manifest and the files of a folder, in the order of their names, as a zip in its one byte form."""
+    first = Piece(MANIFEST, len(manifest), zlib.crc32(manifest))
+    contents = [[manifest], *(_pieces(folder / member.name) for member in members), []]
+    for (_, head), content in zip(frame([first, *members]), contents, strict=True):
         file.write(head)
-        if name is not None:
-            for piece in _pieces(folder / name):
-                file.write(piece)
+        for piece in content:
+            file.write(piece)
 
 
 def _check_target(target: Path) -> None:
@@ -85,22 +85,22 @@ def _staging(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def _sums(folder: Path) -> dict[str, tuple[Member, int]]:
+    """By member name, in the order of the names: size and SHA-256, and the zip's own checksum."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: _sum(files[name]) for name in sorted(files)}
 
 
-def _facts(folder: Path) -> dict[str, Member]:
-    return {path.relative_to(folder).as_posix(): hash_of(_pieces(path)) for path in _files(folder)}
+def _sum(path: Path) -> tuple[Member, int]:
+    digest, crc, size = hashlib.sha256(), 0, 0
+    for piece in _pieces(path):
+        digest.update(piece)
+        crc = zlib.crc32(piece, crc)
+        size += len(piece)
+    return Member(size=size, sha256=digest.hexdigest()), crc
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
     with open(path, "rb") as file:
         while piece := file.read(_CHUNK):
             yield piece
-
-
-def _crc(path: Path) -> int:
-    crc = 0
-    for piece in _pieces(path):
-        crc = zlib.crc32(piece, crc)
-    return crc
