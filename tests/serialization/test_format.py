@@ -190,6 +190,24 @@ def test_broken_packages_are_refused_with_the_reason(small: Path, tmp_path: Path
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "layer", ["./mine.py:Net", "/tmp/mine.py:Net", "os:system", "torch.nn:Linear", "_target_", "eval"]
+)
+def test_layers_of_a_package_are_those_of_the_table(saved, tmp_path: Path, layer: str) -> None:
+    canary = tmp_path / "canary"
+    (tmp_path / "mine.py").write_text(f"import os\nos.system('touch {canary}')\nNet = print\n")
+
+    def change(plain: dict[str, Any]) -> dict[str, Any]:
+        named = layer.replace("HERE", str(tmp_path))
+        plain["spec"]["layers"].insert(0, {named: {}, "as": "evil", "from": ["x"]})
+        return plain
+
+    path = rewrite(saved["builder-functional"][0], tmp_path / "broken", spoil("model.json", change))
+    with pytest.raises(ScirsError):
+        sn.load_package(path)
+    assert not canary.exists()
+
+
 def test_a_manifest_must_name_what_is_there(small: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not name"):
         sn.load_package(rewrite(small / "net", tmp_path / "more", add("exports/more.onnx"), hashes=False))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import textwrap
 from pathlib import Path
 
@@ -260,6 +262,23 @@ def test_a_package_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="will not overwrite the file"):
         sn.save_package(tmp_path / "file", sn.create_model("mlp"))
     assert (tmp_path / "notes" / "thesis.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["net.zip", "net"])
+def test_a_save_that_fails_leaves_the_old_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    sn.save_package(tmp_path / name, sn.create_model("mlp", num_classes=2, hidden=[]))
+    for broken in ("scirs_neural.guard.weights.write_state_dict", "scirs_neural.serialization.package.seal"):
+        with monkeypatch.context() as patch:
+            patch.setattr(broken, _full_disk)
+            with pytest.raises(StorageError, match="no space left"):
+                sn.save_package(tmp_path / name, sn.create_model("mlp", num_classes=3, hidden=[]))
+        sn.verify_package(tmp_path / name)
+        assert sn.load_package(tmp_path / name).model.head.out_features == 2
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def _full_disk(*given: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_names_that_nobody_registered_are_refused(tmp_path: Path) -> None:
