@@ -40,8 +40,12 @@ def fold_batchnorm(network: nn.Module) -> tuple[nn.Module, int]:
     gone = 0
     for before, norm in _pairs(folded, graph):
         layer, batchnorm = folded.get_submodule(before), folded.get_submodule(norm)
-        fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
-        folded.set_submodule(before, fuse(layer, batchnorm))
+        assert isinstance(batchnorm, _BatchNorm)
+        if isinstance(layer, nn.Linear):
+            folded.set_submodule(before, fuse_linear_bn_eval(layer, batchnorm))
+        else:
+            assert isinstance(layer, _CONVOLUTIONS)
+            folded.set_submodule(before, fuse_conv_bn_eval(layer, batchnorm))
         folded.set_submodule(norm, nn.Identity())
         gone += 1
     return folded, gone

@@ -17,7 +17,8 @@ from scirs_neural.config.schema import TrainerConfig
 
 def is_first() -> bool:
     """Whether this process is the one that writes and prints: rank 0, or alone."""
-    return int(rank_zero_only.rank or 0) == 0
+    rank: Any = getattr(rank_zero_only, "rank", 0)
+    return int(rank or 0) == 0
 
 
 def launcher() -> ClusterEnvironment | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import nn
 
 from scirs_neural.training.callbacks.stopping import Stopping
@@ -29,7 +30,9 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Keep the start too, so that there is always something to go on from, or to go back to."""
         is_lazy = any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters())
-        if trainer.global_step == 0 and not is_lazy:
+        # Asked for the state of a sharded optimizer that has none yet, torch makes it take a step: that is no start.
+        is_sharded = isinstance(trainer.strategy, ModelParallelStrategy)
+        if trainer.global_step == 0 and not is_lazy and not is_sharded:
             self._save(trainer)
 
     def between_steps(self, trainer: L.Trainer) -> None:

@@ -1,0 +1,163 @@
+"""Rows 75 and 103: two processes are one process with the global batch, in one folder, and none outlives the run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scirs_neural.training.metrics_file import read_metrics
+from tests.training.killing import differences, left_behind
+from tests.training.tiny import TINY
+
+TWO = ("trainer.strategy=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
+SHORT = ("data.batch_size=128", "trainer.max_epochs=2", "logger.tensorboard=false", "data.transforms=light")
+KILLER = """
+import os, signal
+import lightning.pytorch as L
+
+class KillRank(L.Callback):
+    def __init__(self, marker):
+        self.marker = marker
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if trainer.global_rank == 1 and trainer.global_step == 7 and not os.path.exists(self.marker):
+            open(self.marker, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def compared(python: Any, strategy: str) -> dict[str, float]:
+    done: subprocess.CompletedProcess[str] = python("-m", "tests.training.parallel", strategy)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def assert_equal(found: dict[str, float]) -> None:
+    assert found["ranks"] == 0.0, "the ranks have other weights"
+    assert found["loaded"] == 0.0, "the checkpoint is not the network"
+    assert found["weights"] <= 1e-6
+    assert found["metrics"] <= 1e-6, "samples are counted twice, or lost"
+
+
+@pytest.mark.feature(75)
+def test_ddp_is_one_process_with_the_global_batch(python: Any) -> None:
+    assert_equal(compared(python, "ddp"))
+
+
+@pytest.mark.slow
+@pytest.mark.feature(103)
+def test_fsdp2_is_one_process_too_and_its_checkpoint_loads_in_one(python: Any) -> None:
+    assert_equal(compared(python, "fsdp2"))
+
+
+class Job:
+    """A command in a session of its own, so that whatever it leaves running can be found."""
+
+    def __init__(self, *command: str, **env: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True, env={**os.environ, **env},
+        )  # fmt: skip
+
+    def end(self, timeout: float = 240) -> tuple[int, str]:
+        """Exit status, and what was said; nothing of it may run on."""
+        try:
+            out, err = self.process.communicate(timeout=timeout)
+            said = f"{out}\n{err}"
+            with pytest.raises(ProcessLookupError):
+                os.killpg(self.process.pid, 0)
+            return self.process.returncode, said
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def assert_whole(folder: Path) -> None:
+    """One run's folder: every epoch once, every test sample once."""
+    assert [row["epoch"] for row in read_metrics(folder / "metrics.csv")] == [0, 1]
+    summary = json.loads((folder / "summary.json").read_text())
+    with np.load(folder / "predictions" / "test.npz") as saved:
+        assert len(saved["ids"]) == len(set(saved["ids"])) == summary["data"]["sizes"]["test"]
+        accuracy = (saved["probabilities"].argmax(axis=1) == saved["targets"]).mean()
+    assert summary["test"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.feature(75)
+def test_the_command_leaves_one_folder_and_no_process(tmp_path: Path) -> None:
+    status, said = Job("scirs_neural.train", *TINY, *SHORT, *TWO, f"paths.runs={tmp_path}").end()
+    assert status == 0, said
+    assert [p.name for p in (tmp_path / "digits-cnn").iterdir()] == ["1"]
+    assert_whole(tmp_path / "digits-cnn" / "1")
+    assert said.count("test accuracy") == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_of_two_ranks_each_leaves_a_folder_each(tmp_path: Path) -> None:
+    status, said = Job("scirs_neural.train", "-m", "seed=0,1", *TINY, *SHORT, *TWO, f"paths.runs={tmp_path}").end(400)
+    assert status == 0, said
+    jobs = sorted((tmp_path / "sweep" / "1").iterdir())
+    assert [job.name for job in jobs] == ["0", "1"]
+    for job in jobs:
+        assert_whole(job)
+
+
+def torchrun(*arguments: str) -> tuple[str, ...]:
+    return ("torch.distributed.run", "--standalone", "--nproc-per-node=2", *arguments, "-m", "scirs_neural.train")
+
+
+@pytest.mark.slow
+@pytest.mark.feature(103)
+def test_torchrun_needs_no_more_settings(tmp_path: Path) -> None:
+    status, said = Job(*torchrun(), *TINY, *SHORT, "trainer.accelerator=cpu", f"paths.runs={tmp_path}").end()
+    assert status == 0, said
+    assert [p.name for p in (tmp_path / "digits-cnn").iterdir()] == ["1"]
+    assert_whole(tmp_path / "digits-cnn" / "1")
+
+
+@pytest.mark.slow
+def test_survivors_of_a_killed_rank_end_soon(tmp_path: Path) -> None:
+    killer, marker = tmp_path / "killer.py", tmp_path / "killed"
+    killer.write_text(KILLER)
+    job = Job(
+        "scirs_neural.train", *TINY, *SHORT, *TWO, f"paths.runs={tmp_path}", f"callbacks=[{killer}:KillRank]",
+        f"callbacks.KillRank.marker={marker}",
+    )  # fmt: skip
+    while not marker.exists():
+        assert job.process.poll() is None, job.end()
+        time.sleep(0.1)
+    began = time.monotonic()
+    status, _ = job.end()
+    assert status != 0
+    assert time.monotonic() - began < 30  # what the row asks for: no rank waits for its dead neighbour
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_torchrun_goes_on_from_the_last_checkpoint_after_a_rank_was_killed(tmp_path: Path) -> None:
+    killer, marker = tmp_path / "killer.py", tmp_path / "killed"
+    killer.write_text(KILLER)
+    common = (*TINY, *SHORT, "trainer.accelerator=cpu", "trainer.checkpoint.every_n_steps=2", "trainer.resume=auto")
+    own = (f"callbacks=[{killer}:KillRank]", f"callbacks.KillRank.marker={marker}", f"paths.runs={tmp_path / 'runs'}")
+    one_port_a_life = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    status, said = Job(*torchrun("--max-restarts=2"), *common, *own, **one_port_a_life).end(300)
+    assert status == 0, said
+    assert marker.exists()
+    folder = tmp_path / "runs" / "digits-cnn" / "1"
+    assert [p.name for p in folder.parent.iterdir()] == ["1"]
+    assert_whole(folder)
+    status, said = Job(*torchrun(), *common, f"paths.runs={tmp_path / 'unbroken'}").end()
+    assert status == 0, said
+    assert list(differences(left_behind(tmp_path / "unbroken" / "digits-cnn" / "1"), left_behind(folder))) == []
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
