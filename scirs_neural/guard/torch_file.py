@@ -18,7 +18,8 @@ import pickle
 import re
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -57,19 +58,25 @@ def read_checkpoint(path: str | Path) -> Any:
             where=str(path),
             fix=f"install torch {FIRST_SAFE_TORCH} or newer, or give a .safetensors file",
         )
-    with storage_errors(path, "read"), open(path, "rb") as file:
-        _inspect(file, str(path))
+    with storage_errors(path, "read"), open(path, "rb") as file, ThreadPoolExecutor(1) as beside:
+        checksums = _inspect(file, str(path))
+        checked = beside.submit(checksums)  # while torch reads: together they take little longer than one
+        found = _loaded(path)
+        checked.result()
+    _Values(str(path), path.stat().st_size).check(found)
+    return found
+
+
+def _loaded(path: Path) -> Any:
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch's, on the way to a refusal
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = _reason(str(error))
         raise RefusedError(f"refused, and nothing of it was run: {reason}", where=str(path)) from None
     except Exception as error:  # on damaged bytes torch raises anything, its own RuntimeError most of all
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise RefusedError(f"refused: the file is damaged or no torch file: {reason}", where=str(path)) from error
-    _Values(str(path), path.stat().st_size).check(found)
-    return found
 
 
 def seal(path: str | Path) -> None:
@@ -105,20 +112,21 @@ def existing(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     return path
 
 
-def _inspect(file: BinaryIO, where: str) -> None:
+def _inspect(file: BinaryIO, where: str) -> Callable[[], None]:
+    """Judge the form of a file and its pickle; gives what compares its checksums."""
     head = file.read(16)
     file.seek(0)
     if head.startswith(b"PK"):
-        _inspect_zip(file, where)
-    elif _MAGIC.match(head):
-        for _ in range(_STREAM_PICKLES):
-            scan(file, where)
-    else:
+        return _inspect_zip(file, where)
+    if not _MAGIC.match(head):
         _refuse("the file is damaged or no torch file: it begins as neither a zip nor a stream of torch", where)
+    for _ in range(_STREAM_PICKLES):
+        scan(file, where)
+    return lambda: None  # this format has no checksums
 
 
-def _inspect_zip(file: BinaryIO, where: str) -> None:
-    comment = _check_seal(file, where)
+def _inspect_zip(file: BinaryIO, where: str) -> Callable[[], None]:
+    comment = _seal_length(file)
     members = read_index(
         file, where, max_members=BUDGETS.torch_members, max_inflated=BUDGETS.archive_bytes, any_names=True,
         comment=comment,
@@ -130,14 +138,20 @@ def _inspect_zip(file: BinaryIO, where: str) -> None:
         what = f"refused: {packed:,} bytes would unpack to {unpacked:,}, and torch never compresses"
         raise RefusedError(what, where=where, fix=fix)
     pickled = _pickled(members, where)
-    if not comment:
-        for member in members.values():
-            for _ in read_member(file, member, where):
-                pass
     file.seek(pickled.start)
     scan(file, where)
     if file.tell() != pickled.start + pickled.size:
         _refuse("something stands behind the pickle in it", where)
+
+    def checksums() -> None:
+        if comment:
+            _check_seal(file, where)
+            return
+        for member in members.values():
+            for _ in read_member(file, member, where):
+                pass
+
+    return checksums
 
 
 def _pickled(members: Mapping[str, Member], where: str) -> Member:
@@ -156,17 +170,19 @@ def _pickled(members: Mapping[str, Member], where: str) -> Member:
     return found
 
 
-def _check_seal(file: BinaryIO, where: str) -> int:
+def _seal_length(file: BinaryIO) -> int:
     """The length of the seal, 0 where there is none."""
     length = len(_SEAL) + _SEAL_DIGITS
     if file.seek(0, os.SEEK_END) < length:
         return 0
-    end = file.seek(-length, os.SEEK_END) + len(_SEAL)
-    if file.read(len(_SEAL)) != _SEAL:
-        return 0
+    file.seek(-length, os.SEEK_END)
+    return length if file.read(len(_SEAL)) == _SEAL else 0
+
+
+def _check_seal(file: BinaryIO, where: str) -> None:
+    end = file.seek(-_SEAL_DIGITS, os.SEEK_END)
     if file.read() != b"%08x" % _checksum(file, end):
         _refuse("the file is damaged: its bytes are not those that were written", where)
-    return length
 
 
 def _checksum(file: BinaryIO, end: int) -> int:
