@@ -210,6 +210,7 @@ def test_a_resumed_cross_validation_must_be_the_same_one(whole_run):
     assert "--from" in caught.value.fix
 
 
+@pytest.mark.slow
 @pytest.mark.feature(90)
 def test_nested_choice_sees_the_folds_own_training_samples_alone(tmp_path):
     grid = "cv.grid={optimizer.lr:[1e-6,0.02]}"
@@ -280,7 +281,7 @@ def test_check_looks_at_the_folds_too(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("network", "epochs"),
     [
-        pytest.param({"model": "mlp", "model.hidden": [64]}, 5, id="mlp"),
+        pytest.param({"model": "mlp", "model.hidden": [64]}, 4, id="mlp"),
         pytest.param({"model": "cnn", "model.width": 16, "model.depth": 2}, 10, id="cnn", marks=pytest.mark.slow),
     ],
 )

@@ -113,7 +113,13 @@ def test_classes_of_rows(tmp_path):
     path = tmp_path / "wine.csv"
     frame.to_csv(path, index=False)
     asked = ["data=table", f"data.path={path}", "data.target=target", "task=classification", "model=mlp"]
-    fast = ["model.hidden=[16]", "trainer.max_epochs=15", "optimizer.lr=0.02", "logger.tensorboard=false"]
+    fast = [
+        "model.hidden=[16]",
+        "trainer.max_epochs=8",
+        "data.batch_size=16",
+        "optimizer.lr=0.02",
+        "logger.tensorboard=false",
+    ]
     assert run_door(train.main, [*asked, *fast, f"paths.runs={tmp_path / 'runs'}"]) == 0
     summary = json.loads((tmp_path / "runs" / "table-mlp" / "1" / "summary.json").read_text())
     assert summary["test"]["accuracy"] > 0.9

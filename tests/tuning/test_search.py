@@ -183,13 +183,13 @@ def test_a_setting_that_breaks_training_does_not_end_the_search(tmp_path):
 
 
 def test_a_trial_that_was_broken_off_is_run_under_its_own_number(tmp_path):
-    found = search(tmp_path / "broken", LR, trials=3, startup=1)
+    found = search(tmp_path / "broken", LR, trials=2, startup=1)
     study = Study(found.folder, found.plan)
     work_until(study, 1)
     trial, settings = study.ask(worker=0)  # and then nothing: its process is gone
     assert (trial.number, study.trials()[1].state.name) == (1, "RUNNING")
     resumed = Search.resume(found.folder, {}, Console(quiet=True)).run()
-    whole = search(tmp_path / "whole", LR, trials=3, startup=1).run()
+    whole = search(tmp_path / "whole", LR, trials=2, startup=1).run()
     assert [(t.number, t.state, t.values, t.params) for t in resumed.trials()] == [
         (t.number, t.state, t.values, t.params) for t in whole.trials()
     ]
