@@ -30,7 +30,7 @@ from scirs_neural.data.source import DataSource
 from scirs_neural.data.spec import DataSpec, Preprocess
 from scirs_neural.data.splits import SplitRule, divide
 
-CLASSES, NUMBERS = "classification", "regression"
+CLASSES, NUMBERS = "table_classification", "regression"
 TABLE_TASKS = (CLASSES, NUMBERS)
 _TINY = 1e-8  # a column of one value is not scaled
 
@@ -150,7 +150,7 @@ def from_rows(
     Args:
         x: one row a sample.
         y: class names or numbers; for regression, numbers.
-        task: "classification" or "regression".
+        task: "table_classification" or "regression".
         val: (x, y) of a validation split of your own; else a share of ``x`` is held out.
         test: the same for the test split.
         classes: names of the classes, or of the outputs; then class labels are numbers from 0.
@@ -164,7 +164,7 @@ def from_rows(
         DataError: x is no table of finite numbers, or y does not fit it.
 
     Example:
-        >>> data = from_rows([[0.0, 1.0], [1.0, 0.0]] * 20, ["cat", "dog"] * 20, task="classification")
+        >>> data = from_rows([[0.0, 1.0], [1.0, 0.0]] * 20, ["cat", "dog"] * 20, task="table_classification")
         >>> data.spec.classes, data.spec.input_shape
         (('cat', 'dog'), (2,))
     """
@@ -195,7 +195,7 @@ def table(path: str | Path, target: str, task: str = "auto", leave_out: Sequence
     Args:
         path: the file, in UTF-8, with a first line of names.
         target: the column to predict.
-        task: "classification" or "regression"; "auto": regression if the column has fractions, or more than 20
+        task: "table_classification" or "regression"; "auto": regression if the column has fractions, or more than 20
             different numbers.
         leave_out: columns that are no inputs.
 
@@ -213,7 +213,9 @@ def table(path: str | Path, target: str, task: str = "auto", leave_out: Sequence
     if chosen not in TABLE_TASKS:
         raise DataError(f"a table is for {' or '.join(TABLE_TASKS)}, not '{task}'", near=near_names(task, TABLE_TASKS))
     if chosen == NUMBERS and target not in numbers:
-        raise DataError(f"the column '{target}' holds no numbers", where=str(path), fix="data.task=classification")
+        raise DataError(
+            f"the column '{target}' holds no numbers", where=str(path), fix="data.task=table_classification"
+        )
     inputs = [name for name in numbers if name not in (target, *leave_out)]
     if not inputs:
         raise DataError("no column of numbers is left as an input", where=str(path))

@@ -19,7 +19,7 @@ TASKS.add(
     options={},
 )
 TASKS.add(
-    "classification",
+    "table_classification",
     "scirs_neural.tasks.classification:ImageClassification",
     summary="one class for a row of numbers",
     options={},

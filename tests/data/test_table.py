@@ -38,7 +38,7 @@ def test_rows_are_scaled_by_the_training_rows():
 
 def test_a_file_for_classes(wine_csv):
     data = create_data("table", path=wine_csv, target="target", group_by=None)
-    assert data.spec.task == "classification"
+    assert data.spec.task == "table_classification"
     assert data.spec.classes == ("cultivar 0", "cultivar 1", "cultivar 2")
     assert data.spec.input_shape == (13,)
     assert set(data.dataset("test").columns) == {"region"}  # no numbers: kept beside the rows
@@ -72,7 +72,7 @@ def test_a_column_divides_the_rows(tmp_path):
         ("a,y\n1,x\n2,z\n", {"target": "y", "task": "regresion"}, "not 'regresion'"),
         ("a,y\n", {"target": "y"}, "no rows"),
         ("a,y,split\n1,x,tran\n", {"target": "y"}, "a split is train"),
-        ("a,y\n1,x\n2,x\n", {"target": "y", "task": "classification"}, "one class"),
+        ("a,y\n1,x\n2,x\n", {"target": "y", "task": "table_classification"}, "one class"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, text, options, message):

@@ -112,7 +112,7 @@ def test_classes_of_rows(tmp_path):
     frame = load_wine(as_frame=True).frame
     path = tmp_path / "wine.csv"
     frame.to_csv(path, index=False)
-    asked = ["data=table", f"data.path={path}", "data.target=target", "task=classification", "model=mlp"]
+    asked = ["data=table", f"data.path={path}", "data.target=target", "task=table_classification", "model=mlp"]
     fast = [
         "model.hidden=[16]",
         "trainer.max_epochs=8",
