@@ -7,11 +7,12 @@ BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow test-xla lint format docs pins wheel clean
+.PHONY: help setup demo test test-slow test-xla fuzz lint format docs pins wheel clean
 help:
 	@echo "make demo       train ResNet-50 on real digits, evaluate it, predict with it"
 	@echo "make test       the tests of every landing      make test-slow  the others too"
 	@echo "make test-xla   TPU code on XLA:CPU, in an environment of its own with torch 2.9 (7 GB)"
+	@echo "make fuzz       a million inputs for each parser of files (Linux; RUNS=10000 for fewer)"
 	@echo "make lint       ruff, mypy, codespell, hadolint  make format     let ruff put the code in order"
 	@echo "make docs       write the generated pages        make pins       choose newest versions, write pins.txt"
 
@@ -41,6 +42,11 @@ test: $(READY)
 
 test-slow: $(READY)
 	@$(TESTING) $(RUN) -m pytest -q -n 2 --dist loadfile -m "not gpu"
+
+fuzz: $(READY)
+	@$(BIN)/uv pip install --python $(RUN) --quiet "atheris>=3"
+	@for target in header archive manifest config pickled; do \
+	  echo "== $$target"; OMP_NUM_THREADS=1 $(RUN) tests/guard/fuzz.py $$target --runs $(or $(RUNS),1000000) || exit 1; done
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell && $(BIN)/hadolint Dockerfile

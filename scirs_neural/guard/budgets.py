@@ -37,7 +37,7 @@ class Budgets:
     inflated_bytes: int = 64 * MIB  # of all compressed members together, unpacked: weights are stored, not compressed
     ratio: int = 200  # unpacked to compressed bytes of a member
     read_bytes: int = 64 * MIB  # of a member that is read into memory at once
-    array_bytes: int = 4 * GIB  # of an .npz of predictions
+    array_bytes: int = 1 * GIB  # of an .npz of predictions
     pickle_bytes: int = 64 * MIB  # of the part of a torch file that is a pickle; its tensors lie beside it
     pickle_steps: int = 2_000_000  # of one pickle: about 40 a tensor
     values: int = 2_000_000  # in a checkpoint, those that stand in it several times counted each time

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -21,6 +22,7 @@ from typing import Any
 
 import attacks
 
+CPU_LIMIT_SEC, WAITING_LIMIT_SEC = 10, 120  # of one file, then the process ends
 FORBIDDEN = (
     "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "subprocess.Popen",
     "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
@@ -113,14 +115,18 @@ def _status(key: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
-def in_a_fork(open_it: Callable[[Path], Any], paths: list[Path], folder: Path) -> list[dict[str, Any]]:
+def in_a_fork(
+    open_it: Callable[[Path], Any], paths: list[Path], folder: Path, memory_bytes: int | None = None
+) -> list[dict[str, Any]]:
     """What `attempt` says of each file, from a process with limits; fewer if one of them killed it."""
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         os.close(read)
         os.chdir(folder)
-        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if memory_bytes is not None:
+            there_is = int(_status("VmSize") * 2**20)
+            resource.setrlimit(resource.RLIMIT_AS, (there_is + memory_bytes, there_is + memory_bytes))
         did: list[str] = []
 
         def watch(event: str, args: tuple[Any, ...]) -> None:
@@ -131,6 +137,8 @@ def in_a_fork(open_it: Callable[[Path], Any], paths: list[Path], folder: Path) -
         there = snapshot(folder)
         with os.fdopen(write, "w") as pipe:
             for path in paths:
+                resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + CPU_LIMIT_SEC, -1))
+                signal.alarm(WAITING_LIMIT_SEC)  # for one that waits for ever, such as on a pipe
                 found = attempt(open_it, path, did)
                 now = snapshot(folder)
                 if now != there:
@@ -167,7 +175,7 @@ def main() -> None:
         while cases:
             said = in_a_fork(kinds[reader], [path for _, path in cases], folder)
             if len(said) < len(cases):
-                said.append({"outcome": "killed", "sec": 60.0, "mib": 0.0, "did": [], "said": ""})
+                said.append({"outcome": "killed", "sec": float(CPU_LIMIT_SEC), "mib": 0.0, "did": [], "said": ""})
             for (case, _), found in zip(cases, said, strict=False):
                 print(json.dumps({"family": name, "name": case, "reader": reader, **found}), flush=True)
             cases = cases[len(said) :]

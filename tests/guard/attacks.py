@@ -244,7 +244,7 @@ def torch_files_changed(folder: Path) -> Cases:
     with zipfile.ZipFile(net) as old:
         members = {name.partition("/")[2]: old.read(name) for name in old.namelist()}
     pickled = members.pop("data.pkl")
-    yield "bomb", torch_zip(folder / "bomb.pt", pickled, {**members, "data/0": bytes(100 << 20)}, zipfile.ZIP_DEFLATED)
+    yield "bomb", torch_zip(folder / "bomb.pt", pickled, {**members, "data/0": bytes(30 << 20)}, zipfile.ZIP_DEFLATED)
     yield "compressed", torch_zip(folder / "packed.pt", pickled, members, zipfile.ZIP_DEFLATED)
     yield "program", torch_zip(folder / "program.pt", pickled, {**members, "code/__torch__.py": b"x"})
     for name, changed in {
@@ -360,8 +360,8 @@ def zip_bombs(folder: Path) -> Cases:
                 made.writestr(str(number), bytes(size))
         return folder / name
 
-    yield "one", deflated("one.zip", [100 << 20])
-    yield "many", deflated("many.zip", [60_000] * 2000)
+    yield "one", deflated("one.zip", [30 << 20])
+    yield "many", deflated("many.zip", [60_000] * 1200)
     nested = (folder / "one.zip").read_bytes()
     with zipfile.ZipFile(folder / "nested.zip", "w", zipfile.ZIP_DEFLATED) as made:
         for number in range(600):
@@ -851,7 +851,7 @@ def arrays(folder: Path) -> Cases:
     }  # fmt: skip
     for name, header in headers.items():
         yield name, npz(name, npy(header, bytes(8)))
-    zeros = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (12500000,)}", bytes(100_000_000))
+    zeros = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4000000,)}", bytes(32_000_000))
     yield "bomb", npz("bomb", zeros, zipfile.ZIP_DEFLATED)
     yield "no array", npz("none", b"not numpy")
     np.savez(folder / "other.npz", other=[1])
@@ -1113,5 +1113,5 @@ def package_zips(folder: Path) -> Cases:
     with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in members:
             made.writestr(name.decode(), content)
-        made.writestr("exports/zeros.bin", bytes(100 << 20))
+        made.writestr("exports/zeros.bin", bytes(30 << 20))
     yield "bomb", folder / "bomb.zip"

@@ -157,11 +157,15 @@ def safetensors_files(folder: Path) -> Files:
 
 
 def onnx_files(folder: Path) -> Files:
-    """The graphs in onnx's own package, and exports by torch with their data inside and outside."""
+    """The graphs in onnx's own package."""
     import onnx
 
     for path in sorted((Path(onnx.__file__).parent / "backend/test/data").rglob("*.onnx")):
         yield path, read_onnx
+
+
+def onnx_exports(folder: Path) -> Files:
+    """Exports by torch, with their data inside and outside."""
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3)).eval()
     for outside in (True, False):
         path = folder / f"{outside}.onnx"
@@ -286,9 +290,10 @@ def test_no_honest_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_no_state_of_any_torchvision_network_is_refused(tmp_path: Path) -> None:
+def test_no_state_of_any_torchvision_network_is_refused_and_no_export(tmp_path: Path) -> None:
     from torchvision.models import list_models
 
+    assert refused(onnx_exports(tmp_path)) == (2, [])
     count, wrong = refused(torchvision_states(tmp_path, list_models()))
     assert wrong == []
     assert count >= 200
