@@ -211,6 +211,7 @@ def test_blocks_that_occur_twice_are_regions() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the compiler calls a C++ compiler, many times
 @pytest.mark.feature(99)
 @pytest.mark.parametrize("mode", ["true", "regional", "reduce-overhead"])
 def test_compiled_training_is_training(train: Any, mode: str) -> None:
