@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import sep
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -160,7 +162,7 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], where: str) -> 
 def _load(
     model: nn.Module, theirs: dict[str, Tensor], report: LoadReport, where: str, layout: Layout | None
 ) -> LoadReport:
-    ours = model.state_dict()
+    ours: Any = model.state_dict()
     skipped = set(report.replaced)
     report.missing = [key for key in ours if key not in theirs and key not in skipped]
     report.unexpected = [key for key in theirs if key not in ours]
@@ -168,7 +170,9 @@ def _load(
     report.mismatched = [(key, *pair) for key, pair in shapes.items() if pair[0] != pair[1]]
     if not report.fits:
         raise _does_not_fit(report, where, layout)
-    model.load_state_dict(theirs, strict=False)
+    state: Any = OrderedDict(theirs)
+    state._metadata = ours._metadata  # the modules' versions: some (MNASNet) load nothing without them
+    model.load_state_dict(state, strict=False)
     report.loaded = list(theirs)
     return report
 

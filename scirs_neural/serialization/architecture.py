@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from scirs_neural.builder import build
 from scirs_neural.builder.model import Model
+from scirs_neural.builder.parse import COMPOSITIONS
 from scirs_neural.core.errors import CheckpointError, RefusedError, ScirsError
 from scirs_neural.core.registry import signature_options
 from scirs_neural.models import MODELS, create_model, load_strictly, on_meta
@@ -23,6 +25,7 @@ from scirs_neural.models.create import RECIPE
 from scirs_neural.serialization.plans import apply_plan, find_plans, named_tensors
 from scirs_neural.serialization.schema import BuilderModel, ClassModel, ZooModel
 
+MAX_STEPS, MAX_STEPS_A_TENSOR = 10_000, 50  # calls of torch while shapes are found; the zoo takes 12 a tensor
 MAX_MODULES, MAX_MODULES_A_TENSOR = 1_000, 50  # a file of few tensors cannot ask for many layers
 _ADAPTATIONS = ("num_classes", "in_channels", "stem", "input_size")
 _BUILD_ERRORS = (
@@ -73,7 +76,7 @@ def describe(
         held = {"kind": "zoo", "name": recipe["name"], **fitted, "options": _plain(own)}
     else:
         held = _class_of(type(model), None if recipe is None else _given(type(model), recipe))
-    fresh = _fresh(held, model_class or type(model))
+    fresh = _fresh(held, model_class or type(model), len(model.state_dict()))
     try:
         return {**held, "plans": [] if fresh is None else find_plans(fresh, model)}
     except CheckpointError:
@@ -104,7 +107,10 @@ def rebuild(
         )
     if isinstance(held, ZooModel) and held.name not in MODELS:
         raise MODELS.unknown(held.name, where=where)
-    with _told(where), on_meta(), _few_modules(MAX_MODULES + MAX_MODULES_A_TENSOR * len(shapes), where):
+    limit = MAX_MODULES + MAX_MODULES_A_TENSOR * len(shapes)
+    if isinstance(held, BuilderModel):
+        _check_flat(held.spec, limit, where)
+    with _told(where), on_meta(), _few_modules(limit, where), _FewSteps(len(shapes), where):
         probe = _planned(_build(held, where), held, shapes, where)
     if _is_whole(probe):
         return probe.to_empty(device="cpu")
@@ -149,6 +155,17 @@ def _build(held: ZooModel | BuilderModel, where: str) -> nn.Module:
     return model
 
 
+def _check_flat(spec: Mapping[str, Any], limit: int, where: str) -> None:
+    """A packaged graph names each layer once, as `Model.to_spec` writes it: nothing in it repeats or nests."""
+    layers = spec.get("layers")
+    if "inputs" not in spec or not isinstance(layers, list) or not all(isinstance(entry, dict) for entry in layers):
+        raise CheckpointError("model.json: the spec of a graph has inputs, and layers as mappings", where=where)
+    if nested := sorted({key for entry in layers for key in entry} & COMPOSITIONS.keys()):
+        raise CheckpointError(f"model.json: a graph is written flat, without '{nested[0]}'", where=where)
+    if len(layers) > limit:
+        raise _too_large(limit, where)
+
+
 def _options(held: ZooModel, where: str) -> dict[str, Any]:
     reserved = {"weights", "seed", "load", "name", *_ADAPTATIONS} & held.options.keys()
     if reserved:
@@ -191,13 +208,14 @@ def _is_whole(model: nn.Module) -> bool:
     return not loose and all(name in saved for name, _ in model.named_buffers(remove_duplicate=False))
 
 
-def _fresh(held: Mapping[str, Any], model_class: ModelClass) -> nn.Module | None:
+def _fresh(held: Mapping[str, Any], model_class: ModelClass, num_tensors: int) -> nn.Module | None:
     """The network as its description builds it, without memory; None where a class needs more than it was given."""
     try:
         with on_meta():
             if held["kind"] == "class":
                 return model_class(**held["options"])
-            return _build(BuilderModel(**held) if held["kind"] == "builder" else ZooModel(**held), "the network")
+            with _FewSteps(num_tensors, "the network"):  # as when it is loaded
+                return _build(BuilderModel(**held) if held["kind"] == "builder" else ZooModel(**held), "the network")
     except ScirsError:
         raise
     except _BUILD_ERRORS:
@@ -252,6 +270,25 @@ def _told(where: str) -> Iterator[None]:
         ) from error
 
 
+def _too_large(limit: int, where: str) -> RefusedError:
+    what = f"refused: model.json describes more than {limit:,} layers, far more than the weights are of"
+    return RefusedError(what, where=where)
+
+
+class _FewSteps(TorchFunctionMode):
+    """Stop what takes too many steps while shapes are found, such as a recurrent layer over a billion time steps."""
+
+    def __init__(self, num_tensors: int, where: str) -> None:
+        super().__init__()
+        self.where, self.left = where, MAX_STEPS + MAX_STEPS_A_TENSOR * num_tensors
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise RefusedError("refused: finding its shapes takes far too many steps", where=self.where)
+        return func(*args, **(kwargs or {}))
+
+
 @contextlib.contextmanager
 def _few_modules(limit: int, where: str) -> Iterator[None]:
     """Stop the building of a network that grows past all measure."""
@@ -261,8 +298,7 @@ def _few_modules(limit: int, where: str) -> Iterator[None]:
         nonlocal count
         count += 1
         if count > limit:
-            what = f"refused: model.json describes more than {limit:,} layers, far more than the weights are of"
-            raise RefusedError(what, where=where)
+            raise _too_large(limit, where)
 
     handle = register_module_module_registration_hook(counted)
     try:

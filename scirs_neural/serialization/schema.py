@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
 from scirs_neural.core.errors import CheckpointError
 
@@ -128,7 +128,13 @@ class PreprocessFile(_Plain):
     resize: Count | None
     interpolation: Literal["nearest", "bilinear", "bicubic"]
     mean: list[Finite]
-    std: list[Finite]
+    std: list[Annotated[Finite, Field(gt=0)]]
+
+    @model_validator(mode="after")
+    def _one_a_channel(self) -> PreprocessFile:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need {self.channels} numbers, one a channel")
+        return self
 
 
 class LabelsFile(_Plain):

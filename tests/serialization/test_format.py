@@ -115,6 +115,8 @@ SPOILED = {
     "two channels": spoil("preprocess.json", put("channels", 2)),
     "another interpolation": spoil("preprocess.json", put("interpolation", "lanczos")),
     "a size of one": spoil("preprocess.json", put("size", [8])),
+    "a mean too few": spoil("preprocess.json", put("mean", [])),
+    "a deviation of nothing": spoil("preprocess.json", put("std", [0.0])),
     "labels as text": spoil("labels.json", put("names", "cat")),
     "a label that is a number": spoil("labels.json", put("names", [1])),
     "metrics as text": spoil("metrics.json", lambda plain: {"test": {"accuracy": "good"}}),
@@ -134,6 +136,8 @@ def test_spoiled_members_are_refused_by_code_and_schema(small: Path, tmp_path: P
         with pytest.raises(ScirsError):
             look(path)
     documents = {name: json.loads((path / name).read_text()) for name in TYPES}
+    if what == "a mean too few":
+        return  # how many channels there are is another key: no schema says that
     assert not jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).is_valid(documents)
 
 
@@ -190,10 +194,39 @@ def test_broken_packages_are_refused_with_the_reason(small: Path, tmp_path: Path
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "layer", ["./mine.py:Net", "/tmp/mine.py:Net", "os:system", "torch.nn:Linear", "_target_", "eval"]
-)
-def test_layers_of_a_package_are_those_of_the_table(saved, tmp_path: Path, layer: str) -> None:
+def graph_of(layers: Any, inputs: Any) -> Callable[[dict[str, bytes]], None]:
+    return spoil("model.json", lambda plain: {**plain, "spec": {"format": 1, "inputs": inputs, "layers": layers}})
+
+
+LARGE = {
+    "a repetition": (graph_of([{"repeat": {"times": 10**9, "layers": ["relu"]}}], {"x": [4]}), "without 'repeat'"),
+    "a nest": (graph_of([{"sequential": [["relu"]]}], {"x": [4]}), "without 'sequential'"),
+    "a list in short": (graph_of(["relu"], {"x": [4]}), "layers as mappings"),
+    "many layers": (graph_of([{"relu": {}}] * 5_000, {"x": [4]}), "far more than the weights are of"),
+    "many time steps": (
+        graph_of([{"recurrent": {"cell": "peephole_lstm_cell", "hidden_size": 2, "input_size": 2}}], {"x": [10**9, 2]}),
+        "far too many steps",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_graphs_that_would_take_for_ever_are_refused(saved, tmp_path: Path, what: str) -> None:
+    change, reason = LARGE[what]
+    path = rewrite(saved["builder-functional"][0], tmp_path / "large", change)
+    with pytest.raises(ScirsError, match=re.escape(reason)):
+        sn.load_package(path)
+
+
+EVIL = ("./mine.py:Net", "HERE/mine.py:Net", "mine:Net", "os:system", "torch.nn:Linear", "_target_", "eval")
+
+
+@pytest.mark.parametrize("layer", EVIL)
+def test_layers_of_a_package_are_those_of_the_table(
+    saved, tmp_path: Path, layer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     canary = tmp_path / "canary"
     (tmp_path / "mine.py").write_text(f"import os\nos.system('touch {canary}')\nNet = print\n")
 

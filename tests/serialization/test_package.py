@@ -77,8 +77,7 @@ SMALLEST = {
 @pytest.mark.parametrize("name", SMALLEST)
 def test_every_family_of_the_zoo_comes_back(name: str, tmp_path: Path) -> None:
     entry = catalogue()[name]
-    size = 224 if entry.family in ("maxvit", "inception_v3", "alexnet") else min(entry.input_size, 64)
-    size = 96 if entry.family == "inception_v3" else size
+    size = {"maxvit_t": 224, "inception_v3": 96}.get(name, min(entry.input_size, 64))
     model = sn.create_model(name, num_classes=3, in_channels=entry.in_channels, input_size=size, stem="standard").eval()
     same, package = roundtrip(model, tmp_path / "net", torch.randn(1, entry.in_channels, size, size))
     assert same
