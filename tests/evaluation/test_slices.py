@@ -1,0 +1,34 @@
+"""Scores by a column of the data, of a real run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sklearn.datasets import load_digits
+
+from scirs_neural.api import Run
+from scirs_neural.core.errors import DataError
+from scirs_neural.data import from_arrays
+from scirs_neural.training.run import train_run
+from tests.training.tiny import tiny_config
+
+
+@pytest.mark.feature(89)
+def test_a_run_is_scored_by_a_column_of_its_data(tmp_path):
+    scans = load_digits()
+    half = np.where(np.arange(1797) < 900, "first", "second")
+    data = from_arrays(scans.images, scans.target, columns={"half": half}, batch_size=256)
+    config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.tensorboard=false")
+    done = train_run(config, data=data, console=Console(quiet=True))
+    run = Run(done.folder, (done.data, done.task))
+    found = run.evaluate(by=["half"])
+    saved = run.predictions()
+    assert [part.value for part in found.slices] == ["first", "second"]
+    for part in found.slices:
+        chosen = np.array([half[int(sample)] == part.value for sample in saved.ids])
+        assert part.samples == chosen.sum()
+        assert part.right == saved.right[chosen].mean()
+    with pytest.raises(DataError, match="has no column 'halff'") as caught:
+        run.evaluate(by=["halff"])
+    assert caught.value.near == ("half",)
