@@ -93,6 +93,17 @@ class Run:
         task.eval()
         return task
 
+    def fold_batchnorm(self) -> int:
+        """Fold BatchNorm into the layers before it, for predictions: the same outputs with fewer modules.
+
+        Returns:
+            How many BatchNorms are gone.
+        """
+        from scirs_neural.tasks.folding import fold_batchnorm
+
+        self.task.model, gone = fold_batchnorm(self.task.model)
+        return gone
+
     def predictions(self, split: str = "test") -> Predictions | NumberPredictions:
         """Class probabilities, or predicted numbers, and targets of every sample of a split, as they were saved.
 

@@ -18,12 +18,15 @@ def main(argv: list[str]) -> int | None:
     parser.add_argument(
         "--by", action="append", default=[], metavar="COLUMN", help="score each value of a column of the data too"
     )
+    parser.add_argument("--fold", action="store_true", help="fold BatchNorm into the layers before it first")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     args = parser.parse_args(argv)
     from scirs_neural.api import load_run
     from scirs_neural.evaluation.show import show_evaluation
 
     run = load_run(args.run)
+    if args.fold:
+        run.fold_batchnorm()
     evaluation = run.evaluate(args.split, by=args.by)
     path = run.folder.path / f"evaluation-{args.split}.json"
     atomic_write(path, evaluation.to_json() + "\n")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import scirs_neural as sn
+from scirs_neural import evaluate
+from scirs_neural.api import Run
+from scirs_neural.core.door import run_door
 from scirs_neural.tasks.folding import fold_batchnorm
+from scirs_neural.training.run import train_run
+from tests.training.tiny import tiny_config
 
 
 def used(network: nn.Module) -> None:
@@ -77,3 +84,15 @@ def test_what_cannot_be_folded_stays(kind: str) -> None:
     assert gone == 0
     x = torch.randn(2, 1, 5, 5)
     assert torch.equal(folded(x), network(x))
+
+
+def test_a_run_is_judged_the_same_with_its_batchnorm_folded(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, "trainer.max_epochs=2", "logger.tensorboard=false")
+    folder = train_run(config, console=Console(quiet=True)).folder
+    plain, folded = Run(folder), Run(folder)
+    assert folded.fold_batchnorm() == norms(plain.task.model) > 0
+    one, other = plain.evaluate("test"), folded.evaluate("test")
+    assert one.metrics.keys() == other.metrics.keys()
+    for name, score in one.metrics.items():
+        assert score.value == pytest.approx(other.metrics[name].value, abs=1e-4), name
+    assert run_door(evaluate.main, [str(folder.path), "--fold"]) == 0
