@@ -110,7 +110,8 @@ def rebuild(
     limit = MAX_MODULES + MAX_MODULES_A_TENSOR * len(shapes)
     if isinstance(held, BuilderModel):
         _check_flat(held.spec, limit, where)
-    with _told(where), on_meta(), _few_modules(limit, where), _FewSteps(len(shapes), where):
+    grad = torch.set_grad_enabled(torch.is_grad_enabled())  # put back even if leaving a no_grad() was the last step
+    with grad, _told(where), on_meta(), _few_modules(limit, where), _FewSteps(len(shapes), where):
         probe = _planned(_build(held, where), held, shapes, where)
     if _is_whole(probe):
         return probe.to_empty(device="cpu")
@@ -284,7 +285,7 @@ class _FewSteps(TorchFunctionMode):
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.left -= 1
-        if self.left < 0:
+        if self.left == -1:  # once: what is cleaned up on the way out takes steps too
             raise RefusedError("refused: finding its shapes takes far too many steps", where=self.where)
         return func(*args, **(kwargs or {}))
 

@@ -216,6 +216,7 @@ def test_graphs_that_would_take_for_ever_are_refused(saved, tmp_path: Path, what
     path = rewrite(saved["builder-functional"][0], tmp_path / "large", change)
     with pytest.raises(ScirsError, match=re.escape(reason)):
         sn.load_package(path)
+    assert torch.is_grad_enabled()
 
 
 EVIL = ("./mine.py:Net", "HERE/mine.py:Net", "mine:Net", "os:system", "torch.nn:Linear", "_target_", "eval")
