@@ -16,7 +16,7 @@ from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig, TuneConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.door import EXIT_INTERRUPTED
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.paths import new_run_dir
 from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
@@ -155,7 +155,7 @@ def work_for(folder: Path, worker: int, console: Console) -> None:
     """What a worker process does: trials until none is left, or until the process that started it is gone."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()  # ends when the other end is closed, by whatever death
+        os.read(sys.stdin.fileno(), 1)  # ends when the other end is closed, by whatever death; no buffer, no lock
         os._exit(ORPHANED)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -184,6 +184,12 @@ def _run_workers(study: Study, count: int, console: Console) -> None:
         thread.join()
     if EXIT_INTERRUPTED in found:
         raise KeyboardInterrupt
+    left = study.plan.num_trials - len(study.trials("COMPLETE", "PRUNED", "FAIL"))
+    if left > 0:
+        raise ScirsError(
+            f"the workers ended with status {', '.join(map(str, found))}, and {left} trials are left",
+            fix=f"python -m scirs_neural.tune --resume {study.folder}",
+        )
 
 
 def _environment(worker: int) -> dict[str, str]:

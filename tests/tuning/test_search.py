@@ -205,9 +205,10 @@ def work_until(study, number):
 
 
 @pytest.mark.slow
-def test_workers_share_a_study_and_run_each_trial_once(tmp_path):
+def test_workers_share_a_study_and_run_each_trial_once(tmp_path, capfd):
     found = search(tmp_path, LR, trials=4, workers=2, sampler="random")
     study = found.run()
+    assert "Fatal" not in capfd.readouterr().err
     assert [trial.state.name for trial in study.trials()] == ["COMPLETE"] * 4
     assert [trial.number for trial in study.trials()] == [0, 1, 2, 3]
     assert all(study.run_folder(n).summary.is_file() for n in range(4))
