@@ -87,7 +87,7 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
         batches = super().__iter__()
         self.epoch, self.place, order.start = order.epoch, order.start, 0
         try:
-            for batch in _from_living_workers(batches):
+            for batch in _from_living_workers(batches, self.num_workers):
                 if isinstance(batch, ScirsError):
                     raise batch
                 self._unreported.update(batch.skipped)
@@ -109,15 +109,17 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
         return self._order.batch_size * rank_and_world_size()[1]
 
 
-def _from_living_workers(batches: Iterator[Any]) -> Iterator[Any]:
-    """The batches; a loader process that dies is an error of its own, and not torch's RuntimeError."""
+def _from_living_workers(batches: Iterator[Any], num_workers: int) -> Iterator[Any]:
+    """The batches; a loader process that dies is an error of its own, whatever its death looks like from here."""
     try:
         yield from batches
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
+        said = str(error)
+        is_ours = num_workers == 0 or "Caught " in said  # an error of the data's, handed on by a process that lives
+        if is_ours or (isinstance(error, RuntimeError) and "DataLoader worker (pid" not in said):
             raise
         raise WorkerError(
-            f"a loader process died: {str(error).splitlines()[0]}",
+            f"a loader process died: {said.splitlines()[0] if said else type(error).__name__}",
             fix="most often memory: fewer data.num_workers, or a larger /dev/shm; trainer.resume=auto goes on",
         ) from error
 

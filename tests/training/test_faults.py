@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import scirs_neural as sn
 from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import OutOfMemoryError, PreemptedError, WorkerError
+from scirs_neural.data.loader import _from_living_workers
 from scirs_neural.training.metrics_file import read_metrics
 from scirs_neural.training.run_folder import RunFolder
 from tests.training.tiny import TINY, tiny_config
@@ -96,6 +97,27 @@ def test_a_worker_that_is_killed_is_named() -> None:
     assert "num_workers" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), WorkerError),
+        (ConnectionResetError(104, "Connection reset by peer"), WorkerError),
+        (EOFError(), WorkerError),
+        (RuntimeError("Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback …"), RuntimeError),
+    ],
+)
+def test_a_death_is_told_from_an_error_of_the_data(raised: Exception, seen: type[Exception]) -> None:
+    def batches() -> Any:
+        yield 1
+        raise raised
+
+    with pytest.raises(seen) as caught:
+        list(_from_living_workers(batches(), num_workers=2))
+    assert type(caught.value) is seen
+    with pytest.raises(type(raised)):
+        list(_from_living_workers(batches(), num_workers=0))
+
+
 class StopAt(L.Callback):
     """Sends a signal to this process in the middle of a step."""
 
@@ -107,22 +129,30 @@ class StopAt(L.Callback):
             os.kill(os.getpid(), self.number)
 
 
+AUTO = ("trainer.max_epochs=2", "data.batch_size=256", "trainer.resume=auto", "logger.tensorboard=false")
+
+
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGUSR1, PreemptedError), (signal.SIGINT, KeyboardInterrupt)])
-def test_a_signal_ends_the_step_keeps_a_checkpoint_and_auto_finds_it(
+def test_a_signal_ends_the_step_and_keeps_a_checkpoint(
     tmp_path: Path, train: Any, number: int, error: type[BaseException]
 ) -> None:
-    overrides = ("trainer.max_epochs=2", "data.batch_size=256", "trainer.resume=auto", "logger.tensorboard=false")
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
     with pytest.raises(error):
-        train(*overrides, callbacks=[StopAt(3, number)])
+        train(*AUTO, callbacks=[StopAt(3, number)])
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == handlers
     broken = tmp_path / "runs" / "digits-cnn" / "1"
     assert torch.load(broken / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
-    assert train(*overrides, "optimizer.lr=0.5", "trainer.limit_train_batches=1").folder.path.name == "2"
-    done = train(*overrides)
-    assert done.folder.path == broken
+
+
+@pytest.mark.slow
+def test_auto_goes_on_with_the_unfinished_run_of_the_same_settings(tmp_path: Path, train: Any) -> None:
+    with pytest.raises(PreemptedError):
+        train(*AUTO, callbacks=[StopAt(3)])
+    broken = tmp_path / "runs" / "digits-cnn" / "1"
+    assert train(*AUTO, "optimizer.lr=0.5", "trainer.limit_train_batches=1").folder.path.name == "2"
+    assert train(*AUTO).folder.path == broken
     assert [row["epoch"] for row in read_metrics(broken / "metrics.csv")] == [0, 1]
-    assert train(*overrides).folder.path.name == "3"  # nothing is left to go on with
+    assert train(*AUTO).folder.path.name == "3"  # nothing is left to go on with
 
 
 def test_a_run_that_a_process_is_working_on_is_left_alone(tmp_path: Path) -> None:

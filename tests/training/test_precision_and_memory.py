@@ -49,8 +49,8 @@ def test_four_of_16_are_one_of_64_and_a_short_group_is_scaled_right() -> None:
     assert rank_and_world_size() == (0, 1)
     assert_close(fit(small(), 16, 4, accumulate_grad_batches=4), fit(small(), 64, 1))
     assert_close(fit(small(), 16, 6, accumulate_grad_batches=4), _by_hand([64, 32]))
-    # 1294 = 80 * 16 + 14 training samples: the last group holds a smaller batch, each sample of which counts alike
-    assert_close(fit(small(), 16, 81, accumulate_grad_batches=79), _by_hand([79 * 16, 30]))
+    # 1294 = 4 * 300 + 94 training samples: the last group holds a smaller batch, each sample of which counts alike
+    assert_close(fit(small(), 300, 5, accumulate_grad_batches=3), _by_hand([900, 394]))
 
 
 def _by_hand(sizes: list[int]) -> nn.Module:

@@ -26,6 +26,7 @@ class KillAt(L.Callback):
 LONG = ("trainer.max_epochs=2", "data.batch_size=128", "trainer.checkpoint.every_n_steps=4", "data.transforms=light")
 
 
+@pytest.mark.slow
 @pytest.mark.feature(72)
 def test_kill_9_in_the_middle_of_an_epoch_loses_nothing(train: Any, tmp_path: Path) -> None:
     killer = tmp_path / "killer.py"
