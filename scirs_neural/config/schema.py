@@ -199,7 +199,7 @@ class TrainerConfig(Section):
     gradient_clip_algorithm: Literal["norm", "value", "agc"] = "norm"
     tf32: bool | None = Field(
         default=None,
-        description="TF32 for float32 products and convolutions on GPUs: faster, 10 bits of precision; null: torch's own",
+        description="TF32 for float32 products and convolutions on GPUs: faster, 10 bits; null: torch's own choice",
     )
     activation_checkpointing: list[str] = Field(
         default_factory=list,
@@ -234,7 +234,7 @@ class TrainerConfig(Section):
     progress_bar: bool | None = Field(default=None, description="null: on a terminal only")
     resume: str | None = Field(
         default=None,
-        description="a run folder or .ckpt to go on from; auto: the newest run of this configuration that has not ended",
+        description="a run folder or .ckpt to go on from; auto: the newest unfinished run of this configuration",
     )
     checkpoint: CheckpointConfig = CheckpointConfig()
 

@@ -19,7 +19,8 @@ from scirs_neural.optim.sharpness import asam, sam
 SETTINGS = {
     "adadelta": (10.0, 400), "adagrad": (0.5, 400), "asgd": (0.1, 400), "sgd": (0.1, 400), "adafactor": (0.1, 400),
     "rprop": (0.01, 200), "radam": (0.2, 400), "lbfgs": (1.0, 4), "lion": (0.01, 1000), "lamb": (0.2, 600),
-    "sam": (0.1, 400), "asam": (0.1, 400), "schedule_free_sgd": (0.3, 600), "lookahead": (0.1, 400), "adamw_8bit": (0.05, 400),
+    "sam": (0.1, 400), "asam": (0.1, 400), "schedule_free_sgd": (0.3, 600), "lookahead": (0.1, 400),
+    "adamw_8bit": (0.05, 400),
 }  # fmt: skip
 
 
