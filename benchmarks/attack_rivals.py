@@ -19,9 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "guard"))
-import attack_server
-import attacks
+from tests.guard import attack_server, attacks
 
 Loader = Callable[[Path], Any]
 PAGE = Path(__file__).parents[1] / "docs" / "security.md"

@@ -97,7 +97,8 @@ def _number(name: str) -> int:
 def _checksum(text: str, tensors: Iterable[Tensor]) -> str:
     crc = zlib.crc32(text.encode())
     for tensor in tensors:
-        crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), crc)
+        held = tensor.reshape(-1).view(torch.uint8).numpy()
+        crc = zlib.crc32(held.data, crc)
     return f"{crc:08x}"
 
 

@@ -89,7 +89,9 @@ def parameter_groups(
             parts = [place, label_of(rule, number) if rules else "", "" if decays else "no decay"]
             label = ", ".join(filter(None, parts)) or "decay"
             rows.setdefault((label, rate, decay if decays else 0.0, False), []).append(name)
-    return [ParameterGroup(label, tuple(names), *rest) for (label, *rest), names in rows.items()]
+    return [
+        ParameterGroup(label, tuple(names), rate, decay, frozen) for (label, rate, decay, frozen), names in rows.items()
+    ]
 
 
 def assign_rules(model: nn.Module, rules: Sequence[ParameterRule]) -> Mapping[str, tuple[int, ParameterRule]]:

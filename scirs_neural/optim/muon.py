@@ -56,15 +56,20 @@ class MuonAndAdamW(Around):
                 "the optimizer 'muon' is for hidden matrices, and this network has none",
                 fix="use optimizer=adamw; muon suits transformers and perceptrons, not kernels of convolutions",
             )
-        common = {"lr": lr, "weight_decay": weight_decay}
         muon = torch.optim.Muon(
-            matrices, momentum=momentum, nesterov=nesterov, ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn, **common
+            matrices,
+            lr,
+            weight_decay,
+            momentum=momentum,
+            nesterov=nesterov,
+            ns_steps=ns_steps,
+            adjust_lr_fn=adjust_lr_fn,
         )
-        rest = [torch.optim.AdamW(others, betas=betas, eps=eps, **common)] if others else []
+        rest = [torch.optim.AdamW(others, lr, betas, eps, weight_decay)] if others else []
         super().__init__([muon, *rest])
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         """Make one step with both."""
         loss = None
         if closure is not None:

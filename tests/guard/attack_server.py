@@ -1,6 +1,6 @@
 """Opens the files of the attack corpus, in forks of a process of its own, and says what happened: JSON, a line a case.
 
-``python tests/guard/attack_server.py FOLDER [FAMILY …]`` makes the files below FOLDER and opens them. Everything that
+``python -m tests.guard.attack_server FOLDER [FAMILY …]`` makes the files below FOLDER and opens them. Everything that
 a reader needs is loaded before; then, for every family, a fork with limits opens its files under an audit hook. A line
 holds the family, the name, the outcome ("refused" by a typed error, "taken", or another error's name), the CPU seconds
 and MiB that it took, and what it did that a reader has no business to do: writing, connecting, starting processes.
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attacks
+from tests.guard import attacks
 
 CPU_LIMIT_SEC, WAITING_LIMIT_SEC = 10, 120  # of one file, then the process ends
 FORBIDDEN = (

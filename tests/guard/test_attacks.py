@@ -17,15 +17,16 @@ import pytest
 from scirs_neural.guard import BUDGETS
 from tests.guard import attacks
 
-SERVER = Path(__file__).parent / "attack_server.py"
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 Case = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Case]]:
     folder = tmp_path_factory.mktemp("attacks")
-    command = [sys.executable, "-B", "-W", "ignore", str(SERVER), str(folder / "files")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=dict(os.environ))
+    command = [sys.executable, "-B", "-W", "ignore", "-m", "tests.guard.attack_server", str(folder / "files")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=ENVIRONMENT)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert not list(folder.rglob(attacks.CANARY))
     cases: dict[str, list[Case]] = {}
@@ -67,14 +68,14 @@ def test_refusing_is_cheap(seen: dict[str, list[Case]], family: str) -> None:
 def test_what_watches_would_see_it(tmp_path: Path) -> None:
     """The watcher is real: a reader that unpickles is caught by it, and leaves the canary."""
     code = f"""
-import sys, json; sys.path.insert(0, {str(SERVER.parent)!r})
-import pathlib, pickle, attack_server, attacks
+import json, pathlib, pickle
+from tests.guard import attack_server, attacks
 folder = pathlib.Path({str(tmp_path)!r})
 path = attacks.put(folder / "bad", attacks.calls_pickled())
 read = lambda path: pickle.loads(path.read_bytes())
 print(json.dumps(attack_server.in_a_fork(read, [path], folder)))
 """
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
     (case,) = json.loads(ended.stdout)
     assert case["outcome"] == "taken"
     assert any("os.system" in did for did in case["did"])
