@@ -36,8 +36,8 @@ def main(argv: list[str]) -> int | None:
         )
     from scirs_neural.api import expand, guess
 
-    files = [str(file) for file in expand(args.images)]
-    guesses = guess(args.run, files, top_k=args.top_k, batch_size=args.batch_size)
+    found = (str(file) for images in [args.images] for file in expand(images))  # looked for after the run
+    guesses = guess(args.run, found, top_k=args.top_k, batch_size=args.batch_size)
     rows = [[g.source, *(_shown(g, k) for k in range(len(g.classes)))] for g in guesses]
     heads = ["image", *(f"top {k + 1}" for k in range(len(guesses[0].classes)))]
     terminal.table(terminal.wide_console(), heads, rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ def pinned() -> dict[str, list[tuple[Version, Requirement]]]:
             need = Requirement(line.removesuffix("\\").strip())
             (only,) = need.specifier
             assert only.operator == "==", line
-            found.setdefault(need.name.lower(), []).append((Version(only.version), need))
+            found.setdefault(canonicalize_name(need.name), []).append((Version(only.version), need))
     return found
 
 
@@ -89,8 +90,8 @@ def test_pins_fit_what_the_project_asks_for():
     for need in EVERYTHING:
         if need.name in ("scirs-neural",):
             continue
-        assert need.name.lower() in held, f"{need.name} has no pin"
-        for release, _ in held[need.name.lower()]:
+        assert canonicalize_name(need.name) in held, f"{need.name} has no pin"
+        for release, _ in held[canonicalize_name(need.name)]:
             assert need.specifier.contains(release, prereleases=True), f"{need} is pinned to {release}"
 
 

@@ -99,7 +99,7 @@ class NonFiniteError(ScirsError, ArithmeticError):
     """A loss or metric became NaN or infinite."""
 
 
-class OutOfMemoryError(ScirsError, MemoryError):
+class OutOfMemoryError(ScirsError, RuntimeError):
     """A step that does not fit into memory, and cannot be split further."""
 
 

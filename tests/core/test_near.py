@@ -40,7 +40,7 @@ AMONG = {
 }
 NOTHING = [
     ("models", "zebra"), ("models", "gpt2"), ("models", "bert"), ("models", "x"), ("models", "transformer"),
-    ("data", "my_data"), ("optimizers", "lion"), ("callbacks", "hello"), ("settings", "colour"), ("settings", "depth"),
+    ("data", "my_data"), ("optimizers", "genetic"), ("callbacks", "hello"), ("settings", "colour"), ("settings", "depth"),
     ("settings", "temperature"), ("settings", ""), ("models", "___"),
 ]  # fmt: skip
 
