@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
@@ -39,6 +40,7 @@ from scirs_neural.tasks import create_task
 from scirs_neural.tasks.classification import ImageClassification
 from scirs_neural.tasks.inference import predict_loader
 from scirs_neural.training import CALLBACKS
+from scirs_neural.training.callbacks.order import Placed, in_order
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.finders import find_batch_size, find_lr
 from scirs_neural.training.memory import peak_memory_mb
@@ -208,15 +210,26 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule 
 
 
 def make_callbacks(config: RunConfig) -> list[L.Callback]:
-    """The callbacks that a configuration names, in its order; one of the user's has the ``name`` ``file.py:Class``."""
-    made: list[L.Callback] = []
+    """The callbacks that a configuration names, in an order that suits all of them.
+
+    One of the user's has the ``name`` ``file.py:Class``.
+
+    Raises:
+        ConfigError: an unknown name or option, or callbacks that exclude each other.
+    """
+    placed: list[Placed] = []
     for key, settings in config.callbacks.items():
         name, options = settings.get("name", key), {k: v for k, v in settings.items() if k != "name"}
-        if ":" in name:
-            made.append(resolve(name, where=f"callbacks.{key}.name")(**options))
-        else:
+        is_own = ":" in name
+        if not is_own:
             check_options(CALLBACKS, name, options)
-            made.append(CALLBACKS.get(name)(**options))
+        kind = resolve(name, where=f"callbacks.{key}.name") if is_own else CALLBACKS.get(name)
+        known = getattr(kind, "traits", {}) if is_own else CALLBACKS.entry(name).traits
+        try:
+            placed.append(Placed(key, kind(**options), known))
+        except (TypeError, ValueError, MisconfigurationException) as error:
+            raise ConfigError(f"the callback '{key}' refuses its options: {error}", where=f"callbacks.{key}") from error
+    made: list[L.Callback] = in_order(placed)
     if config.logger.tensorboard:
         extras = config.logger
         made.append(TensorBoardExtras(histograms=extras.histograms, images=extras.images, graph=extras.graph))

@@ -57,6 +57,10 @@ def check_xla(settings: TrainerConfig) -> None:
         )
     if settings.strategy not in STRATEGIES:
         raise ConfigError(f"{asked} has no trainer.strategy={settings.strategy}", fix=f"one of {', '.join(STRATEGIES)}")
+    if settings.num_nodes > 1:
+        raise ConfigError(f"{asked} trains on one machine here", fix="set trainer.num_nodes=1")
+    if settings.checkpoint.async_save:
+        raise ConfigError(f"{asked} writes its checkpoints in turn", fix="set trainer.checkpoint.async_save=false")
     if settings.compile:
         raise ConfigError(f"{asked} compiles by itself", fix="set trainer.compile=false")
 
