@@ -8,6 +8,8 @@ from scirs_neural.core.registry import Registry
 
 if TYPE_CHECKING:
     from scirs_neural.optim.build import build_optimizer as build_optimizer
+    from scirs_neural.optim.curvature import hessian_vector_product as hessian_vector_product
+    from scirs_neural.optim.curvature import per_sample_gradients as per_sample_gradients
     from scirs_neural.optim.groups import ParameterGroup as ParameterGroup
     from scirs_neural.optim.groups import parameter_groups as parameter_groups
 
@@ -125,6 +127,8 @@ for _name, (_summary, _options) in _SCHEDULES.items():
 
 _PUBLIC = {
     "build_optimizer": "scirs_neural.optim.build",
+    "hessian_vector_product": "scirs_neural.optim.curvature",
+    "per_sample_gradients": "scirs_neural.optim.curvature",
     "parameter_groups": "scirs_neural.optim.groups",
     "ParameterGroup": "scirs_neural.optim.groups",
 }

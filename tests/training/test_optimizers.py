@@ -63,10 +63,13 @@ CHOICES = {
     "schedule_free_adamw": ("optimizer=schedule_free_adamw", "optimizer.lr=5e-3", "scheduler=constant"),
     "lbfgs": ("optimizer=lbfgs", "optimizer.lr=0.5", "optimizer.weight_decay=0", "optimizer.max_iter=3"),
 }  # fmt: skip
+LIKE_ADAM = {"asam+adamw", "lookahead", "lion", "lamb"}  # for the loop
 
 
 @pytest.mark.feature(93)
-@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LIKE_ADAM else name for name in CHOICES]
+)
 def test_every_kind_trains_and_resumes_to_the_bit(train: Any, name: str, tmp_path: Path) -> None:
     whole: Finished = train(*LONG, *CHOICES[name])
     first, second = (row["train/loss"] for row in read_rows(whole))
