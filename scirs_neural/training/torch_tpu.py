@@ -45,7 +45,7 @@ def torch_tpu_arguments(settings: TrainerConfig, io: CheckpointIO) -> dict[str, 
     """What Lightning's Trainer must be given for these settings; `check_torch_tpu` has passed."""
     is_mixed = settings.precision == "bf16-mixed"
     precision = MixedPrecision("bf16-mixed", device="tpu") if is_mixed else Precision()
-    strategy = SingleDeviceStrategy(device=torch.device("tpu", 0))
+    strategy = SingleDeviceStrategy(device="tpu:0")
     return {"accelerator": TorchTPUAccelerator(), "devices": 1, "strategy": strategy, "plugins": [precision, io]}
 
 
