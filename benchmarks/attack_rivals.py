@@ -76,9 +76,11 @@ def loaders() -> dict[str, tuple[str, dict[str, Loader]]]:
     }
 
 
-def is_harm(case: dict[str, Any]) -> str:
+def is_harm(case: dict[str, Any], kind: str) -> str:
     """What a loader let happen; nothing where it refused soon."""
-    if any("canary" in did or did.startswith(("os.system", "subprocess", "socket")) for did in case["did"]):
+    started = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess", "socket")
+    writes = () if kind == "archive" else ("open", "changed")  # unpacking writes, and files may be called canary
+    if any(did.startswith(started) or (did.startswith(writes) and "canary" in did) for did in case["did"]):
         return "ran"
     if case["outcome"] == "killed" or case["sec"] > 1 or case["mib"] > 200:
         return "costly"
@@ -108,12 +110,12 @@ def main() -> None:
                     said.append({"outcome": "killed", "sec": 60.0, "mib": 0.0, "did": []})
                 for case in said:
                     counts[name]["files"] = counts[name].get("files", 0) + 1
-                    harm = is_harm(case) or "refused"
+                    harm = is_harm(case, kind) or "refused"
                     counts[name][harm] = counts[name].get(harm, 0) + 1
                 cases = cases[len(said) :]
         print(f"{number + 1} of {len(attacks.FAMILIES)}: {family}", file=sys.stderr, flush=True)
     table = [
-        "| loader | version | files | refused soon | ran a call of the file | > 1 s or > 200 MiB | taken |",
+        "| loader | version | files | refused soon | ran a call or started a process | > 1 s or > 200 MiB | taken |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, (package, _) in rows.items():

@@ -630,7 +630,7 @@ def yaml_types(folder: Path) -> Cases:
 def targets(folder: Path) -> Cases:
     """``_target_`` in every place, and through aliases: a saved configuration is data."""
     system = f"{{_target_: os.system, command: {_COMMAND}}}"
-    write = f"{{_target_: pathlib.Path.write_text, _args_: [{CANARY}, x]}}"
+    write = f"{{_target_: pathlib.Path.write_text, _args_: [{{_target_: pathlib.Path, _args_: [{CANARY}]}}, x]}}"
     places = {
         "top": f"_target_: os.system\ncommand: {_COMMAND}", "model": f"model: {system}", "data": f"data: {write}",
         "option": f"model: {{name: cnn, width: {system}}}", "optimizer": f"optimizer: {system}",
