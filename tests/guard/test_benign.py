@@ -85,11 +85,15 @@ def torch_optimizers(folder: Path) -> Files:
 def torchvision_states(folder: Path, names: list[str]) -> Files:
     """The tensors of torchvision's networks by name and dtype, cut to two numbers a dimension."""
     from safetensors.torch import save_file
-    from torchvision.models import get_model
+    from torchvision.models import get_model, get_model_builder
 
     for name in names:
-        with torch.device("meta"):
-            model = get_model(name, weights=None)
+        backbone = {"weights_backbone"} & inspect.signature(get_model_builder(name)).parameters.keys()
+        try:
+            with torch.device("meta"):
+                model = get_model(name, weights=None, **dict.fromkeys(backbone))
+        except NotImplementedError:  # one that looks at its numbers while it is made
+            model = get_model(name, weights=None, **dict.fromkeys(backbone))
         state = {
             key: torch.zeros([min(size, 2) for size in held.shape], dtype=held.dtype)
             for key, held in model.state_dict().items()
