@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from numbers import Integral
 
+_PLAIN = frozenset((int, str))
+
 
 def stream_seed(*key: object) -> int:
     """A 63-bit seed for one stream of random numbers.
@@ -26,5 +28,6 @@ def stream_seed(*key: object) -> int:
         >>> stream_seed("shuffle", 0, 1) == stream_seed("shuffle", 0, 2)
         False
     """
-    plain = tuple(int(part) if isinstance(part, Integral) else part for part in key)
-    return int.from_bytes(hashlib.blake2b(repr(plain).encode(), digest_size=8).digest(), "little") >> 1
+    if not _PLAIN.issuperset(map(type, key)):
+        key = tuple(int(part) if isinstance(part, Integral) else part for part in key)
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "little") >> 1

@@ -116,12 +116,23 @@ def _from_living_workers(batches: Iterator[Any], num_workers: int) -> Iterator[A
     except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
         said = str(error)
         is_ours = num_workers == 0 or "Caught " in said  # an error of the data's, handed on by a process that lives
-        if is_ours or (isinstance(error, RuntimeError) and "DataLoader worker (pid" not in said):
+        if is_ours or (isinstance(error, RuntimeError) and not is_worker_death(error)):
             raise
-        raise WorkerError(
-            f"a loader process died: {said.splitlines()[0] if said else type(error).__name__}",
-            fix="most often memory: fewer data.num_workers, or a larger /dev/shm; trainer.resume=auto goes on",
-        ) from error
+        raise worker_error(error) from error
+
+
+def is_worker_death(error: RuntimeError) -> bool:
+    """Whether this is what torch raises when a loader process dies: wherever the program is at that moment."""
+    return str(error).startswith("DataLoader worker (pid")
+
+
+def worker_error(error: Exception) -> WorkerError:
+    """What a user is to know of a loader process that died."""
+    said = str(error)
+    return WorkerError(
+        f"a loader process died: {said.splitlines()[0] if said else type(error).__name__}",
+        fix="most often memory: fewer data.num_workers, or a larger /dev/shm; trainer.resume=auto goes on",
+    )
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -16,6 +16,8 @@ from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
+from scirs_neural.training.lean_step import LeanSteps
+from scirs_neural.training.logged_values import LoggedValues
 from scirs_neural.training.splitting import Optimization
 
 
@@ -42,14 +44,33 @@ class EpochLoop(_TrainingEpochLoop):
         super().__init__(trainer, **limits)
         self.listeners = listeners
         self.automatic_optimization = Optimization(trainer, on_out_of_memory)
+        self._results = LoggedValues()
+
+    def run(self, data_fetcher: Any) -> None:
+        """An epoch; steps that need nothing unusual are made without Lightning's calls that would do nothing."""
+        self.reset()
+        self.on_run_start(data_fetcher)
+        lean = LeanSteps.planned(self, data_fetcher, self._between_steps)
+        while not self.done:
+            try:
+                if lean is None or not lean.make():
+                    self.advance(data_fetcher)
+                    self.on_advance_end(data_fetcher)
+            except StopIteration:
+                break
+            finally:
+                self.on_iteration_done()
 
     def advance(self, data_fetcher: Any) -> None:
         """One batch; before it, if a step has just ended, the listeners."""
         ready = self.batch_progress.current.ready
         if ready and not self.restarting and ready % self.trainer.accumulate_grad_batches == 0:
-            for listener in self.listeners:
-                listener.between_steps(self.trainer)
+            self._between_steps(self.trainer)
         super().advance(data_fetcher)
+
+    def _between_steps(self, trainer: L.Trainer) -> None:
+        for listener in self.listeners:
+            listener.between_steps(trainer)
 
     def _broadcast_sigterm_tensor(self) -> None:
         """Nothing: ranks agree on when to stop between steps (`Stopping`), not before every batch."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
@@ -20,9 +20,11 @@ from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, Trainer
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
+from scirs_neural.data.loader import is_worker_death, worker_error
 from scirs_neural.optim.build import traits
 from scirs_neural.training.async_checkpoint import SavingErrors
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
+from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
 from scirs_neural.training.callbacks.clipping import GradientClipping
 from scirs_neural.training.callbacks.epoch_state import EpochState
 from scirs_neural.training.callbacks.finetuning import Finetuning
@@ -186,6 +188,10 @@ class Trainer:
                 return function(*args, **kwargs)
             except MisconfigurationException as error:
                 raise ConfigError(str(error).splitlines()[0], where="Trainer") from error
+            except RuntimeError as error:
+                if not is_worker_death(error):
+                    raise
+                raise worker_error(error) from error
             finally:
                 self.warned.counts.update(warned.counts)
 
@@ -304,7 +310,7 @@ class Trainer:
         chosen = self.settings.checkpoint
         if self.folder is not None and chosen.save_top_k:
             name = "best" if chosen.save_top_k == 1 else "best-{epoch:03d}"
-            yield ModelCheckpoint(
+            yield BestCheckpoint(
                 self.folder / "checkpoints", filename=name, monitor=monitor, mode=mode, save_top_k=chosen.save_top_k,
                 auto_insert_metric_name=False, enable_version_counter=False,
             )  # fmt: skip

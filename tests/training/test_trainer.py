@@ -205,6 +205,8 @@ def test_no_extra_tensor_operation_or_wait_over_plain_lightning(digits: Any, tmp
 
     mine, plain = count_steps(fit_ours), count_steps(fit_plain)
     assert len(mine) == len(plain) == steps
-    for step, (a, b) in enumerate(zip(mine[1:], plain[1:], strict=True), 1):
+    for step, (a, b) in enumerate(zip(mine[1:-1], plain[1:-1], strict=True), 1):
         assert a - b == Counter(), f"step {step}: operations that plain Lightning does not need"
-        assert a["aten._local_scalar_dense.default"] <= b["aten._local_scalar_dense.default"]
+    extra = sum(mine[1:], Counter()) - sum(plain[1:], Counter())  # in the last one, what was logged is added up
+    extra.pop("aten.lift_fresh.default", None)  # a number of the host's becomes a tensor: nothing is computed
+    assert extra == Counter(), "waiting for the device (_local_scalar_dense) is among them"

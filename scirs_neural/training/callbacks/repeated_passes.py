@@ -59,13 +59,16 @@ def _without_trace(module: L.LightningModule) -> Iterator[None]:
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
     for part in norms:
         part.track_running_stats = False  # in training mode: normalise by the batch, keep nothing of it
-    module.__dict__.update(log=_ignore, log_dict=_ignore)
+    held = vars(module)
+    before: dict[str, Any] = {name: held[name] for name in ("log", "log_dict") if name in held}
+    held.update(log=_ignore, log_dict=_ignore)
     try:
         yield
     finally:
         for part in norms:
             part.track_running_stats = True
-        del module.__dict__["log"], module.__dict__["log_dict"]
+        del held["log"], held["log_dict"]
+        held.update(before)
 
 
 def _ignore(*args: Any, **kwargs: Any) -> None:

@@ -16,6 +16,7 @@ FIX = (
     "lower optimizer.lr, set trainer.gradient_clip_val=1, or raise the precision; "
     "trainer.stop_on_nonfinite=false goes on regardless"
 )
+_C_TYPES = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
 
 class StepGuard(L.Callback):
@@ -41,13 +42,12 @@ class StepGuard(L.Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if not isinstance(loss, Tensor):
             return
-        step = trainer.fit_loop.epoch_loop.total_batch_idx
-        if loss.device.type == "cpu":
-            kind = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}.get(loss.dtype)
-            if kind is not None:
-                _check(kind.from_address(loss.data_ptr()).value, step)  # no tensor operation, unlike item()
-        elif loss.device.type == "cuda":
-            self._check_behind(loss, step)
+        if loss.is_cpu:
+            kind = _C_TYPES.get(loss.dtype)
+            if kind is not None and not math.isfinite(value := kind.from_address(loss.data_ptr()).value):
+                raise _error(value, trainer.fit_loop.epoch_loop.total_batch_idx)  # no tensor operation, unlike item()
+        elif loss.is_cuda:
+            self._check_behind(loss, trainer.fit_loop.epoch_loop.total_batch_idx)
 
     def _check_behind(self, loss: Tensor, step: int) -> None:
         if self._host is None:
@@ -56,12 +56,13 @@ class StepGuard(L.Callback):
         elif not self._arrived.query():
             return  # NaN does not go away: the next look will find it
         else:
-            _check(float(self._host.numpy()), self._copied_at)
+            value = float(self._host.numpy())
+            if not math.isfinite(value):
+                raise _error(value, self._copied_at)
         self._host.copy_(loss, non_blocking=True)
         self._arrived.record()
         self._copied_at = step
 
 
-def _check(value: float, step: int) -> None:
-    if not math.isfinite(value):
-        raise NonFiniteError(f"train/loss became {value} in batch {step} of the run", fix=FIX)
+def _error(value: float, step: int) -> NonFiniteError:
+    return NonFiniteError(f"train/loss became {value} in batch {step} of the run", fix=FIX)
