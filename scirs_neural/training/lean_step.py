@@ -194,7 +194,7 @@ class LeanSteps:
         """Forward, backward and the optimizer's step; what the training step gave, its loss without its graph."""
         progress = self.optimization.optim_progress.optimizer.step
         progress.increment_ready()
-        self.optimizer.step(self._closure)  # type: ignore[arg-type]  # as Lightning: None of a step that is skipped
+        self.optimizer.step(self._closure)
         progress.increment_completed()
         output, self.output = self.output, {}
         return output
