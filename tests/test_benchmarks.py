@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from benchmarks import gpu
+from benchmarks import gpu, overhead
 
 
 def test_the_gpu_benchmark_trains_both_to_the_same_bits(tmp_path, capsys):
@@ -25,3 +25,11 @@ def test_it_says_that_it_needs_a_gpu(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         gpu.main([])
     assert "--tiny runs anywhere" in capsys.readouterr().err
+
+
+def test_the_overhead_benchmark_lets_all_take_turns(capsys):
+    rows = overhead.main(["--only", "mlp", "--rounds", "2", "--steps", "20"])
+    assert {"by hand", "ours", "plain Lightning", "Fabric"} <= {row["who"] for row in rows}
+    assert all(0 < row["low"] <= row["ratio"] <= row["high"] < math.inf for row in rows)
+    assert next(row for row in rows if row["who"] == "by hand")["ratio"] == 1
+    assert "goal 1.25" in capsys.readouterr().out
