@@ -7,8 +7,8 @@ All take turns, forwards and backwards (A B C C B A), on one thread, and each tu
 middle of a run, so that neither start nor end counts. A round gives one ratio to the loop by hand, and the interval is
 a bootstrap of their median: a goal is met if its worse end is.
 
-The loop by hand is the least that trains: zero_grad, forward, backward, step, no schedule and nothing logged. Fabric and
-Accelerate have that loop with their own backward and step, nothing logged either. Ours and Lightning's log the loss in
+The loop by hand is the least that trains: zero_grad, forward, backward, step, no schedule and nothing logged. Fabric
+and Accelerate have that loop with their own backward and step, nothing logged either. Ours and Lightning's log the loss in
 every step (`self.log(..., on_step=True, on_epoch=True)`); ours also has all that is on by default: seeds a step, a
 guard against NaN, checkpoints, ``metrics.csv``. Accelerate is left out where it is not installed.
 """
@@ -90,6 +90,8 @@ class Task(L.LightningModule):
 
 
 class Data(L.LightningDataModule):
+    """The batches, as Lightning wants them."""
+
     def __init__(self, batches: Batches) -> None:
         super().__init__()
         self.batches = batches

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from scirs_neural.core import terminal
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import DataError
 
@@ -17,7 +17,7 @@ SPLITS = ("test", "out_of_fold", "val")
 
 def main(argv: list[str]) -> int | None:
     """Compare runs by their saved predictions: no net is loaded, nothing is run again."""
-    parser = argparse.ArgumentParser(prog="python -m scirs_neural.compare", description=main.__doc__)
+    parser = Arguments(prog="python -m scirs_neural.compare", description=main.__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, such as runs/digits-resnet50/1")
     parser.add_argument("--split", choices=SPLITS, help="whose predictions (default: test, or what all runs have)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")

@@ -13,13 +13,14 @@ import argparse
 import sys
 from typing import Any
 
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import ConfigError
 
 
 def main(argv: list[str]) -> int | None:
     """Write a model file in another format, and say how far it is from the source."""
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         "python -m scirs_neural.convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", help="a package, weights, a Lightning checkpoint, a .pt2 or .onnx file, a folder")

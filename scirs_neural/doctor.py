@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from scirs_neural.core import terminal
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 from scirs_neural.core.environment import cpu_name, environment, installed, num_cpus
 from scirs_neural.core.paths import cache_dir, is_offline
@@ -34,7 +34,7 @@ class Finding:
 
 def main(argv: list[str]) -> int | None:
     """Print what was found; end with status 1 if something is broken."""
-    parser = argparse.ArgumentParser("python -m scirs_neural.doctor", description=__doc__)
+    parser = Arguments("python -m scirs_neural.doctor", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
     findings = [finding for check in CHECKS for finding in check()]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from scirs_neural.core import terminal
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 from scirs_neural.core.paths import atomic_write
 
 
 def main(argv: list[str]) -> int | None:
     """Run the network over a split anew, print its metrics with intervals, and keep them as JSON."""
-    parser = argparse.ArgumentParser("python -m scirs_neural.evaluate", description=__doc__)
+    parser = Arguments("python -m scirs_neural.evaluate", description=__doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.terminal import count, header, table, wide_console
@@ -23,7 +23,7 @@ from scirs_neural.registries import find
 
 def main(argv: list[str]) -> int | None:
     """Print what is known of a name, once for each kind of thing that it names."""
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         prog="python -m scirs_neural.info",
         description="Show everything about one model, data set, layer, loss, optimizer, scheduler, metric, …",
         epilog="python -m scirs_neural.info resnet50",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scirs_neural.core import terminal
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 
 SHOWN, FACTS, WIDEST = 20, 12, 300
@@ -17,7 +17,7 @@ SHOWN, FACTS, WIDEST = 20, 12, 300
 
 def main(argv: list[str]) -> int | None:
     """Name a file's kind, its tensors, and what else it says of itself; 2 if it would be refused."""
-    parser = argparse.ArgumentParser("python -m scirs_neural.inspect", description=__doc__)
+    parser = Arguments("python -m scirs_neural.inspect", description=__doc__)
     parser.add_argument("file", help="a file or folder: package, safetensors, torch, Lightning, ONNX, .pt2, …")
     parser.add_argument("--all", action="store_true", help=f"every tensor and fact, not the first {SHOWN} and {FACTS}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.near import near_names
@@ -58,8 +59,8 @@ def parse_count(text: str) -> int:
     return int(float(found[1]) * _SCALES[found[2]])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Arguments:
+    parser = Arguments(
         prog="python -m scirs_neural.list",
         description="Show the names that can be used in a configuration or in Python.",
         epilog="python -m scirs_neural.list models 'resnet*' --max-params 30M",

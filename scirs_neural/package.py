@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scirs_neural.core import terminal
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ ACTIONS = ("inspect", "verify", "migrate")
 
 def main(argv: list[str]) -> int | None:
     """Pack a run, or look at, verify or migrate a package."""
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         "python -m scirs_neural.package", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     if argv and argv[0] in ACTIONS:

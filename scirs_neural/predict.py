@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scirs_neural.core import terminal
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import atomic_write
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int | None:
     """Name the most probable classes of every image, on the terminal and, if asked for, in a file."""
-    parser = argparse.ArgumentParser("python -m scirs_neural.predict", description=__doc__)
+    parser = Arguments("python -m scirs_neural.predict", description=__doc__)
     parser.add_argument("run", help="a run folder, or a package")
     parser.add_argument("images", nargs="+", help="files, folders, or patterns in quotes")
     parser.add_argument("--top-k", type=int, default=3, metavar="K", help="classes to name for each image (default 3)")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door, starting_up
 from scirs_neural.core.errors import ConfigError
 
@@ -68,8 +68,8 @@ def _saved_config(run: str | None) -> Path | None:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m scirs_neural.train", description=__doc__, add_help=False)
+def _parser() -> Arguments:
+    parser = Arguments("python -m scirs_neural.train", description=__doc__, add_help=False)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, in Hydra's grammar")
     parser.add_argument("-h", "--help", action="store_true", help="show every group, value and setting")
     parser.add_argument("--check", action="store_true", help="build everything without memory or training, and report")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.door import run_door, starting_up
 from scirs_neural.core.errors import ConfigError
 
@@ -61,28 +62,22 @@ def tune_settings(overrides: list[str]) -> Any:
         >>> tune_settings(["tune.trials=5", "tune.objectives=[val/loss]"]).trials
         5
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
+    from scirs_neural.config.overrides import read_override
     from scirs_neural.config.schema import TuneSettings
     from scirs_neural.config.validate import check_section
 
     found: dict[str, Any] = {}
     for text in overrides:
-        try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException as error:
-            what = f"cannot read '{text}': {str(error).splitlines()[0]}"
-            raise ConfigError(what, where=f"command line, {text}", fix="write tune.key=value") from error
+        override = read_override(text)
         if override.is_sweep_override():
             raise ConfigError(f"'{override.key_or_group}' has several values", where=f"command line, {text}")
         found[override.key_or_group.removeprefix("tune.")] = override.value()
     return check_section(TuneSettings, {"tune": found}, "command line").tune
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Arguments:
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m scirs_neural.tune", description=__doc__, formatter_class=form)
+    parser = Arguments("python -m scirs_neural.tune", description=__doc__, formatter_class=form)
     parser.add_argument("overrides", nargs="*", metavar="key=values", help="settings: one value, several, or a range")
     parser.add_argument("--space", type=Path, metavar="FILE", help="more to search: YAML, setting to range or list")
     parser.add_argument("--resume", type=Path, metavar="STUDY", help="go on with the study in this folder")

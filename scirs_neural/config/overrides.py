@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -15,6 +16,7 @@ from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.near import near_names
 
 _FILE_ENDINGS = (".py", ".yaml", ".yml", ".json")
+_WITH_A_MEANING = frozenset("[]{}()'\",$")
 _SHORT = {"cv": "cv.folds"}  # one word for the setting that says most of a section
 _LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 
@@ -51,14 +53,13 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
         is_whole: they change a whole configuration, in which no value of a group can be exchanged but a part's name.
     """
     parsed = Parsed()
-    parser, groups = OverridesParser.create(), tree.groups()
+    groups = tree.groups()
     for text in texts:
         where = f"command line, {text}"
         try:
-            override = parser.parse_override(text)
-        except HydraException as error:
-            reason = str(error).splitlines()[0]
-            parsed.faults.append(ConfigError(f"cannot read '{text}': {reason}", where=where, fix="write key=value"))
+            override = read_override(text)
+        except ConfigError as error:
+            parsed.faults.append(error)
             continue
         key, faults_before = override.key_or_group, len(parsed.faults)
         if override.is_sweep_override():
@@ -69,7 +70,7 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
             )
             parsed.faults.append(ConfigError(f"'{key}' has several values", where=where, fix=fix))
         elif key in _SHORT and not (override.is_delete() or isinstance(override.value(), dict)):
-            parsed.settings.append(parser.parse_override(text.replace(key, _SHORT[key], 1)))
+            parsed.settings.append(read_override(text.replace(key, _SHORT[key], 1)))
         elif key not in groups or isinstance(override.value(), dict) or (is_whole and override.is_delete()):
             parsed.settings.append(override)
         elif key in tree.registries or override.is_delete() or override.value() is None:
@@ -84,6 +85,32 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
         if len(parsed.faults) == faults_before:
             parsed.typed[key] = text
     return parsed
+
+
+def read_override(text: str) -> Override:
+    """An override in Hydra's grammar; a value that the grammar has no place for is taken as the text that it is.
+
+    Hydra knows the letters of English and few signs. A path in any other language need not be quoted here, unless it
+    has brackets, quotes or commas, which have a meaning.
+
+    Raises:
+        ConfigError: it cannot be read as either.
+
+    Example:
+        >>> read_override("data.root=Käfer & Spinnen/größe=1").value()
+        'Käfer & Spinnen/größe=1'
+    """
+    parser = OverridesParser.create()
+    try:
+        return parser.parse_override(text)
+    except HydraException as error:
+        key, sign, value = text.partition("=")
+        if sign and value and not _WITH_A_MEANING.intersection(value):
+            with contextlib.suppress(HydraException):
+                return parser.parse_override(f"{key}={quoted(value)}")
+        what = f"cannot read '{text}': {str(error).splitlines()[0]}"
+        fix = f"""quote the value: '{key}="…"'""" if sign else "write key=value"
+        raise ConfigError(what, where=f"command line, {text}", fix=fix) from error
 
 
 def sweep_points(texts: Sequence[str]) -> list[list[str]]:
@@ -104,8 +131,8 @@ def alternatives(text: str) -> list[str]:
         (['seed=0', 'seed=1'], ['model.hidden=[8,8]'])
     """
     try:
-        override = OverridesParser.create().parse_override(text)
-    except HydraException:
+        override = read_override(text)
+    except ConfigError:
         return [text]  # the check of the job names the fault, as it does for sweeps over no list of values
     if override.value_type not in _LISTED:
         return [text]

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import Dataset
 
-from scirs_neural.core.errors import DataError, UnknownNameError
+from scirs_neural.core.errors import ConfigError, DataError, UnknownNameError
 from scirs_neural.core.near import near_names
 from scirs_neural.data.augment import build_augment
 from scirs_neural.data.batching import BatchSampler, BatchSource, build_mix
@@ -110,7 +110,7 @@ class ImageDataModule(LightningDataModule):
         self._loaders: WeakSet[ResumableLoader] = WeakSet()  # a cycle would keep workers alive
         self._samples = divide(source, SplitRule(split_seed, stratify, group_by, val_fraction, test_fraction, folds))
         in_memory = isinstance(self._samples["train"], TensorSamples)
-        self.num_workers = num_workers if num_workers is not None else (0 if in_memory else _cpus())
+        self.num_workers = _checked_workers(num_workers, 0 if in_memory else min(_cpus(), MAX_WORKERS))
         self.spec = DataSpec(
             source.name,
             source.task,
@@ -251,6 +251,18 @@ def _measured(split: ImageSplit) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(round(float(x), 4) for x in mean), tuple(round(float(x), 4) for x in std)
 
 
+def _checked_workers(wanted: int | None, automatic: int) -> int:
+    """How many loader processes there will be. A slip of the finger must not bring the machine down."""
+    if wanted is None:
+        return automatic
+    most = max(16, 8 * _cpus())
+    if wanted > most:
+        raise ConfigError(
+            f"data.num_workers={wanted} would start {wanted} processes on {_cpus()} CPUs",
+            fix=f"at most {most} here; null chooses what suits the data and machine",
+        )
+    return wanted
+
+
 def _cpus() -> int:
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, MAX_WORKERS)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -243,3 +243,8 @@ def test_a_saved_configuration_is_plain_data(faults, text, what, write):
 def test_a_saved_configuration_that_is_not_there(faults):
     (fault,) = faults(config_file=Path("nowhere.yaml"))
     assert fault.what.startswith("cannot read the configuration")
+
+
+@pytest.mark.parametrize("path", ["Käfer & Spinnen", "日本/写真", "/data/a;b#c?", "größe=1", "ünï cödé", "C:\\Bilder"])
+def test_a_path_in_any_language_needs_no_quotes(compose, path):
+    assert compose("data=image_folder", f"data.root={path}").data.root == path

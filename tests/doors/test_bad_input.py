@@ -66,6 +66,10 @@ def photos(tmp_path: Path) -> Path:
         (["data=image_folder", "data.root=nowhere"], ["nowhere"]),
         (["model=alexnet", "model.stem=standard", "data.image_size=32"], ["alexnet needs inputs of at least 63x63 px"]),
         (["--from", "nowhere"], ["no configuration in 'nowhere'"]),
+        (["--chek"], ["unrecognized arguments: --chek", "--check", "train --help"]),
+        (["-m", "seed=0,x"], ["seed must be a whole number, not 'x'"]),
+        (["data.num_workers=999"], ["would start 999 processes", "null chooses"]),
+        (["data.transforms=[light"], ["cannot read 'data.transforms=[light'", "quote the value"]),
     ],
 )
 @pytest.mark.feature(70)

@@ -1,0 +1,45 @@
+"""The arguments of a command: in any order, and what is wrong with them said as every other mistake is."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.near import near_names
+
+_UNKNOWN = re.compile(r"unrecognized arguments: (\S+)")
+
+
+class Arguments(argparse.ArgumentParser):
+    """argparse's parser, whose complaints are errors of ours; options may stand among the other arguments.
+
+    Example:
+        >>> parser = Arguments("train", add_help=False)
+        >>> _ = parser.add_argument("settings", nargs="*"), parser.add_argument("--check", action="store_true")
+        >>> parser.parse_args(["model=cnn", "--check", "seed=1"]).settings
+        ['model=cnn', 'seed=1']
+        >>> parser.parse_args(["--chek"])
+        Traceback (most recent call last):
+        scirs_neural.core.errors.ConfigError: unrecognized arguments: --chek
+          from   command line
+          near   --check
+          list   train --help
+    """
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """What was typed.
+
+        Raises:
+            ConfigError: an argument is unknown, missing or of the wrong type.
+        """
+        return self.parse_intermixed_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it."""
+        unknown = _UNKNOWN.search(message)
+        options = [name for action in self._actions for name in action.option_strings]
+        near = near_names(unknown[1], options) if unknown and unknown[1].startswith("-") else []
+        raise ConfigError(message, where="command line", near=near, see=f"{self.prog} --help")

@@ -1,0 +1,34 @@
+"""Arguments of commands: in any order, mistakes in the form of all others."""
+
+from __future__ import annotations
+
+import pytest
+
+from scirs_neural.core.arguments import Arguments
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.train import _parser as train_parser
+
+
+def test_options_may_stand_anywhere():
+    typed = train_parser().parse_args(["model=cnn", "-m", "seed=0,1", "--from", "runs/x", "data=digits"])
+    assert typed.overrides == ["model=cnn", "seed=0,1", "data=digits"]
+    assert typed.multirun
+    assert typed.from_run == "runs/x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "near"),
+    [(["--chek"], "unrecognized arguments: --chek", ("--check",)), (["--from"], "expected one argument", ())],
+)
+def test_mistakes_are_errors_of_ours(arguments, what, near):
+    with pytest.raises(ConfigError, match=what) as caught:
+        train_parser().parse_args(arguments)
+    assert caught.value.near == near
+    assert caught.value.see == "python -m scirs_neural.train --help"
+
+
+def test_a_missing_argument_is_named():
+    parser = Arguments("verb")
+    parser.add_argument("run")
+    with pytest.raises(ConfigError, match="required: run"):
+        parser.parse_args([])
