@@ -8,9 +8,9 @@ middle of a run, so that neither start nor end counts. A round gives one ratio t
 a bootstrap of their median: a goal is met if its worse end is.
 
 The loop by hand is the least that trains: zero_grad, forward, backward, step, no schedule and nothing logged. Fabric
-and Accelerate have that loop with their own backward and step, nothing logged either. Ours and Lightning's log the loss in
-every step (`self.log(..., on_step=True, on_epoch=True)`); ours also has all that is on by default: seeds a step, a
-guard against NaN, checkpoints, ``metrics.csv``. Accelerate is left out where it is not installed.
+and Accelerate have that loop with their own backward and step, nothing logged either. Ours and Lightning's log the
+loss in every step (`self.log(..., on_step=True, on_epoch=True)`); ours also has all that is on by default: seeds a
+step, a guard against NaN, checkpoints, ``metrics.csv``. Accelerate is left out where it is not installed.
 """
 
 from __future__ import annotations
