@@ -189,6 +189,14 @@ class TrainerConfig(Section):
     devices: int | str | list[int] = "auto"
     num_nodes: PositiveInt = 1
     strategy: str = "auto"
+    tensor_parallel: PositiveInt = Field(
+        default=1, description="spread linear layers over so many devices, which then share their batches"
+    )
+    tensor_parallel_colwise: list[str] = Field(
+        default_factory=list,
+        description="linear layers to split by columns, as patterns of dotted names; nothing: those of known blocks",
+    )
+    tensor_parallel_rowwise: list[str] = Field(default_factory=list, description="linear layers to split by rows")
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true", "64-true"] = "32-true"
     fp32_modules: list[str] = Field(
         default_factory=list,

@@ -106,10 +106,19 @@ class BatchSampler(Sampler[BatchKey]):
         return math.ceil(math.ceil(self.num_samples / world_size) / self.batch_size)
 
 
+_sharing = 1
+
+
+def share_batches(group_size: int) -> None:
+    """Let so many ranks in a row see the same batches: those that hold parts of one network (tensor parallelism)."""
+    global _sharing
+    _sharing = group_size
+
+
 def rank_and_world_size() -> tuple[int, int]:
-    """This process's place among those that train together; (0, 1) if it is alone."""
+    """This process's place among those that see different batches; (0, 1) if it is alone."""
     if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
+        return dist.get_rank() // _sharing, dist.get_world_size() // _sharing
     return 0, 1
 
 

@@ -12,6 +12,7 @@ from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.training.async_checkpoint import AsyncCheckpointIO
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO
+from scirs_neural.training.tensor_parallel import check_tensor_parallel
 
 
 def check_machine(settings: TrainerConfig) -> None:
@@ -36,6 +37,7 @@ def check_machine(settings: TrainerConfig) -> None:
                 f"trainer.checkpoint.async_save=true is untried with trainer.accelerator={wanted}", fix="leave it out"
             )
         (torch_tpu.check_torch_tpu if torch_tpu.is_chosen(settings) else xla.check_xla)(settings)
+    check_tensor_parallel(settings, _num_devices(settings) * settings.num_nodes)
     on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
     if on_cpu and settings.precision.startswith("16"):
         fix = "use trainer.precision=bf16-mixed or 32-true"
@@ -48,9 +50,10 @@ def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
     if settings.checkpoint.async_save:
         io = AsyncCheckpointIO(io)
     strategy: Any = settings.strategy
-    if strategy == "fsdp2":  # checkpoints are whole files, whatever the number of ranks that wrote them
+    if is_model_parallel(settings):  # checkpoints are whole files, whatever the number of ranks that wrote them
+        size = settings.tensor_parallel
         strategy = ModelParallelStrategy(
-            data_parallel_size=_num_devices(settings) * settings.num_nodes, tensor_parallel_size=1,
+            data_parallel_size=_num_devices(settings) * settings.num_nodes // size, tensor_parallel_size=size,
             save_distributed_checkpoint=False,
         )  # fmt: skip
     given = {"accelerator": settings.accelerator, "devices": settings.devices, "strategy": strategy}
@@ -61,6 +64,11 @@ def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
     if torch_tpu.is_chosen(settings):
         return torch_tpu.torch_tpu_arguments(settings, io)
     return xla.xla_arguments(settings)
+
+
+def is_model_parallel(settings: TrainerConfig) -> bool:
+    """Whether parts of the network lie on different devices."""
+    return settings.strategy == "fsdp2" or settings.tensor_parallel > 1
 
 
 def _num_devices(settings: TrainerConfig) -> int:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from scirs_neural.core.errors import NonFiniteError
 from scirs_neural.core.paths import atomic_write
 from scirs_neural.core.seeding import stream_seed
+from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.weights import write_state_dict
 
@@ -54,9 +55,9 @@ class NonFiniteSearch(L.Callback):
         self.before = {name: value.detach().clone() for name, value in _network(module).state_dict().items()}
         self.batch = batch
         spec = getattr(module, "spec", None)
-        seed = stream_seed("step", self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        seed = stream_seed("step", self.seed, trainer.current_epoch, batch_idx, rank_and_world_size()[0])
         self.step = {
-            "batch_of_run": place, "epoch": trainer.current_epoch, "batch": batch_idx, "rank": trainer.global_rank,
+            "batch_of_run": place, "epoch": trainer.current_epoch, "batch": batch_idx, "rank": rank_and_world_size()[0],
             "seed": seed, "precision": str(trainer.precision), "samples": _samples(trainer, batch_idx),
             "data": spec.to_dict() if isinstance(spec, DataSpec) else None,
         }  # fmt: skip
@@ -139,4 +140,4 @@ def _samples(trainer: L.Trainer, batch_idx: int) -> list[str]:
     if not (hasattr(data, "dataset") and hasattr(sampler, "batches")):
         return []
     ids = data.dataset("train").ids
-    return [str(ids[i]) for i in sampler.batches(trainer.global_rank, trainer.world_size)[batch_idx]]
+    return [str(ids[i]) for i in sampler.batches(*rank_and_world_size())[batch_idx]]

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from scirs_neural.core.errors import OutOfMemoryError
+from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.data.loader import ResumableLoader
 from scirs_neural.training.step_weights import step_weights
 
@@ -146,7 +147,7 @@ class Optimization(_AutomaticOptimization):
             loader = trainer.train_dataloader
             sizes = loader.batch_sizes() if isinstance(loader, ResumableLoader) else None
             self.weights = step_weights(
-                sizes, trainer.num_training_batches, trainer.accumulate_grad_batches, trainer.global_rank
+                sizes, trainer.num_training_batches, trainer.accumulate_grad_batches, rank_and_world_size()[0]
             )
         place = trainer.fit_loop.epoch_loop.batch_idx
         return self.weights[place] if place < len(self.weights) else 1.0

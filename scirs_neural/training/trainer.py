@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import lightning.pytorch as L
@@ -20,6 +20,7 @@ from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, Trainer
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
+from scirs_neural.data.batching import share_batches
 from scirs_neural.data.loader import is_worker_death, worker_error
 from scirs_neural.optim.build import traits
 from scirs_neural.training.async_checkpoint import SavingErrors
@@ -38,7 +39,7 @@ from scirs_neural.training.callbacks.stopping import Stopping
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.compiling import Compiled, compile_network
 from scirs_neural.training.loops import FitLoop
-from scirs_neural.training.machine import check_machine, machine_arguments
+from scirs_neural.training.machine import check_machine, is_model_parallel, machine_arguments
 from scirs_neural.training.memory import checkpoint_activations
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
 from scirs_neural.training.noise import Warned, quiet
@@ -46,6 +47,7 @@ from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.precision import allow_tf32, pin_to_fp32
 from scirs_neural.training.ranks import end_other_ranks, shard, with_launched
+from scirs_neural.training.tensor_parallel import split
 from scirs_neural.training.tensorboard import TensorBoardExtras
 
 
@@ -197,6 +199,7 @@ class Trainer:
 
     def _prepare(self, task: L.LightningModule, data: Any) -> None:
         """What is done to the network once, before the first step."""
+        share_batches(self.settings.tensor_parallel)
         held = getattr(task, "model", None)
         network: nn.Module = held if isinstance(held, nn.Module) else task
         if self.settings.fp32_modules:
@@ -209,8 +212,8 @@ class Trainer:
         is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
         if self.settings.channels_last and not is_xla and not (chosen and traits(chosen.name).get("flattens")):
             network.to(memory_format=torch.channels_last)
-        if self.settings.strategy == "fsdp2":
-            task.configure_model = MethodType(_shard_model, task)  # type: ignore[method-assign]
+        if is_model_parallel(self.settings):
+            task.configure_model = partial(_spread, task, self.settings)  # type: ignore[method-assign]
         if self.settings.compile:
             assert self.lightning is not None
             batch = next(iter(data.train_dataloader()))
@@ -323,5 +326,10 @@ class Trainer:
             yield LastCheckpoint(self.folder / "checkpoints" / "last.ckpt", chosen.every_n_steps, stopping)
 
 
-def _shard_model(task: Any) -> None:
-    shard(task.model, task.trainer.strategy.device_mesh["data_parallel"])
+def _spread(task: Any, settings: TrainerConfig) -> None:
+    """Lay the parts of the network on the devices: layers split first, then what is left of them sharded."""
+    mesh = task.trainer.strategy.device_mesh
+    if settings.tensor_parallel > 1:
+        split(task, settings, mesh)
+    if mesh["data_parallel"].size() > 1 or settings.strategy == "fsdp2":
+        shard(task.model, mesh["data_parallel"])

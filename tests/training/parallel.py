@@ -1,6 +1,9 @@
-"""Train on two ranks and in one process, from forks of one warm process: ``python -m tests.training.parallel ddp``.
+"""Train on several ranks and in one process, from forks of one warm process: ``python -m tests.training.parallel ddp``.
 
-Prints a JSON object: by how much weights and metrics differ, and whether the ranks have equal weights.
+The others are ``fsdp2``, ``tensor`` (two ranks, one batch) and ``both`` (four: two shares of the batch, two of layers).
+
+With ``broken`` as a second word the run of several ranks is broken off and goes on. Prints a JSON object: by how much
+weights and metrics differ, whether the ranks have equal weights, and how much of each tensor the first one holds.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
 import numpy as np
 import torch
 from rich.console import Console
@@ -19,47 +23,85 @@ from torch import nn
 
 import scirs_neural as sn
 from scirs_neural.data import from_arrays
+from scirs_neural.layers.attention import SelfAttention
+from scirs_neural.layers.feed_forward import FeedForward
 from scirs_neural.training.metrics_file import read_metrics
+from scirs_neural.training.tensor_parallel import is_split
 from tests.training.killing import forked
 
 TRAIN, VAL, GLOBAL_BATCH = 333, 37, 32  # neither divides by the ranks: 11 steps an epoch, the last of 13 samples
 
 
+SETTINGS: dict[str, tuple[int, dict[str, Any]]] = {
+    "alone": (1, {}), "ddp": (2, {"strategy": "ddp"}), "fsdp2": (2, {"strategy": "fsdp2"}),
+    "wrong": (2, {"tensor_parallel": 2, "tensor_parallel_colwise": [".*up"]}), "tensor": (2, {"tensor_parallel": 2}),
+    "both": (4, {"strategy": "fsdp2", "tensor_parallel": 2}),
+}  # fmt: skip
+
+
+class Stop(L.Callback):
+    """Breaks a run off in its second epoch."""
+
+    def on_train_batch_start(self, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == 15:
+            raise RuntimeError("broken off")
+
+
 class Block(nn.Module):
-    """A residual block, of which there are two, so that FSDP2 has something to divide."""
+    """A transformer block. There are two, so that FSDP2 has something to divide; tensor parallelism has it within."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm, self.layer = nn.LayerNorm(32), nn.Linear(32, 32)
+        self.norm1, self.attention = nn.LayerNorm(16), SelfAttention(16, num_heads=2, bias=False)
+        self.norm2, self.feed_forward = nn.LayerNorm(16), FeedForward(16)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + torch.tanh(self.layer(self.norm(x)))
+        x = x + self.attention(self.norm1(x))
+        return x + self.feed_forward(self.norm2(x))
+
+
+class Net(nn.Module):
+    """Rows of pixels as tokens. No bias where its gradient is only rounding, which AdamW would make a step of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(1, 2, 3, padding=1, bias=False), nn.GroupNorm(2, 2)
+        self.blocks, self.head = nn.Sequential(Block(), Block()), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.norm(self.stem(x)).transpose(1, 2).flatten(2)  # (N, 8 rows, 2 channels of 8)
+        return self.head(self.blocks(tokens).mean(dim=1))
 
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    body = [nn.Conv2d(1, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(512, 32)]
-    return nn.Sequential(*body, Block(), Block(), nn.Linear(32, 10))
+    return Net()
 
 
-def fit(folder: Path, strategy: str, ranks: int) -> None:
+def fit(folder: Path, kind: str, *, broken: bool = False) -> None:
+    ranks, settings = SETTINGS[kind]
+    shares = ranks // settings.get("tensor_parallel", 1)
     digits = load_digits()
     images, labels = (digits.images * 15.9).astype(np.uint8), digits.target
     val = slice(TRAIN, TRAIN + VAL)
     data = from_arrays(
         images[:TRAIN], labels[:TRAIN], val=(images[val], labels[val]), test=(images[val], labels[val]),
-        classes=[str(i) for i in range(10)], image_size=8, batch_size=GLOBAL_BATCH // ranks, num_workers=0,
+        classes=[str(i) for i in range(10)], image_size=8, batch_size=GLOBAL_BATCH // shares, num_workers=0,
     )  # fmt: skip
     model = network()
     task = sn.create_task("image_classification", model=model, spec=data.spec, optimizer={"name": "adamw", "lr": 1e-3})
     trainer = sn.Trainer(
-        folder=folder, max_epochs=2, strategy=strategy, devices=ranks, accelerator="cpu", gradient_clip_val=1.0,
-        console=Console(quiet=True),
+        folder=folder, max_epochs=2, devices=ranks, accelerator="cpu", gradient_clip_val=1.0,
+        console=Console(quiet=True), checkpoint={"every_n_steps": 7}, callbacks=[Stop()] if broken else [], **settings,
     )  # fmt: skip
-    trainer.fit(task, data)
+    trainer.fit(task, data, resume="auto")
+    here = {name: value.to_local() if is_split(value) else value for name, value in model.state_dict().items()}
     state = {name: value.full_tensor() if hasattr(value, "full_tensor") else value
              for name, value in model.state_dict().items()}  # fmt: skip
-    torch.save(state, folder / f"rank{trainer.lightning.global_rank}.pt")  # type: ignore[union-attr]
+    rank = trainer.lightning.global_rank  # type: ignore[union-attr]
+    torch.save(state, folder / f"rank{rank}.pt")
+    sizes = {name: [here[name].numel(), value.numel()] for name, value in state.items()}
+    (folder / f"sizes{rank}.json").write_text(json.dumps(sizes))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -73,28 +115,31 @@ def largest(one: dict[str, Any], other: dict[str, Any]) -> float:
     return max(float(abs(torch.as_tensor(one[name]) - torch.as_tensor(other[name])).max()) for name in one)
 
 
-def compare(strategy: str, place: Path) -> dict[str, Any]:
+def compare(kind: str, place: Path, broken_off: bool) -> dict[str, Any]:
     alone, together = place / "alone", place / "together"
-    for folder, how, ranks in ((alone, "auto", 1), (together, strategy, 2)):
+    for folder, how in ((alone, "alone"), (together, kind)):
         folder.mkdir()
-        status = forked(lambda: fit(folder, how, ranks), folder / "said.txt", ranks)  # noqa: B023
+        ranks = SETTINGS[how][0]
+        if broken_off and ranks > 1:
+            assert forked(lambda: fit(folder, how, broken=True), folder / "said.txt", ranks) == 1  # noqa: B023
+        status = forked(lambda: fit(folder, how), folder / "said.txt", ranks)  # noqa: B023
         if status:
             raise RuntimeError((folder / "said.txt").read_text()[-3000:])
-    ranks_differ = largest(*(torch.load(together / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)))
+    last = SETTINGS[kind][0] - 1
+    ranks_differ = largest(*(torch.load(together / f"rank{rank}.pt", weights_only=True) for rank in (0, last)))
     loaded = network()
     loaded.load_state_dict(weights(together))  # a checkpoint of many processes in one
-    if len(sys.argv) > 2:
-        print((alone / "metrics.csv").read_text(), (together / "metrics.csv").read_text())
     rows = zip(read_metrics(alone / "metrics.csv"), read_metrics(together / "metrics.csv"), strict=True)
     return {
         "weights": largest(weights(alone), weights(together)),
         "metrics": max(largest(a, b) for a, b in rows),
         "ranks": ranks_differ,
         "loaded": largest(dict(loaded.state_dict()), torch.load(together / "rank0.pt", weights_only=True)),
+        "sizes": json.loads((together / "sizes0.json").read_text()),
     }
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        print(json.dumps(compare(sys.argv[1], Path(temporary))))
+        print(json.dumps(compare(sys.argv[1], Path(temporary), "broken" in sys.argv)))

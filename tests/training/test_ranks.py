@@ -37,13 +37,13 @@ class KillRank(L.Callback):
 """
 
 
-def compared(python: Any, strategy: str) -> dict[str, float]:
-    done: subprocess.CompletedProcess[str] = python("-m", "tests.training.parallel", strategy)
+def compared(python: Any, *kind: str) -> dict[str, Any]:
+    done: subprocess.CompletedProcess[str] = python("-m", "tests.training.parallel", *kind)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def assert_equal(found: dict[str, float]) -> None:
+def assert_equal(found: dict[str, Any]) -> None:
     assert found["ranks"] == 0.0, "the ranks have other weights"
     assert found["loaded"] == 0.0, "the checkpoint is not the network"
     assert found["weights"] <= 1e-6
@@ -59,6 +59,32 @@ def test_ddp_is_one_process_with_the_global_batch(python: Any) -> None:
 @pytest.mark.feature(103)
 def test_fsdp2_is_one_process_too_and_its_checkpoint_loads_in_one(python: Any) -> None:
     assert_equal(compared(python, "fsdp2"))
+
+
+@pytest.mark.feature(103)
+def test_layers_split_over_two_ranks_are_one_process_too_and_go_on_after_a_break(python: Any) -> None:
+    found = compared(python, "tensor", "broken")
+    assert_equal(found)
+    halved = {name for name, (here, whole) in found["sizes"].items() if here < whole}
+    inner = ("attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.out_proj", "feed_forward.up")
+    assert halved >= {f"blocks.{i}.{name}.weight" for i in (0, 1) for name in inner}
+    assert not [name for name in halved if not name.startswith("blocks")]
+
+
+@pytest.mark.slow
+def test_a_plan_that_changes_the_network_is_refused(python: Any) -> None:
+    done = python("-m", "tests.training.parallel", "wrong")
+    assert done.returncode == 1
+    assert "the network computes something else: blocks.0.feed_forward.up colwise" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.feature(103)
+def test_layers_and_batches_split_over_four_ranks(python: Any) -> None:
+    found = compared(python, "both")
+    assert_equal(found)
+    here, whole = found["sizes"]["blocks.0.feed_forward.up.weight"]
+    assert 4 * here == whole  # half of the layer, and half of that by FSDP2
 
 
 def living(group: int) -> list[str]:

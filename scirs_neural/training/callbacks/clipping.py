@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import lightning.pytorch as L
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
+from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
+
+from scirs_neural.training.tensor_parallel import by_mesh, is_split
 
 
 class GradientClipping(L.Callback):
@@ -31,7 +33,9 @@ class GradientClipping(L.Callback):
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         is_logged = (trainer.global_step + 1) % self.every == 0
         if self.algorithm == "norm":
-            before = clip_grad_norm_(parameters, self.limit)
+            before = _norm(parameters)
+            for alike in by_mesh(parameters):
+                clip_grads_with_norm_(alike, self.limit, before)
         else:
             before = _norm(parameters) if is_logged else torch.tensor(0.0)
             clip_grad_value_(parameters, self.limit) if self.algorithm == "value" else adaptive_clip_(
@@ -68,4 +72,8 @@ def _unit_norm(tensor: Tensor) -> Tensor:
 
 
 def _norm(parameters: list[Tensor]) -> Tensor:
-    return get_total_norm([p.grad for p in parameters if p.grad is not None])
+    """The norm of all gradients together, wherever their parts lie."""
+    groups = by_mesh([p.grad for p in parameters if p.grad is not None])
+    norms = [get_total_norm(alike) for alike in groups]
+    whole = [norm.full_tensor() if is_split(norm) else norm for norm in norms]  # type: ignore[operator]
+    return whole[0] if len(whole) == 1 else torch.linalg.vector_norm(torch.stack(whole))

@@ -9,6 +9,7 @@ import lightning.pytorch as L
 import torch
 
 from scirs_neural.core.seeding import stream_seed
+from scirs_neural.data.batching import rank_and_world_size
 
 _BLOCK = 64
 
@@ -28,7 +29,7 @@ class StepSeed(L.Callback):
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed this step."""
         block, place = divmod(batch_idx, _BLOCK)
-        seeds = _step_seeds(self.seed, trainer.current_epoch, block, trainer.global_rank)
+        seeds = _step_seeds(self.seed, trainer.current_epoch, block, rank_and_world_size()[0])
         seed_streams(seeds[place], module.device)
 
 
