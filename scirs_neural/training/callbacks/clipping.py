@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import lightning.pytorch as L
 import torch
@@ -74,6 +75,6 @@ def _unit_norm(tensor: Tensor) -> Tensor:
 def _norm(parameters: list[Tensor]) -> Tensor:
     """The norm of all gradients together, wherever their parts lie."""
     groups = by_mesh([p.grad for p in parameters if p.grad is not None])
-    norms = [get_total_norm(alike) for alike in groups]
-    whole = [norm.full_tensor() if is_split(norm) else norm for norm in norms]  # type: ignore[operator]
+    norms: list[Any] = [get_total_norm(alike) for alike in groups]
+    whole = [norm.full_tensor() if is_split(norm) else norm for norm in norms]
     return whole[0] if len(whole) == 1 else torch.linalg.vector_norm(torch.stack(whole))
