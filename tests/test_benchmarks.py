@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from benchmarks import gpu, overhead
+from benchmarks import gpu, overhead, scaling
 
 
 def test_the_gpu_benchmark_trains_both_to_the_same_bits(tmp_path, capsys):
@@ -33,3 +33,30 @@ def test_the_overhead_benchmark_lets_all_take_turns(capsys):
     assert all(0 < row["low"] <= row["ratio"] <= row["high"] < math.inf for row in rows)
     assert next(row for row in rows if row["who"] == "by hand")["ratio"] == 1
     assert "goal 1.25" in capsys.readouterr().out
+
+
+def test_the_model_of_scaling_predicts_published_rows_to_a_tenth(capsys):
+    held = [row for row in scaling.rows() if row.measured.role == "predicted"]
+    assert len(held) >= 60
+    assert max(abs(row.error) for row in held) <= 0.1
+    assert sum(abs(row.perfect_error) > 0.1 for row in held) >= 10, "perfect scaling would do as well"
+    fits = [row.measured.machine for row in scaling.rows() if row.measured.role.startswith("fit")]
+    assert len(fits) == len(set(fits)), "more than one number fitted for a machine"
+    scaling.main([])
+    assert f"predicted rows within 10 %: {len(held)} of {len(held)}" in capsys.readouterr().out
+
+
+def test_the_model_of_scaling_answers_for_a_network_of_the_users(capsys):
+    scaling.main(["--params", "25.6e6", "--batch", "256", "--throughput", "2470", "--gpus", "1,8,64"])
+    lines = capsys.readouterr().out.splitlines()[1:]
+    shares = [float(line.split()[-1].rstrip("%")) for line in lines]
+    assert shares[0] == 100
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_an_exchange_takes_what_a_ring_takes():
+    machine, job = scaling.Machine(8, 300e9, 10e9), scaling.Job(1e9, 1, 1, method="late")
+    two_nodes = scaling.step_sec(job, machine, 16) - 1
+    assert two_nodes == pytest.approx(2 * 15 / 16 * 4e9 / (0.9 * 10e9))
+    hidden = scaling.step_sec(scaling.Job(1e9, 1, 0.1), machine, 16) - 10
+    assert hidden == pytest.approx(two_nodes * 25e6 / 4e9), "all but the last bucket goes on behind the backward pass"
