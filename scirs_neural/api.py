@@ -142,13 +142,14 @@ class Run:
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
         return evaluate_predictions(pred, slices=slices)
 
-    def predict(self, inputs: Any, *, top_k: int = 1, batch_size: int = 64) -> list[Guess]:
+    def predict(self, inputs: Any, *, top_k: int = 1, batch_size: int = 64, num_workers: int = 0) -> list[Guess]:
         """What the network says of images.
 
         Args:
             inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
             top_k: how many classes to name for each.
             batch_size: images at a time.
+            num_workers: threads that read images while the network looks at earlier ones.
 
         Returns:
             One `Guess` an image.
@@ -160,7 +161,7 @@ class Run:
             raise ConfigError(
                 "the run is of rows of numbers, not of images", fix="run.task.probabilities(run.task(rows))"
             )
-        return _guesses(self.task, inputs, top_k, batch_size)
+        return _guesses(self.task, inputs, top_k, batch_size, num_workers)
 
     def package(self, path: str | Path | None = None) -> Path:
         """Write the network with its best weights, and what is needed to use it, as one package (docs/format.md).
@@ -251,7 +252,9 @@ def load_run(path: str | Path, *, model: nn.Module | None = None) -> Run:
     return Run(RunFolder.find(path), model=model)
 
 
-def guess(source: str | Path | Package, inputs: Any, *, top_k: int = 1, batch_size: int = 64) -> list[Guess]:
+def guess(
+    source: str | Path | Package, inputs: Any, *, top_k: int = 1, batch_size: int = 64, num_workers: int = 0
+) -> list[Guess]:
     """What the network of a run or of a package says of images.
 
     Args:
@@ -259,6 +262,7 @@ def guess(source: str | Path | Package, inputs: Any, *, top_k: int = 1, batch_si
         inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
         top_k: how many classes to name for each.
         batch_size: images at a time.
+        num_workers: threads that read images while the network looks at earlier ones.
 
     Raises:
         CheckpointError: the package is damaged, of a network of one's own, or lacks labels or preprocessing.
@@ -268,7 +272,7 @@ def guess(source: str | Path | Package, inputs: Any, *, top_k: int = 1, batch_si
 
     if isinstance(source, str | Path):
         if not is_package(source):
-            return load_run(source).predict(inputs, top_k=top_k, batch_size=batch_size)
+            return load_run(source).predict(inputs, top_k=top_k, batch_size=batch_size, num_workers=num_workers)
         source = load_package(source)
     if source.spec is None:
         raise CheckpointError(
@@ -276,15 +280,16 @@ def guess(source: str | Path | Package, inputs: Any, *, top_k: int = 1, batch_si
         )
     from scirs_neural.tasks import create_task
 
-    return _guesses(create_task(source.spec.task, model=source.model, spec=source.spec), inputs, top_k, batch_size)
+    task = create_task(source.spec.task, model=source.model, spec=source.spec)
+    return _guesses(task, inputs, top_k, batch_size, num_workers)
 
 
-def _guesses(task: ImageClassification, inputs: Any, top_k: int, batch_size: int) -> list[Guess]:
+def _guesses(task: ImageClassification, inputs: Any, top_k: int, batch_size: int, num_workers: int) -> list[Guess]:
     from scirs_neural.tasks.inference import classify
 
     return [
         Guess(source, tuple(names), tuple(shares))
-        for source, names, shares in classify(task, inputs, top_k=top_k, batch_size=batch_size)
+        for source, names, shares in classify(task, inputs, top_k=top_k, batch_size=batch_size, num_workers=num_workers)
     ]
 
 

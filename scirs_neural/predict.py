@@ -27,17 +27,23 @@ def main(argv: list[str]) -> int | None:
     parser.add_argument("--top-k", type=int, default=3, metavar="K", help="classes to name for each image (default 3)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write a .csv or .json file too")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read images (default 2)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads that the network computes with")
     args = parser.parse_args(argv)
-    if args.top_k < 1 or args.batch_size < 1:
-        raise ConfigError("--top-k and --batch-size must be at least 1")
+    if min(args.top_k, args.batch_size, args.threads or 1) < 1 or args.workers < 0:
+        raise ConfigError("--top-k, --batch-size and --threads must be at least 1, --workers at least 0")
     if args.output is not None and args.output.suffix not in (".csv", ".json"):
         raise ConfigError(
             f"cannot write '{args.output}'", where="command line, --output", fix="name a .csv or a .json file"
         )
     from scirs_neural.api import expand, guess
 
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
     found = (str(file) for images in [args.images] for file in expand(images))  # looked for after the run
-    guesses = guess(args.run, found, top_k=args.top_k, batch_size=args.batch_size)
+    guesses = guess(args.run, found, top_k=args.top_k, batch_size=args.batch_size, num_workers=args.workers)
     rows = [[g.source, *(_shown(g, k) for k in range(len(g.classes)))] for g in guesses]
     heads = ["image", *(f"top {k + 1}" for k in range(len(guesses[0].classes)))]
     terminal.table(terminal.wide_console(), heads, rows)

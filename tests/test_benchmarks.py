@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from benchmarks import gpu, overhead, scaling
+from benchmarks import gpu, overhead, predict_pool, scaling
 
 
 def test_the_gpu_benchmark_trains_both_to_the_same_bits(tmp_path, capsys):
@@ -33,6 +33,12 @@ def test_the_overhead_benchmark_lets_all_take_turns(capsys):
     assert all(0 < row["low"] <= row["ratio"] <= row["high"] < math.inf for row in rows)
     assert next(row for row in rows if row["who"] == "by hand")["ratio"] == 1
     assert "goal 1.25" in capsys.readouterr().out
+
+
+def test_the_ways_to_share_the_cores_give_the_same_answers():
+    rates = predict_pool.main(["--items", "30", "--rounds", "1"])
+    assert len(rates) == 6
+    assert min(rates.values()) > 0
 
 
 def test_the_model_of_scaling_predicts_published_rows_to_a_tenth(capsys):

@@ -219,6 +219,9 @@ class TrainerConfig(Section):
         "CUDA graphs (reduce-overhead); what cannot be compiled runs as it is, and the reason is said",
     )
     find_lr: bool = Field(default=False, description="set optimizer.lr by a range test before training")
+    find_memory_format: bool = Field(
+        default=False, description="set trainer.channels_last to what is faster here, by timing a few steps of each"
+    )
     find_batch_size: bool = Field(
         default=False, description="set data.batch_size to the largest power of two that fits into memory"
     )
@@ -236,6 +239,9 @@ class TrainerConfig(Section):
         default="split", description="split: compute batches that do not fit in parts, with the same gradient, and warn"
     )
     num_threads: PositiveInt | None = Field(default=None, description="CPU threads of torch; null: torch's own choice")
+    num_interop_threads: PositiveInt | None = Field(
+        default=None, description="CPU threads for operations beside each other; null: torch's own choice"
+    )
     stop_on_nonfinite: bool = Field(
         default=True, description="stop when the loss is NaN or infinite, at a logging step or epoch end"
     )

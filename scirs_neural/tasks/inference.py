@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +16,9 @@ from torch import Tensor
 from scirs_neural.core.errors import DataError
 from scirs_neural.data import build_preprocess, load_image
 from scirs_neural.tasks.classification import ImageClassification
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def predict_loader(task: ImageClassification, loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +32,7 @@ def predict_loader(task: ImageClassification, loader: Iterable[tuple[Tensor, Ten
 
 
 def classify(
-    task: ImageClassification, inputs: Any, *, top_k: int = 1, batch_size: int = 64
+    task: ImageClassification, inputs: Any, *, top_k: int = 1, batch_size: int = 64, num_workers: int = 0
 ) -> Iterator[tuple[str, list[str], list[float]]]:
     """The most probable classes of images, one image after the other.
 
@@ -36,6 +41,8 @@ def classify(
         inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
         top_k: how many classes to name.
         batch_size: images at a time.
+        num_workers: threads that read and prepare images while the network looks at earlier ones. The answers are the
+            same, in the same order, and so is the first error.
 
     Yields:
         What the image is called, the names of its most probable classes, and their probabilities.
@@ -56,8 +63,12 @@ def classify(
             yield name, [spec.classes[place] for place in places], values
         queue.clear()
 
-    for number, item in enumerate(_each(inputs)):
-        queue.append((str(item) if isinstance(item, str | Path) else str(number), prepare(_as_image(item))))
+    def ready(numbered: tuple[int, Any]) -> tuple[str, Tensor]:
+        number, item = numbered
+        return (str(item) if isinstance(item, str | Path) else str(number)), prepare(_as_image(item))
+
+    for named in _in_order(ready, enumerate(_each(inputs)), num_workers, ahead=2 * batch_size):
+        queue.append(named)
         if len(queue) == batch_size:
             yield from flush()
     if queue:
@@ -78,6 +89,25 @@ class evaluating:  # noqa: N801 - reads as a function in its with statement
     def __exit__(self, *raised: Any) -> None:
         self.inference.__exit__(*raised)
         self.task.train(self.was_training)
+
+
+def _in_order(function: Callable[[T], R], items: Iterable[T], num_workers: int, ahead: int) -> Iterator[R]:
+    """What a function gives for each item, in their order, made by threads that are never far ahead."""
+    if num_workers == 0:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(num_workers) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
 
 
 def _each(inputs: Any) -> Iterable[Any]:

@@ -1,18 +1,92 @@
-"""A learning rate and a batch size that suit network and machine, found by Lightning's tuner before training."""
+"""Settings that suit network and machine, found before training: learning rate, batch size, memory format."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import statistics
 import tempfile
+import time
 from typing import Any
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.tuner import Tuner
+from rich.console import Console
+from torch import Tensor, nn
 
-from scirs_neural.config.schema import SchedulerConfig, TrainerConfig
+from scirs_neural.config.schema import RunConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.training.noise import quiet
+from scirs_neural.training.ranks import launcher
 
-LR_STEPS, BATCH_STEPS, BATCH_TRIALS = 60, 2, 12
+LR_STEPS, BATCH_STEPS, BATCH_TRIALS, FORMAT_ROUNDS = 60, 2, 12, 5
+FINDERS = ("find_lr", "find_batch_size", "find_memory_format")
+
+
+def settle(config: RunConfig, task: Any, data: Any, console: Console) -> RunConfig:
+    """The configuration with what suits network and machine in it, where that is asked for.
+
+    What is found is printed and kept in the run's ``config.yaml``: a run that goes on, or is made again, looks for
+    nothing.
+
+    Raises:
+        ConfigError: the run goes on from another, or has several processes.
+    """
+    asked = config.trainer
+    if not any(getattr(asked, name) for name in FINDERS):
+        return config
+    settings = ", ".join(f"trainer.{name}" for name in FINDERS)
+    if asked.resume is not None:
+        fix = f"leave out {settings}, and give what the run's config.yaml has"
+        raise ConfigError("a run goes on with the settings that it began with", where="trainer.resume", fix=fix)
+    if asked.devices not in ("auto", 1) or asked.num_nodes > 1 or launcher() is not None:
+        fix = "find them with trainer.devices=1 first, then give what was found"
+        raise ConfigError(f"{settings} work in one process", fix=fix)
+    settled: dict[str, Any] = dict.fromkeys(FINDERS, False)
+    if asked.find_batch_size:
+        data.batch_size = find_batch_size(task, data, asked)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"batch_size": data.batch_size})})
+        console.print(f"found data.batch_size={data.batch_size}")
+    if asked.find_memory_format:
+        speed = find_memory_format(task.model, next(iter(data.train_dataloader()))[0], asked)
+        settled["channels_last"] = speed > 1
+        said = f"a step is {speed:.2f} times as fast with it as without"
+        console.print(f"found trainer.channels_last={str(speed > 1).lower()}: {said}", soft_wrap=True)
+    if asked.find_lr:
+        task.optimizer_settings = config.optimizer.model_copy(update={"lr": find_lr(task, data, asked)})
+        config = config.model_copy(update={"optimizer": task.optimizer_settings})
+        console.print(f"found optimizer.lr={config.optimizer.lr:g}")
+    return config.model_copy(update={"trainer": asked.model_copy(update=settled)})
+
+
+def find_memory_format(network: nn.Module, images: Tensor, settings: TrainerConfig) -> float:
+    """How many times as fast a training step is with images as NHWC in memory (`torch.channels_last`).
+
+    Both ways take turns, on copies: the network is as before.
+
+    Args:
+        network: takes the images.
+        images: a batch (N, C, H, W).
+        settings: which device, and which precision.
+    """
+    on_gpu = settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    device = torch.device("cuda" if on_gpu else "cpu")
+    lower = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
+    times: dict[torch.memory_format, list[float]] = {torch.contiguous_format: [], torch.channels_last: []}
+    copies = {form: copy.deepcopy(network).to(device).to(memory_format=form).train() for form in times}
+    for turn in range(FORMAT_ROUNDS + 1):
+        for form in list(times) if turn % 2 else list(reversed(times)):
+            batch = images.to(device, memory_format=form) if images.ndim == 4 else images.to(device)
+            start = time.perf_counter()
+            with torch.autocast(device.type, lower) if lower is not None else contextlib.nullcontext():
+                found = copies[form](batch)
+            found.float().sum().backward()
+            if on_gpu:
+                torch.cuda.synchronize()
+            if turn:  # the first turn warms up
+                times[form].append(time.perf_counter() - start)
+    return statistics.median(times[torch.contiguous_format]) / statistics.median(times[torch.channels_last])
 
 
 def find_lr(task: L.LightningModule, data: L.LightningDataModule, settings: TrainerConfig) -> float:

@@ -42,15 +42,15 @@ from scirs_neural.tasks.inference import predict_loader
 from scirs_neural.training import CALLBACKS
 from scirs_neural.training.callbacks.order import Placed, in_order
 from scirs_neural.training.checkpoint_io import read_checkpoint
-from scirs_neural.training.finders import find_batch_size, find_lr
+from scirs_neural.training.finders import FINDERS, settle
 from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.optimizer_rules import check_optimizer
-from scirs_neural.training.ranks import agreed, is_first, launcher
+from scirs_neural.training.ranks import agreed, is_first
 from scirs_neural.training.run_folder import RunFolder
 from scirs_neural.training.tensorboard import TensorBoardExtras
 from scirs_neural.training.trainer import Trainer
 
-_NOT_THE_TRAINERS = {"num_threads", "find_lr", "find_batch_size"}  # settled before there is one
+_NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
 
 
 @dataclass
@@ -125,12 +125,11 @@ def train_run(
         splits: whose predictions are kept; a search among settings must leave "test" alone.
     """
     console = (console or terminal.console()) if is_first() else Console(quiet=True)
-    if config.trainer.num_threads:
-        torch.set_num_threads(config.trainer.num_threads)
+    _set_threads(config)
     began = time.perf_counter()
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
     parts = build_parts(config, model=model, data=data)
-    config = _found(_as_given(config, model, data), parts, console)
+    config = settle(_as_given(config, model, data), parts.task, parts.data, console)
     folder = folder or RunFolder(Path(agreed(lambda: str(_make_folder(config, parts).path))))
     if is_first():
         folder.begin(config)
@@ -173,30 +172,17 @@ def train_run(
     return Finished(folder, parts.task, parts.data, summary)
 
 
-def _found(config: RunConfig, parts: Parts, console: Console) -> RunConfig:
-    """The configuration with the learning rate and batch size that suit network and machine, if they are asked for."""
-    asked = config.trainer
-    if not (asked.find_lr or asked.find_batch_size):
-        return config
-    if asked.resume is not None:
-        fix = "leave out trainer.find_lr and trainer.find_batch_size, and give what the run's config.yaml has"
-        raise ConfigError("a run goes on with the settings that it began with", where="trainer.resume", fix=fix)
-    if asked.devices not in ("auto", 1) or asked.num_nodes > 1 or launcher() is not None:
-        fix = "find them with trainer.devices=1 first, then give optimizer.lr and data.batch_size"
-        raise ConfigError("trainer.find_lr and trainer.find_batch_size work in one process", fix=fix)
-    if asked.find_batch_size:
-        parts.data.batch_size = find_batch_size(parts.task, parts.data, asked)
-        config = config.model_copy(
-            update={"data": config.data.model_copy(update={"batch_size": parts.data.batch_size})}
-        )
-        console.print(f"found data.batch_size={parts.data.batch_size}")
-    if asked.find_lr:
-        chosen = config.optimizer.model_copy(update={"lr": find_lr(parts.task, parts.data, asked)})
-        parts.task.optimizer_settings = chosen
-        config = config.model_copy(update={"optimizer": chosen})
-        console.print(f"found optimizer.lr={chosen.lr:g}")
-    settled = asked.model_copy(update={"find_lr": False, "find_batch_size": False})
-    return config.model_copy(update={"trainer": settled})
+def _set_threads(config: RunConfig) -> None:
+    if config.trainer.num_threads:
+        torch.set_num_threads(config.trainer.num_threads)
+    wanted = config.trainer.num_interop_threads
+    if wanted and wanted != torch.get_num_interop_threads():
+        try:
+            torch.set_num_interop_threads(wanted)
+        except RuntimeError as error:  # torch takes it once, before it has computed anything in parallel
+            raise ConfigError(
+                "trainer.num_interop_threads can be set once, before anything is computed", fix="start a new process"
+            ) from error
 
 
 def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule | None) -> RunConfig:

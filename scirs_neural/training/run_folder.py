@@ -185,7 +185,11 @@ class RunFolder:
 
 def _what_decides(plain: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what may differ between two parts of one run."""
-    trainer = {k: v for k, v in plain["trainer"].items() if k not in ("resume", "progress_bar", "num_threads")}
+    trainer = {
+        k: v
+        for k, v in plain["trainer"].items()
+        if k not in ("resume", "progress_bar", "num_threads", "num_interop_threads")
+    }
     return {**plain, "trainer": trainer, "paths": None}
 
 

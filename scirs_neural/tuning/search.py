@@ -235,7 +235,7 @@ def _figures(config: RunConfig) -> tuple[tuple[str, str], list[str]]:
         raise ConfigError("a search chooses by validation samples, and there are none", fix="data.val_fraction=0.1")
     with on_meta():
         task = build_parts(config, data=data).task
-    settings = config.trainer.model_dump(exclude={"num_threads"})
+    settings = config.trainer.model_dump(exclude={"num_threads", "num_interop_threads"})
     main = Trainer(console=Console(quiet=True), **settings).monitor(task)
     return main, ["val/loss", *map(str, task.val_metrics)]
 

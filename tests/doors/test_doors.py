@@ -121,6 +121,7 @@ def test_check_builds_without_training(tmp_path: Path, capsys: pytest.CaptureFix
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.feature(97)
 def test_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_door(doctor.main, ["--json"]) == 0
     found = {row["subject"]: row for row in json.loads(capsys.readouterr().out)}

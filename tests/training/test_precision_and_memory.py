@@ -13,8 +13,10 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import scirs_neural as sn
+from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.batching import rank_and_world_size
+from scirs_neural.training import finders
 from scirs_neural.training.compiling import compile_network, graph_breaks, repeated_blocks
 from scirs_neural.training.memory import checkpoint_activations
 from scirs_neural.training.precision import allow_tf32, pin_to_fp32
@@ -261,6 +263,33 @@ def test_finders_settle_rate_and_batch_size_before_the_run(train: Any, tmp_path:
     assert done.summary["peak_memory_mb"]["host"] > 50
     with pytest.raises(ConfigError, match="goes on with the settings"):
         train(*options, "trainer.find_lr=true", f"trainer.resume={done.folder.path}")
+
+
+@pytest.mark.feature(97)
+@pytest.mark.parametrize(("speed", "kept"), [(1.3, True), (0.7, False)])
+def test_the_faster_memory_format_is_kept(
+    train: Any, monkeypatch: pytest.MonkeyPatch, speed: float, kept: bool
+) -> None:
+    import yaml
+
+    monkeypatch.setattr(finders, "find_memory_format", lambda *args: speed)
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger.tensorboard=false")
+    done = train(*options, "trainer.find_memory_format=true")
+    trainer = yaml.safe_load(done.folder.config.read_text())["trainer"]
+    assert (trainer["channels_last"], trainer["find_memory_format"]) == (kept, False)
+    stem = next(p for p in done.task.model.parameters() if p.ndim == 4 and p.shape[1] > 1)
+    assert stem.is_contiguous(memory_format=torch.channels_last) == kept
+
+
+@pytest.mark.feature(97)
+def test_memory_formats_are_timed_on_copies() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert finders.find_memory_format(network, torch.rand(4, 1, 12, 12), TrainerConfig(accelerator="cpu")) > 0
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+        assert value.is_contiguous()
+    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 @pytest.mark.slow
