@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -158,6 +159,47 @@ def torchrun(*arguments: str) -> tuple[str, ...]:
 def test_torchrun_needs_no_more_settings(tmp_path: Path) -> None:
     status, said = Job(*torchrun(), *TINY, *SHORT, "trainer.accelerator=cpu", f"paths.runs={tmp_path}").end()
     assert status == 0, said
+    assert [p.name for p in (tmp_path / "digits-cnn").iterdir()] == ["1"]
+    assert_whole(tmp_path / "digits-cnn" / "1")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+def both(jobs: list[Job]) -> None:
+    for job in jobs:
+        status, said = job.end()
+        assert status == 0, said
+
+
+@pytest.mark.slow
+@pytest.mark.feature(103)
+def test_two_agents_of_torchrun_as_on_two_machines(tmp_path: Path) -> None:
+    meeting = ("--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{free_port()}", "--rdzv-id=test")
+    agent = ("torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", *meeting, "-m", "scirs_neural.train")
+    settings = (*TINY, *SHORT, "trainer.accelerator=cpu", f"paths.runs={tmp_path}")
+    both([Job(*agent, *settings, TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1") for _ in range(2)])
+    assert [p.name for p in (tmp_path / "digits-cnn").iterdir()] == ["1"]
+    assert_whole(tmp_path / "digits-cnn" / "1")
+
+
+@pytest.mark.slow
+@pytest.mark.feature(103)
+def test_processes_that_srun_starts_find_each_other(tmp_path: Path) -> None:
+    job = {"JOB_ID": "7", "JOB_NAME": "train", "NTASKS": "2", "NTASKS_PER_NODE": "2", "NODEID": "0"}
+    job |= {"NODELIST": "localhost", "JOB_NODELIST": "localhost"}
+    ranks = [{**job, "PROCID": str(rank), "LOCALID": str(rank)} for rank in (0, 1)]
+    port = str(free_port())
+    both([
+        Job(
+            "scirs_neural.train", *TINY, *SHORT, *TWO, f"paths.runs={tmp_path}", MASTER_PORT=port,
+            **{f"SLURM_{name}": value for name, value in rank.items()},
+        )
+        for rank in ranks
+    ])  # fmt: skip
     assert [p.name for p in (tmp_path / "digits-cnn").iterdir()] == ["1"]
     assert_whole(tmp_path / "digits-cnn" / "1")
 
