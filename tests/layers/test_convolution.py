@@ -131,16 +131,16 @@ def test_separable_parameter_count(kernel, channels, out):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("multiplier", [1, 2, 3])
 def test_depthwise_equals_torch_and_multiplies_channels(dims, multiplier):
-    ours = create_layer(f"depthwise_conv{dims}d", 4, 3, depth_multiplier=multiplier, stride=2, padding=1)
+    ours = create_layer(f"depthwise_conv{dims}d", 4, 3, depth_multiplier=multiplier, stride=2, padding=1).double()
     assert type(ours) is CONV[dims]
-    x = torch.randn(2, 4, *SIZES[dims])
+    x = torch.randn(2, 4, *SIZES[dims], dtype=torch.float64)
     y = ours(x)
     assert y.shape[1] == 4 * multiplier
     for channel in range(4):  # every input channel by itself
         part = slice(channel * multiplier, (channel + 1) * multiplier)
-        alone = CONV[dims](1, multiplier, 3, stride=2, padding=1)
+        alone = CONV[dims](1, multiplier, 3, stride=2, padding=1).double()
         alone.load_state_dict({"weight": ours.weight[part], "bias": ours.bias[part]})
-        torch.testing.assert_close(y[:, part], alone(x[:, channel : channel + 1]), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(y[:, part], alone(x[:, channel : channel + 1]), rtol=1e-10, atol=1e-12)
 
 
 def test_wrong_input_is_named():
