@@ -169,8 +169,15 @@ def test_dense_init():
     with pytest.raises(ConfigError) as caught:
         create_layer("dense", 3, in_features=5, init="orthogonl")
     assert caught.value.near == ("orthogonal",)
-    with pytest.raises(ConfigError, match="needs in_features"):
-        create_layer("dense", 3, init="orthogonal")
+    lazy = create_layer("dense", 3, init="orthogonal", activation="relu")
+    lazy(torch.randn(2, 5))
+    assert type(lazy.linear) is nn.Linear
+    torch.testing.assert_close(lazy.linear.weight @ lazy.linear.weight.T, torch.eye(3))
+    assert not lazy.linear.bias.any()
+    loaded = create_layer("dense", 3, init="zeros")  # what is loaded is not drawn anew
+    loaded.load_state_dict(layer.state_dict())
+    loaded(torch.randn(2, 5))
+    assert torch.equal(loaded.linear.weight, layer.linear.weight)
 
 
 @pytest.mark.feature(6)
