@@ -124,7 +124,8 @@ DTYPES = [
     ("float64", [{"reshape": {"shape": [1, 5]}}, {"conv1d": [4, 3], "as": "stem"}],
      "stem: Conv1d expects float32, received float64"),
     ("uint8", ["identity", {"layer_norm": None, "as": "norm"}], "norm: LayerNorm expects float32, received uint8"),
-    ("int64", [{"reshape": {"shape": [5, 1]}}, {"self_attention": {"num_heads": 1}, "as": "attn"}], "attn: Linear expects"),
+    ("int64", [{"reshape": {"shape": [5, 1]}}, {"self_attention": {"num_heads": 1}, "as": "attn"}],
+     "attn: Linear expects"),
 ]  # fmt: skip
 
 
