@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torch_pruning
 from PIL import Image
 from rich.console import Console
 from sklearn.datasets import load_digits
@@ -65,6 +67,17 @@ def test_a_plain_module_goes_through_everything(tmp_path: Path, monkeypatch: pyt
     again = sn.load_run(run.folder.path, model=Mine())
     images = (load_digits().images[:4] * 15.9).astype(np.uint8)
     assert [g.classes for g in again.predict(list(images))] == [g.classes for g in run.predict(list(images))]
+
+    # Exported and pruned by torch's own tools and torch-pruning, unchanged: it is the user's module still.
+    network, x = run.task.model.eval(), torch.rand(3, 1, 8, 8)
+    assert type(network) is Mine
+    torch.testing.assert_close(torch.export.export(network, (x,)).module()(x), network(x))
+    torch_pruning.pruner.MetaPruner(
+        network, x, importance=torch_pruning.importance.MagnitudeImportance(p=2), pruning_ratio=0.5,
+        ignored_layers=[network.head],
+    ).step()  # fmt: skip
+    assert network.body.out_features == network.head.in_features == 16
+    assert network(x).shape == (3, 10)
 
 
 def test_a_network_with_the_wrong_head_is_refused_before_training(

@@ -210,6 +210,9 @@ class Leaf:
     def _run(self, inputs: list[Any]) -> Any:
         assert self.module is not None
         probe = meta_copy(self.module)
+        for part in probe.modules():
+            if isinstance(part, _TAKES_FLOATS):
+                part.register_forward_pre_hook(_check_dtype)
         try:
             with torch.no_grad():
                 return probe(*inputs)
@@ -235,6 +238,25 @@ class Leaf:
     @staticmethod
     def _shapes(inputs: list[Any]) -> str:
         return " and ".join(show_shape(value) for value in inputs) or "nothing"
+
+
+# Layers of torch whose input must be of their weights' kind, which the meta device does not check.
+_TAKES_FLOATS = (
+    nn.Linear, nn.Bilinear, nn.LayerNorm, nn.GroupNorm, nn.RNNBase, nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._NormBase,
+)  # fmt: skip
+
+
+def _check_dtype(part: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Whole numbers, or float64 beside other floats; half floats are autocast's business."""
+    weight = next(part.parameters(recurse=False), None)
+    for x in inputs:
+        if weight is None or not isinstance(x, Tensor):
+            continue
+        if not x.is_floating_point() or (x.dtype == torch.float64) != (weight.dtype == torch.float64):
+            wanted, given = (str(dtype).removeprefix("torch.") for dtype in (weight.dtype, x.dtype))
+            fix = "an embedding takes whole numbers" if given.startswith(("int", "uint")) else f"dtype: {wanted}"
+            raise ConfigError(f"{type(part).__name__} expects {wanted}, received {given}", fix=fix)
 
 
 def meta_copy(module: M) -> M:

@@ -18,6 +18,26 @@ _INITS = (
 )  # fmt: skip
 
 
+def _draw(linear: nn.Linear, init: str | None) -> None:
+    """Draw the weight anew as `init` says, with a bias of zero; None leaves torch's own."""
+    if init is None:
+        return
+    getattr(nn.init, f"{init}_")(linear.weight)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+
+
+class _LazyLinear(nn.LazyLinear):
+    """Draws its weight by `init` once the first input has told its width. It becomes a plain `nn.Linear`."""
+
+    init: str | None = None
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if not self.has_uninitialized_params() and self.in_features:
+            _draw(self, self.init)
+
+
 class Dense(nn.Module):
     """`torch.nn.Linear` followed by an activation; the input width is taken from the first input if not given.
 
@@ -27,12 +47,12 @@ class Dense(nn.Module):
         activation: registry name, class or module; None is linear.
         bias: whether there is one.
         init: name of a function of `torch.nn.init` without its underscore for the weight (the bias is then zero); None
-            keeps torch's own initialisation. Needs `in_features`.
+            keeps torch's own initialisation.
 
     Shape: (*, in_features) -> (*, out_features)
 
     Raises:
-        ConfigError: an unknown `init`, or one without `in_features`.
+        ConfigError: an unknown `init`.
 
     Example:
         >>> import torch
@@ -51,20 +71,15 @@ class Dense(nn.Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.linear: nn.Linear = (
-            nn.LazyLinear(out_features, bias, device, dtype)
-            if in_features is None
-            else nn.Linear(in_features, out_features, bias, device, dtype)
-        )
+        if init is not None and init not in _INITS:
+            raise ConfigError(f"unknown init '{init}'", near=near_names(init, _INITS))
+        if in_features is not None:
+            self.linear = nn.Linear(in_features, out_features, bias, device, dtype)
+            _draw(self.linear, init)
+        else:
+            self.linear = _LazyLinear(out_features, bias, device, dtype)
+            self.linear.init = init
         self.activation = nn.Identity() if activation is None else build_layer(activation)
-        if init is not None:
-            if init not in _INITS:
-                raise ConfigError(f"unknown init '{init}'", near=near_names(init, _INITS))
-            if in_features is None:
-                raise ConfigError(f"init '{init}' needs in_features", fix="give in_features, or leave init out")
-            getattr(nn.init, f"{init}_")(self.linear.weight)
-            if bias:
-                nn.init.zeros_(self.linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """The activation of W x + b."""

@@ -6,6 +6,7 @@ Shape letters: B batch, S source tokens, T target tokens, E features, V target v
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -90,21 +91,17 @@ class EncoderDecoder(nn.Module):
         )
         self.source_positions = _positions(positions, embed_dim, max_length, dropout)
         self.target_positions = _positions(positions, embed_dim, max_length, dropout)
-        rotary = positions == "rotary"
+        of_blocks: dict[str, Any] = {
+            "activation": activation, "norm": norm, "norm_first": norm_first, "rotary": positions == "rotary",
+        }  # fmt: skip
         self.encoder = nn.ModuleList(
-            TransformerEncoderBlock(
-                embed_dim, num_heads, hidden_dim, dropout, activation=activation, norm=norm, norm_first=norm_first,
-                rotary=rotary,
-            )
+            TransformerEncoderBlock(embed_dim, num_heads, hidden_dim, dropout, **of_blocks)
             for _ in range(num_encoder_layers)
-        )  # fmt: skip
+        )
         self.decoder = nn.ModuleList(
-            TransformerDecoderBlock(
-                embed_dim, num_heads, hidden_dim, dropout, activation=activation, norm=norm, norm_first=norm_first,
-                rotary=rotary,
-            )
+            TransformerDecoderBlock(embed_dim, num_heads, hidden_dim, dropout, **of_blocks)
             for _ in range(num_decoder_layers)
-        )  # fmt: skip
+        )
         self.encoder_norm = build_norm(norm, embed_dim) if norm_first else nn.Identity()
         self.decoder_norm = build_norm(norm, embed_dim) if norm_first else nn.Identity()
         self.output = nn.Linear(embed_dim, target_vocab_size, bias=not tie_output)

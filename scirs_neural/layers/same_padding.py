@@ -71,6 +71,23 @@ class _SameConv(nn.Module):
     padding_mode: PaddingMode
     in_channels: int
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(  # torch's convolution, which comes next in each class below
+            in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, padding_mode, device, dtype
+        )
+
     def forward(self, x: Tensor) -> Tensor:
         """Pad what the input's size asks for, then convolve."""
         check_shape(type(self).__name__, x, _LETTERS[self.dims], {1: self.in_channels})
@@ -96,23 +113,6 @@ class SameConv1d(_SameConv, nn.Conv1d):
 
     dims = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: PaddingMode = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        nn.Conv1d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, padding_mode, device, dtype
-        )
-
 
 class SameConv2d(_SameConv, nn.Conv2d):
     """`torch.nn.Conv2d` with an output of ceil(size / stride). Its state dict is torch's.
@@ -125,23 +125,6 @@ class SameConv2d(_SameConv, nn.Conv2d):
 
     dims = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: PaddingMode = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        nn.Conv2d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, padding_mode, device, dtype
-        )
-
 
 class SameConv3d(_SameConv, nn.Conv3d):
     """`torch.nn.Conv3d` with an output of ceil(size / stride). Its state dict is torch's.
@@ -153,23 +136,6 @@ class SameConv3d(_SameConv, nn.Conv3d):
     """
 
     dims = 3
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: PaddingMode = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        nn.Conv3d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, padding_mode, device, dtype
-        )
 
 
 class _SamePool(nn.Module):

@@ -177,7 +177,7 @@ def _from_catalogue(
 
 
 def _from_builder(name: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
-    builder: Callable[..., Any] = resolve(name) if ":" in name else MODELS.get(name)
+    builder: Callable[..., Any] = resolve(name, where=f"model={name}") if ":" in name else MODELS.get(name)
     try:
         parameters = inspect.signature(builder).parameters.values()
     except (TypeError, ValueError) as error:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 
 class _SmallTensorsOnCPU(TorchFunctionMode):
@@ -53,6 +54,44 @@ def output_shape(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, .
         RuntimeError: and what else torch raises where the input does not fit.
     """
     return tuple(_run(model, input_shape).shape)
+
+
+def failing_layer(model: nn.Module, input_shape: tuple[int, ...]) -> str | None:
+    """The innermost layer that fails for an input of a shape, with what came to it; None when none does.
+
+    Args:
+        model: a network; it stays as it is.
+        input_shape: with the batch, such as (1, 3, 224, 224).
+
+    Example:
+        >>> failing_layer(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), (2, 1, 9, 9))
+        'layer 1 (Linear), which received (2, 81)'
+    """
+    running: list[str] = []
+
+    def enter(path: str) -> Callable[..., None]:
+        def note(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            shapes = [str(tuple(x.shape)) for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
+            running.append(f"layer {path} ({type(layer).__name__}), which received {', '.join(shapes)}")
+
+        return note
+
+    def leave(layer: nn.Module, args: Any, output: Any) -> None:
+        running.pop()
+
+    handles: list[RemovableHandle] = []
+    for path, layer in model.named_modules():
+        if path:
+            handles.append(layer.register_forward_pre_hook(enter(path), prepend=True, with_kwargs=True))
+            handles.append(layer.register_forward_hook(leave))
+    try:
+        _run(model, input_shape)
+    except (RuntimeError, NotImplementedError, ValueError):
+        return running[-1] if running else None
+    finally:
+        for handle in handles:
+            handle.remove()
+    return None
 
 
 def count_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int | None:

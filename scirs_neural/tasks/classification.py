@@ -15,7 +15,7 @@ from scirs_neural.data.spec import DataSpec
 from scirs_neural.layers.penalties import ActivityRegularization, collect_penalties
 from scirs_neural.losses import create_loss
 from scirs_neural.metrics import create_metrics
-from scirs_neural.models.meta import output_shape
+from scirs_neural.models.meta import failing_layer, output_shape
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, freeze, parameter_groups
 from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
@@ -158,13 +158,13 @@ class ImageClassification(L.LightningModule):
         task = self.settings
         chosen = self.automatic_loss if task.loss == "auto" else task.loss
         if not task.label_smoothing:
-            return {"spec": chosen}
+            return {"spec": chosen, "where": "task.loss"}
         if not isinstance(chosen, str):
             raise ConfigError(
                 "task.label_smoothing is for a loss given by name",
                 fix="put label_smoothing into the loss's own options",
             )
-        return {"spec": chosen, "label_smoothing": task.label_smoothing}
+        return {"spec": chosen, "label_smoothing": task.label_smoothing, "where": "task.loss"}
 
     def _check_output_shape(self) -> None:
         """Run the network once on meta tensors, where that is possible, before any heavy work."""
@@ -176,7 +176,10 @@ class ImageClassification(L.LightningModule):
         except (RuntimeError, NotImplementedError) as error:
             if "meta" in str(error):
                 return  # a forward pass that looks at values cannot be checked without them
-            raise ShapeError(f"the network cannot take inputs of shape {size}: {str(error).splitlines()[0]}") from error
+            raise ShapeError(
+                f"the network cannot take inputs of shape {size}: {str(error).splitlines()[0]}",
+                where=failing_layer(self.model, (2, *size)),
+            ) from error
         if shape != (2, expected):
             raise ShapeError(
                 f"the network gives {shape[1:]} for an input of shape {size}, '{self.spec.name}' needs ({expected},)",

@@ -276,12 +276,17 @@ def task_from_spec(config: RunConfig, spec: DataSpec, model: nn.Module | None = 
     return _task(config, model, spec)
 
 
+_SET_BY_DATA = ("load", "input_size")  # beside num_classes and in_channels, which are settings too
+
+
 def _create_network(name: str, options: dict[str, Any], spec: DataSpec) -> nn.Module:
     """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
     if not name.endswith((".yaml", ".yml", ".json")):
         return create_model(name, **options)
     if options.get("weights") is not None:
         raise ConfigError("a network file cannot be given weights", where="model.weights")
+    if more := [key for key in options if key not in _SET_BY_DATA and key not in ModelConfig.model_fields]:
+        raise ConfigError(f"a network file has no option '{more[0]}'", where=f"model.{more[0]}", fix=f"change {name}")
     return load_model_file(name, input_shape=spec.input_shape, num_classes=options["num_classes"], allow_files=True)
 
 

@@ -114,6 +114,35 @@ def test_faults(spec, kind, words):
     assert len(text.splitlines()) <= 6
 
 
+WORDS = {"embedding": [10, 4], "as": "words"}
+DTYPES = [
+    # dtype of the input, layers, what it must say
+    ("int64", [{"linear": 4, "as": "head"}], "head: Linear expects float32, received int64"),
+    ("int64", [{"repeat": {"times": 2, "layers": [{"batch_norm1d": None, "as": "bn"}]}, "as": "blocks"}],
+     "blocks.0.bn: BatchNorm1d expects float32, received int64"),
+    ("float64", [WORDS], "words: 'embedding' cannot take (N, 5)"),
+    ("float64", [{"reshape": {"shape": [1, 5]}}, {"conv1d": [4, 3], "as": "stem"}],
+     "stem: Conv1d expects float32, received float64"),
+    ("uint8", ["identity", {"layer_norm": None, "as": "norm"}], "norm: LayerNorm expects float32, received uint8"),
+    ("int64", [{"reshape": {"shape": [5, 1]}}, {"self_attention": {"num_heads": 1}, "as": "attn"}],
+     "attn: Linear expects"),
+]  # fmt: skip
+
+
+@pytest.mark.feature(52)
+@pytest.mark.parametrize(("dtype", "layers", "words"), DTYPES)
+def test_wrong_dtypes(dtype, layers, words):
+    with pytest.raises((ConfigError, ShapeError)) as caught:
+        build({"dtype": dtype, "layers": layers}, input_shape=(5,), where="my_net.yaml")
+    assert words in caught.value.render(), caught.value.render()
+    assert "my_net.yaml, layers" in caught.value.render()
+
+
+def test_whole_numbers_where_they_belong():
+    assert build({"dtype": "int64", "layers": [WORDS, {"linear": 3}]}, input_shape=(5,)).output_shape == (None, 5, 3)
+    assert build({"dtype": "float16", "layers": [{"linear": 3}]}, input_shape=(5,)).output_shape == (None, 3)
+
+
 def test_words_have_one_meaning():
     words = [*OPERATIONS, *COMPOSITIONS, *MODIFIERS, "call"]
     assert not set(words) & set(LAYERS)

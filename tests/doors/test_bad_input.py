@@ -78,6 +78,41 @@ def test_wrong_settings(refused: Any, arguments: list[str], expected: list[str])
     assert [part for part in expected if part not in said] == []
 
 
+NETWORK = """from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+
+    def forward(self, x):
+        return self.body(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["model=./net.py:Nett"], ["'./net.py' has no 'Nett'", "from   model=./net.py:Nett", "near   Net"]),
+        (["model=./nett.py:Net"], ["no such file: ./nett.py", "from   model=./nett.py:Net"]),
+        (["model=./net.py:Net", "data.image_size=9"], ["shape (1, 9, 9)", "layer body.1 (Linear)", "received (2, 81)"]),
+        (["model=./net.yaml", "model.layers=3"], ["a network file has no option 'layers'", "from   model.layers"]),
+        (["model=./bad.yaml"], ["blocks.0.conv: 'conv2d' expects in_channels=4", "./bad.yaml, layers[0].repeat[0]"]),
+        (["model=cnn", "task.loss=[{name: crossentropy}]"], ["crossentropy", "from   task.loss[0]", "cross_entropy"]),
+        (["model=cnn", "task.loss=./net.py:Tversky"], ["'./net.py' has no 'Tversky'", "from   task.loss"]),
+    ],
+)
+def test_wrong_networks_and_losses_of_the_users(
+    refused: Any, tmp_path: Path, arguments: list[str], expected: list[str]
+) -> None:
+    (tmp_path / "net.py").write_text(NETWORK)
+    (tmp_path / "net.yaml").write_text("layers: [flatten, {linear: num_classes}]\n")
+    wrong = "{conv2d: {in_channels: 4, out_channels: 4, kernel_size: 3}, as: conv}"
+    (tmp_path / "bad.yaml").write_text(f"layers: [{{repeat: {{times: 2, layers: [{wrong}]}}, as: blocks}}, flatten]\n")
+    said = refused(train, "data=digits", *arguments)
+    assert [part for part in expected if part not in said] == [], said
+
+
 def test_empty_and_one_class_folders(refused: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "empty" in refused(train, "data=image_folder", "data.root=empty")

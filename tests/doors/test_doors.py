@@ -152,6 +152,29 @@ def test_every_verb_answers(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert "train" in capsys.readouterr().err
 
 
+LOSSES = """import torch
+
+def margin(input, target, scale=1.0):
+    return scale * (1 - input.softmax(1).gather(1, target[:, None])).mean()
+"""
+
+
+@pytest.mark.feature(51)
+def test_a_users_loss_in_a_weighted_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the command line: each term is logged, and the logged terms sum to the logged loss."""
+    monkeypatch.chdir(tmp_path)
+    Path("my.py").write_text(LOSSES)
+    terms = "[{name: cross_entropy},{name: ./my.py:margin,weight: 0.5,scale: 2.0},{name: dice,weight: 0.1,as: overlap}]"
+    assert run_door(train.main, ["model=mlp", "trainer=smoke", "data.image_size=8", f"task.loss={terms}"]) == 0
+    with next(Path("runs").rglob("metrics.csv")).open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get("train/loss")]
+    assert rows
+    for row in rows:
+        parts = [float(row[f"train/loss_{name}"]) for name in ("cross_entropy", "margin", "overlap")]
+        assert all(parts)
+        assert sum(parts) == pytest.approx(float(row["train/loss"]), rel=1e-5)
+
+
 def test_network_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("net.yaml").write_text(

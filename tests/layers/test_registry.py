@@ -15,7 +15,7 @@ from scirs_neural.layers import LAYERS, create_layer
 from scirs_neural.layers.contract import build_example, example_inputs, first_tensor
 from scirs_neural.layers.examples import EXAMPLES
 from scirs_neural.layers.own_table import OWN
-from scirs_neural.layers.torch_table import CLASS_OPTIONS, REQUIRED, TORCH
+from scirs_neural.layers.torch_table import CLASS_OPTIONS, REQUIRED, TORCH, TORCHVISION
 
 # Public classes of torch.nn that are no layers: bases, containers, parameters, parallel wrappers.
 NO_LAYERS = {
@@ -37,7 +37,8 @@ def test_every_public_layer_of_torch_is_registered():
 def test_a_registered_torch_class_is_torchs_own():
     for name, (target, _, _) in TORCH.items():
         assert LAYERS.get(name) is getattr(nn, target.partition(":")[2])
-    assert LAYERS.get("drop_path") is torchvision.ops.StochasticDepth
+    for name, (target, _, _) in TORCHVISION.items():
+        assert LAYERS.get(name) is getattr(torchvision.ops, target.partition(":")[2])
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
