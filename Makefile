@@ -7,10 +7,11 @@ BIN    := $(VENV)/bin
 RUN    := $(BIN)/python
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow test-xla fuzz lint format docs pins wheel clean
+.PHONY: help setup demo test test-slow test-gpu test-xla fuzz lint format docs pins wheel clean
 help:
 	@echo "make demo       train ResNet-50 on real digits, evaluate it, predict with it"
 	@echo "make test       the tests of every landing      make test-slow  the others too"
+	@echo "make test-gpu   what only a GPU can show"
 	@echo "make test-xla   TPU code on XLA:CPU, in an environment of its own with torch 2.9 (7 GB)"
 	@echo "make fuzz       a million inputs for each parser of files (Linux; RUNS=10000 for fewer)"
 	@echo "make lint       ruff, mypy, codespell, hadolint  make format     let ruff put the code in order"
@@ -42,6 +43,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	@$(TESTING) $(RUN) -m pytest -q -n 2 --dist loadfile -m "not gpu"
+
+test-gpu: $(READY)
+	@$(TESTING) $(RUN) -m pytest -q -m gpu
 
 fuzz: $(READY)
 	@$(BIN)/uv pip install --python $(RUN) --quiet "atheris>=3"

@@ -77,6 +77,20 @@ def test_tensorboard_reads_back_the_numbers_of_metrics_csv(finished: Finished) -
     assert len(events.Histograms(weights[0])) == len(rows)
 
 
+@pytest.mark.feature(86)
+def test_tensorboard_has_the_graph_if_it_is_asked_for(train: object) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger.graph=true")
+    done: Finished = train(*options)  # type: ignore[operator]
+    events = EventAccumulator(str(done.folder.tensorboard))
+    events.Reload()
+    operations = [node.op for node in events.Graph().node]
+    convolutions = [part for part in done.task.model.modules() if isinstance(part, torch.nn.Conv2d)]
+    assert sum(op == "aten::_convolution" for op in operations) == len(convolutions)
+
+
+@pytest.mark.feature(86)
 def test_hyper_parameters_are_in_tensorboard(finished: Finished) -> None:
     import tensorboard.plugins.hparams.plugin_data_pb2 as hparams
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
