@@ -1,4 +1,4 @@
-"""What only a GPU can show (`make test-gpu`). What can run on a CPU too does so in the ordinary tests, as a rehearsal."""
+"""What only a GPU can show: `make test-gpu`. What can run on a CPU does so in the ordinary tests too, to rehearse it."""
 
 from __future__ import annotations
 
