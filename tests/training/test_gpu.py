@@ -1,4 +1,4 @@
-"""What only a GPU can show: `make test-gpu`. What can run on a CPU does so in the ordinary tests too, to rehearse it."""
+"""What only a GPU can show: `make test-gpu`. What can run on a CPU does so in the ordinary tests too."""
 
 from __future__ import annotations
 
