@@ -4,12 +4,16 @@
 
 Ours and the bare way take turns (A B B A), and each pair gives one ratio; printed are their geometric mean and a 95 %
 bootstrap interval, of the time on the clock and of CPU time. Both ways write a temporary file, flush it to the disk,
-rename it and flush the folder: the same promise. Both ways of loading end with the weights in a network's own memory:
-one that is there for weights and checkpoints, a new one for packages.
-The file is in the system's cache when it is loaded, which is the hardest case for checks: the disk hides nothing.
+rename it and flush the folder: the same promise. The file is in the system's cache when it is loaded, which is the
+hardest case for checks: the disk hides nothing.
 
-- weights: `write_state_dict` and `read_state_dict`;
-- package: a folder, saved with the SHA-256 of everything, loaded with that of the weights checked, and not checked;
+Bare ``load_file`` maps the file and reads nothing: time without work. So every way of loading here ends with a network
+of which each value has been read once:
+
+- weights: `read_state_dict` against ``load_file``, both copied into a network that is there;
+- package, folder or zip: saved with SHA-256 and CRC-32 of everything; loaded, every bit held to its checksum, as a
+  network whose values are then summed, against a new network, ``load_state_dict(load_file(…))``, and the sum. In a row
+  of its own against the barest way, ``load_state_dict(load_file(…), assign=True)``: mapped, not copied, not checked;
 - checkpoint: `write_checkpoint` and `read_checkpoint`, against bare ``torch.save`` and ``torch.load``: checksummed.
 """
 
@@ -90,7 +94,8 @@ def main() -> None:
     for held in (*model.parameters(), *target.parameters()):
         nn.init.normal_(held)
     state = dict(model.state_dict())
-    bare, ours, package = folder / "bare.safetensors", folder / "ours.safetensors", folder / "package"
+    bare, ours = folder / "bare.safetensors", folder / "ours.safetensors"
+    package, zipped = folder / "package", folder / "package.zip"
     settings = {"model_class": Large, "options": {"megabytes": options.megabytes}}
 
     def kept(read: Callable[[], dict[str, torch.Tensor]]) -> Way:
@@ -99,16 +104,27 @@ def main() -> None:
     def save_bare() -> None:
         durable(bare, lambda path: save_file(state, path))
 
-    def load_fresh() -> None:
-        Large(options.megabytes).load_state_dict(load_file(bare))
+    def used(network: nn.Module) -> float:
+        with torch.no_grad():
+            return sum(float(held.sum()) for held in network.parameters())
+
+    def load_fresh(assign: bool = False) -> float:
+        network = Large(options.megabytes)
+        network.load_state_dict(load_file(bare), assign=assign)
+        return used(network)
+
+    def load_ours(path: Path) -> Way:
+        return lambda: used(load_package(path, Large).model)
 
     load_bare = kept(lambda: load_file(bare))
     rows: list[tuple[str, Way, Way]] = [
         ("save weights", save_bare, lambda: write_state_dict(ours, state)),
         ("load weights", load_bare, kept(lambda: read_state_dict(ours))),
-        ("save package", save_bare, lambda: save_package(package, model, **settings)),
-        ("load package, hash checked", load_fresh, lambda: load_package(package, Large)),
-        ("load package, hash not checked", load_fresh, lambda: load_package(package, Large, verify=False)),
+        ("save package, folder", save_bare, lambda: save_package(package, model, **settings)),
+        ("save package, zip", save_bare, lambda: save_package(zipped, model, **settings)),
+        ("load package, folder", load_fresh, load_ours(package)),
+        ("load package, zip", load_fresh, load_ours(zipped)),
+        ("load package, zip, against mapped and unchecked", lambda: load_fresh(assign=True), load_ours(zipped)),
         (
             "save checkpoint",
             lambda: durable(folder / "bare.pt", lambda path: torch.save(state, path)),

@@ -17,7 +17,6 @@ import os
 import pickle
 import re
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import torch
+from isal.isal_zlib import crc32
 from torch import Tensor
 
 from scirs_neural.core.errors import CheckpointError, RefusedError
@@ -40,7 +40,7 @@ _MAGIC = re.compile(rb"\x80[\x02\x03]\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", re.DO
 _STREAM_PICKLES = 5  # a magic number, a version, the machine, the object, the keys of its storages
 _SEAL = b"scirs-neural crc32 "
 _SEAL_DIGITS = 8
-_CHUNK = 1 * MIB
+_CHUNK = 4 * MIB
 _MAX_SPREAD = 64 * MIB  # what tensors may be larger than their storages, in all: expanded ones
 
 
@@ -189,7 +189,7 @@ def _checksum(file: BinaryIO, end: int) -> int:
     file.seek(0)
     crc = 0
     while end > 0 and (piece := file.read(min(_CHUNK, end))):
-        crc = zlib.crc32(piece, crc)
+        crc = crc32(piece, crc)
         end -= len(piece)
     return crc
 

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+from isal.isal_zlib import crc32
 from torch import Tensor
 
 from scirs_neural.core.errors import CheckpointError, RefusedError
 from scirs_neural.guard.budgets import BUDGETS
+from scirs_neural.guard.tensor_bytes import memory_of, to_bytes
 from scirs_neural.guard.tensors import read_header
 from scirs_neural.guard.text import read_json
 
@@ -54,16 +55,12 @@ def write_tree(path: str | Path, tree: Any) -> None:
         >>> read_tree(file)
         {'step': 3, 'state': {0: (tensor([1., 1.]), inf)}}
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     tensors: dict[str, Tensor] = {}
     text = json.dumps(_encode(tree, tensors, "checkpoint"), separators=(",", ":"), allow_nan=False)
     checksum = _checksum(text, tensors.values())
-    try:
-        save_file(tensors, path, metadata={"kind": _KIND, "tree": text, "crc32": checksum})
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
+    pieces = to_bytes(tensors, {"kind": _KIND, "tree": text, "crc32": checksum})
+    with open(path, "wb") as file:
+        file.writelines(pieces)
 
 
 def read_tree(path: str | Path) -> Any:
@@ -95,19 +92,16 @@ def _number(name: str) -> int:
 
 
 def _checksum(text: str, tensors: Iterable[Tensor]) -> str:
-    crc = zlib.crc32(text.encode())
+    crc = crc32(text.encode())
     for tensor in tensors:
-        held = tensor.reshape(-1).view(torch.uint8).numpy()
-        crc = zlib.crc32(held.data, crc)
+        crc = crc32(memory_of(tensor), crc)
     return f"{crc:08x}"
 
 
 def _encode(node: Any, tensors: dict[str, Tensor], place: str) -> Any:
     if isinstance(node, Tensor):
         name = str(len(tensors))
-        tensors[name] = (
-            node.detach().cpu().contiguous().clone()
-        )  # tensors that share memory are written each for itself
+        tensors[name] = node.detach().cpu().contiguous()
         return {"tensor": int(name)}
     if node is None or isinstance(node, bool | int | str):
         return node

@@ -17,6 +17,7 @@ from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError
 from scirs_neural.core.near import near_names
 from scirs_neural.core.paths import atomic_write, replacing, replacing_folder
 from scirs_neural.data.spec import DataSpec
+from scirs_neural.guard.tensor_bytes import tensors_in
 from scirs_neural.guard.weights import write_state_dict
 from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.create import RECIPE
@@ -28,7 +29,6 @@ from scirs_neural.serialization.manifest import dump
 from scirs_neural.serialization.package import inspect_package, load_package, save_package
 from scirs_neural.serialization.schema import MODEL, WEIGHTS, check
 from scirs_neural.serialization.sources import HF_CONFIG, HF_WEIGHTS, OURS, Source, as_texts, plain, read_source
-from scirs_neural.serialization.tensors import tensors_in
 from scirs_neural.serialization.writing import is_zip_name
 
 SUFFIXES = {
@@ -153,8 +153,7 @@ def _read_package(
     """A package whole; only its weights where it is of a class of the user's, and that was not named."""
     if name is None and _is_own(inspect_package(path).model):
         with open_package(path) as contents:
-            contents.check_members(names=(WEIGHTS,))
-            state = tensors_in(contents.archive.map(WEIGHTS), str(path))
+            state = tensors_in(contents.map(WEIGHTS), str(path))
             return _Held(Source("package", state, {"name": contents.manifest.name}))
     network = None if name is None else _network(name, options, input_shape)
     package = load_package(path, None if network is None else _giving(network))
