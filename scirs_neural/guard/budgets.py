@@ -39,7 +39,7 @@ class Budgets:
     read_bytes: int = 64 * MIB  # of a member that is read into memory at once
     array_bytes: int = 1 * GIB  # of an .npz of predictions
     pickle_bytes: int = 64 * MIB  # of the part of a torch file that is a pickle; its tensors lie beside it
-    pickle_steps: int = 2_000_000  # of one pickle: about 40 a tensor
+    pickle_steps: int = 300_000  # to read one pickle, and one for each 4 bytes beside it: a tensor has about 60
     values: int = 2_000_000  # in a checkpoint, those that stand in it several times counted each time
     pixels: int = 89_478_485  # of an image: Pillow's own limit, 256 MiB of RGB
     image_bytes: int = 256 * MIB  # of an image file

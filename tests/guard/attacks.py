@@ -177,6 +177,51 @@ def pickle_of_bytes(folder: Path) -> Cases:
         yield name, torch_zip(folder / f"{name}.ckpt", content)
 
 
+@family("state_dict")
+def pickle_that_costs(folder: Path) -> Cases:
+    """A few bytes that copy or hash what is remembered again and again, and as many steps as are allowed."""
+    ordered, kind_of_set, size = b"ccollections\nOrderedDict\nq\x00", b"c__builtin__\nset\nq\x00", b"ctorch\nSize\nq\x00"
+    counter, encode = b"ccollections\nCounter\nq\x00", b"c_codecs\nencode\nq\x00"
+    keys = b"".join(b"J" + struct.pack("<i", i) for i in range(90_000))
+    large = b"}q\x01(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(60_000)) + b"u"
+    text, latin = b"X\x00\x00\x20\x00" + b"x" * (1 << 21) + b"q\x01", b"X\x06\x00\x00\x00latin1q\x02"
+    words = b"".join(b"X\x04\x00\x00\x00%04x" % i for i in range(60_000))
+    wide = b"".join(b"\x8a\x10" + (i * (2**61 - 1)).to_bytes(16, "little") + b"N" for i in range(1, 30_000))
+    pairs = b"".join(b"J" + struct.pack("<i", i) + b"J" + struct.pack("<i", i * i) + b"\x86N" for i in range(40_000))
+    onion = b"ctorch._tensor\n_rebuild_from_type_v2\nq\x00)q\x01" + b"h\x00Nh\x01N(h\x00Nh\x01Ntq\x01" * 9_000
+    cases = {
+        "dictionaries": ordered + large + b"h\x00h\x01\x85R" * 300,
+        "dictionaries by mark": ordered + large + b"h\x00(h\x01tR" * 300,
+        "states": ordered + large + b"h\x00)Rh\x01b" * 300,
+        "sets": kind_of_set + b"]q\x01(" + keys + b"e" + b"h\x00h\x01\x85R" * 300,
+        "sizes": size + b"]q\x01(" + keys + b"e" + b"h\x00h\x01\x85R" * 300,
+        "bytes": encode + text + latin + b"\x86R" + b"h\x00h\x01h\x02\x86R" * 300,
+        "counted letters": counter + text + b"h\x00h\x01\x85R" * 50,
+        "set of letters": kind_of_set + text + b"h\x00h\x01\x85R" * 50,
+        "key of keys": b"}q\x05)q\x01" + b"h\x01h\x01\x86q\x01" * 60 + b"h\x05h\x01Ns",
+        "keys of one hash": b"}(" + wide + b"u",
+        "keys of numbers": b"}(" + pairs + b"u",
+        "onion": onion + b"h\x00h\x01R",
+        "texts": b"](" + words * 4 + b"e",
+        "as many texts as may be": b"](" + words * 2 + b"e",
+        "as many lists as may be": b"](" + b"]" * 140_000 + b"e",
+        "as many tuples as may be": b"](" + b"N\x85" * 90_000 + b"e",
+        "as many mappings as may be": b"](" + b"}NNs" * 50_000 + b"e",
+        "as many calls as may be": ordered + b"](" + b"h\x00)R" * 55_000 + b"e",
+    }  # fmt: skip
+    for name, content in cases.items():
+        yield name, torch_zip(folder / f"{name}.pt", b"\x80\x02](" + content + b"e.", {"data/0": bytes(64)})
+    space = b"cargparse\nNamespace\n"
+    objects = {
+        "a mapping called": space + b"}R", "a mapping of something": space + b"N\x85\x81",
+        "an object of bytes": b"c__builtin__\nbytearray\n)\x81", "an object of tensors": b"ctorch\nTensor\nK\x05\x85\x81",
+        "a storage called": b"ctorch\nFloatStorage\nJ\xff\xff\xff\x7f\x85R",
+        "bytes by type": b"ctorch._tensor\n_rebuild_from_type_v2\n(c__builtin__\nbytearray\nNJ\xff\xff\xff\x7f\x85NtR",
+    }  # fmt: skip
+    for name, content in objects.items():
+        yield name, torch_zip(folder / f"{name}.pt", b"\x80\x02}X\x01\x00\x00\x00w" + content + b"s.", {"data/0": bytes(64)})
+
+
 @family("checkpoint")
 def pickle_of_laughs(folder: Path) -> Cases:
     import torch

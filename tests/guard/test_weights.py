@@ -171,7 +171,7 @@ def test_a_huge_safetensors_header_is_refused_unread(tmp_path: Path) -> None:
 
 
 def test_what_is_no_weights_file_is_named(tmp_path: Path) -> None:
-    for name in ("net.bin", "net"):
+    for name in ("net.h5", "net"):
         (tmp_path / name).write_bytes(b"x")
         with pytest.raises(CheckpointError, match="cannot read weights from"):
             read_state_dict(tmp_path / name)
