@@ -46,7 +46,7 @@ _BYTES_A_STEP = 4  # a tensor of one number has about 60 steps, and its member o
 _FIRST_READ = 64 * KIB
 
 # What stands for a value: its cost to be copied or hashed; for a list, dict or set, which may still grow, a negative
-# number, its place in the machine's table; for a tuple, that cost and its parts; for a text, its bytes; for a name, str.
+# number, its place in the machine's table; for a tuple, that cost and its parts; a text itself; for a name, a str.
 _Value = int | tuple[int, tuple["_Value", ...]] | bytes | str
 
 
@@ -67,7 +67,7 @@ def scan(file: BinaryIO, where: str, beside: int = 0) -> int:
     Example:
         >>> import io, math, pickle
         >>> scan(io.BytesIO(pickle.dumps({"a": 1}, protocol=2)), "here")
-        9
+        10
         >>> scan(io.BytesIO(pickle.dumps(math.sqrt, protocol=2)), "here")
         Traceback (most recent call last):
         scirs_neural.core.errors.RefusedError: refused, and nothing of it was run: it wants to call math.sqrt
@@ -229,7 +229,8 @@ class _Machine:
         self.stack.append((1 + sum(map(self.cost_of, parts)), tuple(parts)))
 
     def make_container(self, cost: int) -> None:
-        """Put a list, dict or set on the stack."""
+        """Put a list, dict or set on the stack. One more in a checkpoint costs as much as several numbers."""
+        self.cost += 1
         self.stack.append(-len(self.grown))
         self.grown.append(cost)
 

@@ -23,11 +23,13 @@ from torch import Tensor
 
 from scirs_neural.core.errors import CheckpointError, RefusedError
 from scirs_neural.guard.budgets import BUDGETS
+from scirs_neural.guard.names import shown
 from scirs_neural.guard.tensor_bytes import memory_of, to_bytes
 from scirs_neural.guard.tensors import read_header
 from scirs_neural.guard.text import read_json
 
 _KIND = "scirs-neural tree 1"
+_MAX_TUPLE_KEYS = 1_000  # in one container: of tuples of numbers, a file can hold any number with the same hash
 
 
 def is_tree(path: str | Path) -> bool:
@@ -140,9 +142,18 @@ def _decode(node: Any, tensors: dict[str, Tensor], where: str, depth: int) -> An
     }
     try:
         ((kind, inside),) = node.items()
+        if kind in ("dict", "set") and sum(isinstance(_key(row), dict) for row in inside) > _MAX_TUPLE_KEYS:
+            raise RefusedError(f"refused: more than {_MAX_TUPLE_KEYS:,} keys in it are no plain values", where=where)
         return makers[kind](inside)
+    except RefusedError:
+        raise
     except (KeyError, ValueError, TypeError) as error:
-        raise RefusedError(f"refused: its tree is damaged: {error}", where=where) from error
+        raise RefusedError(f"refused: its tree is damaged: {shown(str(error))}", where=where) from error
+
+
+def _key(row: Any) -> Any:
+    """What is hashed of an entry: a row of a mapping is a list of two, a value of a set is no list."""
+    return row[0] if isinstance(row, list) and row else row
 
 
 def _dtype(name: str) -> torch.dtype:

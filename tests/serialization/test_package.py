@@ -374,7 +374,9 @@ class Apart(nn.Module):
         self.part = nn.Parameter(self.both.data[16:])
         self.turned = nn.Parameter(torch.randn(4, 16).t())
         self.total = 0.0
-        self.register_load_state_dict_post_hook(lambda module, _: setattr(module, "total", float(module.both.sum())))
+        self.register_load_state_dict_post_hook(
+            lambda module, _: setattr(module, "total", float(module.both.detach().sum()))
+        )
 
 
 def test_networks_that_keep_their_values_in_ways_of_their_own_are_loaded_by_copy(tmp_path: Path) -> None:
