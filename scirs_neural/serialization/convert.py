@@ -133,7 +133,12 @@ def _read(path: str | Path, name: str | None, options: dict[str, Any], input_sha
     described = source.facts.get(OURS) if source.kind == "huggingface" else None
     if name is not None:
         network = _network(name, options, input_shape)
-        fill(network, _unwrapped(source.state, network), str(path))
+        try:
+            fill(network, _unwrapped(source.state, network), str(path))
+        except CheckpointError as error:
+            if source.kind == "onnx":
+                error.fix = "exporters fold layers into each other: convert what the graph was made from"
+            raise
     elif isinstance(described, dict) and not _is_own(described.get("model")):
         known: AnyModel = check(MODEL, described.get("model"), str(path))
         shapes = {key: tuple(tensor.shape) for key, tensor in source.state.items()}
