@@ -19,8 +19,9 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from isal.isal_zlib import crc32
@@ -40,6 +41,7 @@ _STREAM_PICKLES = 5  # a magic number, a version, the machine, the object, the k
 _SEAL = b"scirs-neural crc32 "
 _SEAL_DIGITS = 8
 _CHUNK = 4 * MIB
+_File = BufferedReader | BufferedRandom
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _MAX_SPREAD = 64 * MIB  # what tensors may be larger than their storages, in all: expanded ones
 
@@ -120,7 +122,7 @@ def existing(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     return path
 
 
-def _inspect(file: BinaryIO, where: str) -> Callable[[], None]:
+def _inspect(file: _File, where: str) -> Callable[[], None]:
     """Judge the form of a file and its pickle; gives what compares its checksums."""
     head = file.read(16)
     file.seek(0)
@@ -134,7 +136,7 @@ def _inspect(file: BinaryIO, where: str) -> Callable[[], None]:
     return lambda: None  # this format has no checksums
 
 
-def _inspect_zip(file: BinaryIO, where: str) -> Callable[[], None]:
+def _inspect_zip(file: _File, where: str) -> Callable[[], None]:
     comment = _seal_length(file)
     members = read_index(
         file, where, max_members=BUDGETS.torch_members, max_inflated=BUDGETS.archive_bytes, any_names=True,
@@ -179,7 +181,7 @@ def _pickled(members: Mapping[str, Member], where: str) -> Member:
     return found
 
 
-def _seal_length(file: BinaryIO) -> int:
+def _seal_length(file: _File) -> int:
     """The length of the seal, 0 where there is none."""
     length = len(_SEAL) + _SEAL_DIGITS
     if file.seek(0, os.SEEK_END) < length:
@@ -188,18 +190,18 @@ def _seal_length(file: BinaryIO) -> int:
     return length if file.read(len(_SEAL)) == _SEAL else 0
 
 
-def _check_seal(file: BinaryIO, where: str) -> None:
+def _check_seal(file: _File, where: str) -> None:
     end = file.seek(-_SEAL_DIGITS, os.SEEK_END)
     if file.read() != b"%08x" % _checksum(file, end):
         _refuse("the file is damaged: its bytes are not those that were written", where)
 
 
-def _checksum(file: BinaryIO, end: int) -> int:
+def _checksum(file: _File, end: int) -> int:
     file.seek(0)
-    crc = 0
-    while end > 0 and (piece := file.read(min(_CHUNK, end))):
-        crc = crc32(piece, crc)
-        end -= len(piece)
+    buffer, crc = memoryview(bytearray(_CHUNK)), 0
+    while end > 0 and (count := file.readinto(buffer[:end])):
+        crc = crc32(buffer[:count], crc)
+        end -= count
     return crc
 
 
