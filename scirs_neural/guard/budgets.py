@@ -31,7 +31,7 @@ class Budgets:
     dimensions: int = 64  # of one tensor
     archive_bytes: int = 1024 * GIB  # of a package or checkpoint, as it lies on the disk
     members: int = 10_000  # of an archive; torch writes one a tensor
-    torch_members: int = 200_000  # of a torch file, which has one a tensor
+    torch_members: int = 40_000  # of a torch file, which has one a tensor
     name_bytes: int = 1024  # of a member's path
     name_parts: int = 16  # of a member's path
     inflated_bytes: int = 64 * MIB  # of all compressed members together, unpacked: weights are stored, not compressed

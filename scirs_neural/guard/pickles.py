@@ -41,6 +41,7 @@ _TUPLES = {0x85: 1, 0x86: 2, 0x87: 3}
 _LONGEST_NAME = 200
 _WIDE_INT_BYTES, _WIDE_INT_COST = 8, 1000  # of these many can have one hash, and a dictionary of them takes for ever
 _NUMBERS_KEY_COST = 500  # of tuples of numbers too
+_CONTAINER_COST = 3  # more than a number
 _TEXT_A_VALUE = 8  # bytes of text that are copied in the time of one value
 _BYTES_A_STEP = 4  # a tensor of one number has about 60 steps, and its member of the zip 250 bytes
 _FIRST_READ = 64 * KIB
@@ -67,7 +68,7 @@ def scan(file: BinaryIO, where: str, beside: int = 0) -> int:
     Example:
         >>> import io, math, pickle
         >>> scan(io.BytesIO(pickle.dumps({"a": 1}, protocol=2)), "here")
-        10
+        12
         >>> scan(io.BytesIO(pickle.dumps(math.sqrt, protocol=2)), "here")
         Traceback (most recent call last):
         scirs_neural.core.errors.RefusedError: refused, and nothing of it was run: it wants to call math.sqrt
@@ -229,8 +230,8 @@ class _Machine:
         self.stack.append((1 + sum(map(self.cost_of, parts)), tuple(parts)))
 
     def make_container(self, cost: int) -> None:
-        """Put a list, dict or set on the stack. One more in a checkpoint costs as much as several numbers."""
-        self.cost += 1
+        """Put a list, dict or set on the stack."""
+        self.cost += _CONTAINER_COST
         self.stack.append(-len(self.grown))
         self.grown.append(cost)
 

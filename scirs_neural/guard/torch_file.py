@@ -85,7 +85,7 @@ def _loaded(path: Path) -> Any:
         reason = _reason(str(error))
         raise RefusedError(f"refused, and nothing of it was run: {reason}", where=str(path)) from None
     except Exception as error:  # on damaged bytes torch raises anything, its own RuntimeError most of all
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        reason = str(error).partition("\n")[0].partition("  (Could this error")[0][:200] or type(error).__name__
         raise RefusedError(f"refused: the file is damaged or no torch file: {reason}", where=str(path)) from error
 
 

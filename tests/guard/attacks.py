@@ -208,13 +208,19 @@ def pickle_that_costs(folder: Path) -> Cases:
         "onion": onion + b"h\x00h\x01R",
         "texts": b"](" + words * 4 + b"e",
         "as many texts as may be": b"](" + words * 2 + b"e",
-        "as many lists as may be": b"](" + b"]" * 140_000 + b"e",
+        "as many lists as may be": b"](" + b"]" * 58_000 + b"e",
         "as many tuples as may be": b"](" + b"N\x85" * 90_000 + b"e",
-        "as many mappings as may be": b"](" + b"}NNs" * 50_000 + b"e",
-        "as many calls as may be": ordered + b"](" + b"h\x00)R" * 55_000 + b"e",
+        "as many mappings as may be": b"](" + b"}NNs" * 36_000 + b"e",
+        "as many calls as may be": ordered + b"](" + b"h\x00)R" * 36_000 + b"e",
     }  # fmt: skip
     for name, content in cases.items():
         yield name, torch_zip(folder / f"{name}.pt", b"\x80\x02](" + content + b"e.", {"data/0": bytes(64)})
+    for name, count in {"as many members as may be": 39_900, "more members": 40_100}.items():
+        many = {f"data/{number}": b"" for number in range(count)}
+        yield name, torch_zip(folder / f"{name}.pt", b"\x80\x02](NNe.", many)
+        if count == 39_900:
+            lists = b"\x80\x02](" + b"]" * 58_000 + b"e."
+            yield f"{name}, and lists", torch_zip(folder / "both.pt", lists, many)
     space = b"cargparse\nNamespace\n"
     objects = {
         "a mapping called": space + b"}R", "a mapping of something": space + b"N\x85\x81",
