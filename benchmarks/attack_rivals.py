@@ -3,7 +3,7 @@
     python -m benchmarks.attack_rivals
 
 It writes the table into that page. Every loader opens the files of its kind, each family in a fork with 4 GiB of
-memory and 10 s of CPU time a file; what the files run is ``touch canary``. A case counts as harm where the loader ran a
+memory and 2 s of CPU time a file; what the files run is ``touch canary``. A case counts as harm where the loader ran a
 call of the file (the canary is there, or an audit hook saw a process or a socket), took more than a second of CPU time
 or 200 MiB, or gave something back. The versions that are installed are tried; what is not installed is left out.
 """
@@ -117,7 +117,7 @@ def main() -> None:
     rows = {"scirs_neural": ("scirs-neural", {kind: reader[kind] for kind, reader in names.items()}), **loaders()}
     root = Path(tempfile.mkdtemp())
     (root / "warm").mkdir()
-    attack_server.CPU_LIMIT_SEC, attack_server.WAITING_LIMIT_SEC = 10, 20
+    attack_server.CPU_LIMIT_SEC, attack_server.WAITING_LIMIT_SEC = 2, 20
     attack_server.warm(ours, root / "warm")
     counts: dict[str, dict[str, int]] = {name: {} for name in rows}
     for number, (family, (kind, make)) in enumerate(attacks.FAMILIES.items()):
