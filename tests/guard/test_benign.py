@@ -210,7 +210,7 @@ def _processors(folder: Path) -> Files:
     import transformers as t
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    corpus = ["the cat sat on the mat", "caf\u00e9 \u4e2d\u6587 \U0001f600", "a b c"] * 3
+    corpus = ["the cat sat on the mat", "\u00e9t\u00e9 \u4e2d\u6587 \U0001f600", "a b c"] * 3
     kinds = {
         "bpe": (models.BPE(unk_token="?"), trainers.BpeTrainer),
         "unigram": (models.Unigram(), trainers.UnigramTrainer),
