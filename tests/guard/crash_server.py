@@ -27,6 +27,13 @@ Save = Callable[[Path, int], Any]
 Load = Callable[[Path], int]
 
 
+class Wide(torch.nn.Linear):
+    """A network that is soon described, so that most of the time of a save is writing: 4 MB."""
+
+    def __init__(self) -> None:
+        super().__init__(1000, 1000)
+
+
 def checkpoint() -> tuple[str, Save, Load]:
     """A training checkpoint."""
     from scirs_neural.training.checkpoint_io import read_checkpoint, write_checkpoint
@@ -46,10 +53,9 @@ def checkpoint() -> tuple[str, Save, Load]:
 
 def package(name: str) -> tuple[str, Save, Load]:
     """A package, as a folder or a zip."""
-    from scirs_neural import create_model
     from scirs_neural.serialization import load_package, save_package
 
-    model = create_model("cnn", num_classes=2, depth=1, width=8)
+    model = Wide()
 
     def save(path: Path, number: int) -> None:
         for held in model.parameters():
@@ -57,7 +63,7 @@ def package(name: str) -> tuple[str, Save, Load]:
         save_package(path, model, metrics={"test": {"number": float(number)}})
 
     def load(path: Path) -> int:
-        found = load_package(path)
+        found = load_package(path, Wide)
         values = {float(value) for held in found.model.parameters() for value in held.detach().unique()}
         assert values == {found.metrics["test"]["number"]}, values
         return int(found.metrics["test"]["number"])
