@@ -3,7 +3,7 @@
     python -m benchmarks.attack_rivals
 
 It writes the table into that page. Every loader opens the files of its kind, each family in a fork with 4 GiB of
-memory and 10 s of CPU time a file; what the files run is ``touch canary``. A case counts as harm where the loader ran a
+memory and 2 s of CPU time a file; what the files run is ``touch canary``. A case counts as harm where the loader ran a
 call of the file (the canary is there, or an audit hook saw a process or a socket), took more than a second of CPU time
 or 200 MiB, or gave something back. The versions that are installed are tried; what is not installed is left out.
 """
@@ -30,8 +30,10 @@ def loaders() -> dict[str, tuple[str, dict[str, Loader]]]:
     import lightning.pytorch as L
     import numpy as np
     import onnx
+    import timm
     import torch
     import torchvision
+    import transformers
     import yaml
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
@@ -60,10 +62,23 @@ def loaders() -> dict[str, tuple[str, dict[str, Loader]]]:
         with Image.open(path) as opened:
             opened.load()
 
+    def tokenizer(path: Path) -> Any:
+        file = path / "tokenizer.json"
+        return transformers.PreTrainedTokenizerFast(tokenizer_file=str(file)) if file.exists() else _skip()
+
+    def program(path: Path) -> Any:
+        return torch.export.load(path) if path.suffix == ".pt2" else _skip()
+
+    def of_timm(path: Path) -> Any:
+        return timm.models.load_state_dict(str(path))
+
     safe, unsafe = weights(weights_only=True), weights(weights_only=False)
     return {
         "torch.load, weights_only=False": ("torch", {"state_dict": unsafe, "checkpoint": unsafe}),
         "torch.load; safetensors load_file": ("torch", {"state_dict": safe, "checkpoint": safe}),
+        "timm.models.load_state_dict": ("timm", {"state_dict": of_timm}),
+        "torch.export.load": ("torch", {"source": program}),
+        "transformers PreTrainedTokenizerFast": ("transformers", {"tokenizer": tokenizer}),
         "LightningModule.load_from_checkpoint": ("lightning", {"checkpoint": lightning}),
         "hydra instantiate(OmegaConf.load)": ("hydra-core", {"config": hydra_config, "yaml": hydra_config}),
         "yaml.safe_load": ("pyyaml", {"yaml": lambda path: yaml.safe_load(path.read_bytes())}),
@@ -74,6 +89,14 @@ def loaders() -> dict[str, tuple[str, dict[str, Loader]]]:
         "numpy.load": ("numpy", {"arrays": lambda path: np.load(path)["ids"]}),
         "zipfile extractall": ("Python", {"archive": unzip}),
     }
+
+
+class _OfAnotherKindError(Exception):
+    """Not a file that a loader opens."""
+
+
+def _skip() -> None:
+    raise _OfAnotherKindError
 
 
 def is_harm(case: dict[str, Any], kind: str) -> str:
@@ -94,7 +117,7 @@ def main() -> None:
     rows = {"scirs_neural": ("scirs-neural", {kind: reader[kind] for kind, reader in names.items()}), **loaders()}
     root = Path(tempfile.mkdtemp())
     (root / "warm").mkdir()
-    attack_server.CPU_LIMIT_SEC, attack_server.WAITING_LIMIT_SEC = 10, 20
+    attack_server.CPU_LIMIT_SEC, attack_server.WAITING_LIMIT_SEC = 2, 20
     attack_server.warm(ours, root / "warm")
     counts: dict[str, dict[str, int]] = {name: {} for name in rows}
     for number, (family, (kind, make)) in enumerate(attacks.FAMILIES.items()):
@@ -109,6 +132,8 @@ def main() -> None:
                 if len(said) < len(cases):
                     said.append({"outcome": "killed", "sec": 60.0, "mib": 0.0, "did": []})
                 for case in said:
+                    if case["outcome"] == "_OfAnotherKindError":
+                        continue
                     counts[name]["files"] = counts[name].get("files", 0) + 1
                     harm = is_harm(case, kind) or "refused"
                     counts[name][harm] = counts[name].get(harm, 0) + 1

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scirs_neural.guard.budgets import BUDGETS, Budgets
     from scirs_neural.guard.tensors import Header, TensorInfo, read_header
     from scirs_neural.guard.text import read_json, read_yaml
+    from scirs_neural.guard.tokenizer import read_tokenizer
     from scirs_neural.guard.weights import read_checkpoint, read_metadata, read_state_dict, write_state_dict
 
 _HOMES = {
@@ -21,12 +22,13 @@ _HOMES = {
     "BUDGETS": "budgets", "Budgets": "budgets",
     "Header": "tensors", "TensorInfo": "tensors", "read_header": "tensors",
     "read_json": "text", "read_yaml": "text",
+    "read_tokenizer": "tokenizer",
     "read_checkpoint": "weights", "read_metadata": "weights",
     "read_state_dict": "weights", "write_state_dict": "weights",
 }  # fmt: skip
 __all__ = [
     "BUDGETS", "Archive", "Budgets", "Header", "TensorInfo", "open_archive", "read_checkpoint", "read_header",
-    "read_json", "read_metadata", "read_state_dict", "read_yaml", "write_state_dict",
+    "read_json", "read_metadata", "read_state_dict", "read_tokenizer", "read_yaml", "write_state_dict",
 ]  # fmt: skip
 
 

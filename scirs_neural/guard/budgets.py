@@ -31,7 +31,7 @@ class Budgets:
     dimensions: int = 64  # of one tensor
     archive_bytes: int = 1024 * GIB  # of a package or checkpoint, as it lies on the disk
     members: int = 10_000  # of an archive; torch writes one a tensor
-    torch_members: int = 200_000  # of a torch file, which has one a tensor
+    torch_members: int = 40_000  # of a torch file, which has one a tensor
     name_bytes: int = 1024  # of a member's path
     name_parts: int = 16  # of a member's path
     inflated_bytes: int = 64 * MIB  # of all compressed members together, unpacked: weights are stored, not compressed
@@ -39,7 +39,7 @@ class Budgets:
     read_bytes: int = 64 * MIB  # of a member that is read into memory at once
     array_bytes: int = 1 * GIB  # of an .npz of predictions
     pickle_bytes: int = 64 * MIB  # of the part of a torch file that is a pickle; its tensors lie beside it
-    pickle_steps: int = 2_000_000  # of one pickle: about 40 a tensor
+    pickle_steps: int = 300_000  # to read one pickle, and one for each 4 bytes beside it: a tensor has about 60
     values: int = 2_000_000  # in a checkpoint, those that stand in it several times counted each time
     pixels: int = 89_478_485  # of an image: Pillow's own limit, 256 MiB of RGB
     image_bytes: int = 256 * MIB  # of an image file

@@ -23,6 +23,7 @@ from scirs_neural.guard.names import shown
 
 _MAX_INT = 2**64
 _LONGEST_NUMBER = 64  # letters
+_LONGEST_JSON_INT = 40  # tokenizers without a longest text say 10**30 for its length
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C: ten times as fast
 
 
@@ -97,10 +98,9 @@ def read_json(source: str | Path | bytes, *, where: str | None = None, allow_nan
         return value
 
     def whole(text: str) -> int:
-        value = int(text) if len(text) <= 21 else _MAX_INT
-        if abs(value) >= _MAX_INT:
+        if len(text) > _LONGEST_JSON_INT:
             _refuse(f"the number {shown(text)} is too large", where)
-        return value
+        return int(text)
 
     try:
         text = content.decode("utf-8")

@@ -17,14 +17,14 @@ import os
 import pickle
 import re
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import torch
+from isal.isal_zlib import crc32
 from torch import Tensor
 
 from scirs_neural.core.errors import CheckpointError, RefusedError
@@ -34,13 +34,15 @@ from scirs_neural.guard.names import shown
 from scirs_neural.guard.pickles import scan
 from scirs_neural.guard.zip_index import STORED, Member, read_index, read_member
 
-SUFFIXES = (".pth", ".pt", ".ckpt")
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pth.tar")  # the last two: older folders of Hugging Face, timm
 FIRST_SAFE_TORCH = "2.10"
 _MAGIC = re.compile(rb"\x80[\x02\x03]\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL)  # a stream's first pickle
 _STREAM_PICKLES = 5  # a magic number, a version, the machine, the object, the keys of its storages
 _SEAL = b"scirs-neural crc32 "
 _SEAL_DIGITS = 8
-_CHUNK = 1 * MIB
+_CHUNK = 4 * MIB
+_File = BufferedReader | BufferedRandom
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 _MAX_SPREAD = 64 * MIB  # what tensors may be larger than their storages, in all: expanded ones
 
 
@@ -67,15 +69,23 @@ def read_checkpoint(path: str | Path) -> Any:
     return found
 
 
+class _Namespace(dict[str, Any]):
+    """What stands for the command line that many training scripts keep in a checkpoint: a plain mapping."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.update(state)
+
+
 def _loaded(path: Path) -> Any:
     try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch's, on the way to a refusal
+        quiet = warnings.catch_warnings(action="ignore", category=UserWarning)  # torch's, on the way to a refusal
+        with quiet, torch.serialization.safe_globals([(_Namespace, "argparse.Namespace")]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = _reason(str(error))
         raise RefusedError(f"refused, and nothing of it was run: {reason}", where=str(path)) from None
     except Exception as error:  # on damaged bytes torch raises anything, its own RuntimeError most of all
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        reason = str(error).partition("\n")[0].partition("  (Could this error")[0][:200] or type(error).__name__
         raise RefusedError(f"refused: the file is damaged or no torch file: {reason}", where=str(path)) from error
 
 
@@ -107,12 +117,12 @@ def existing(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     if not path.is_file():
         what = "not a file" if path.exists() else "no such file"
         raise CheckpointError(f"{what}: {path}")
-    if path.suffix not in suffixes:
+    if not path.name.endswith(suffixes):
         raise CheckpointError(f"cannot read weights from '{path.name}'", fix=f"one of {', '.join(suffixes)}")
     return path
 
 
-def _inspect(file: BinaryIO, where: str) -> Callable[[], None]:
+def _inspect(file: _File, where: str) -> Callable[[], None]:
     """Judge the form of a file and its pickle; gives what compares its checksums."""
     head = file.read(16)
     file.seek(0)
@@ -120,12 +130,13 @@ def _inspect(file: BinaryIO, where: str) -> Callable[[], None]:
         return _inspect_zip(file, where)
     if not _MAGIC.match(head):
         _refuse("the file is damaged or no torch file: it begins as neither a zip nor a stream of torch", where)
+    size = os.fstat(file.fileno()).st_size
     for _ in range(_STREAM_PICKLES):
-        scan(file, where)
+        scan(file, where, beside=size - file.tell())
     return lambda: None  # this format has no checksums
 
 
-def _inspect_zip(file: BinaryIO, where: str) -> Callable[[], None]:
+def _inspect_zip(file: _File, where: str) -> Callable[[], None]:
     comment = _seal_length(file)
     members = read_index(
         file, where, max_members=BUDGETS.torch_members, max_inflated=BUDGETS.archive_bytes, any_names=True,
@@ -139,7 +150,7 @@ def _inspect_zip(file: BinaryIO, where: str) -> Callable[[], None]:
         raise RefusedError(what, where=where, fix=fix)
     pickled = _pickled(members, where)
     file.seek(pickled.start)
-    scan(file, where)
+    scan(file, where, beside=packed - pickled.size)
     if file.tell() != pickled.start + pickled.size:
         _refuse("something stands behind the pickle in it", where)
 
@@ -170,7 +181,7 @@ def _pickled(members: Mapping[str, Member], where: str) -> Member:
     return found
 
 
-def _seal_length(file: BinaryIO) -> int:
+def _seal_length(file: _File) -> int:
     """The length of the seal, 0 where there is none."""
     length = len(_SEAL) + _SEAL_DIGITS
     if file.seek(0, os.SEEK_END) < length:
@@ -179,29 +190,19 @@ def _seal_length(file: BinaryIO) -> int:
     return length if file.read(len(_SEAL)) == _SEAL else 0
 
 
-def _check_seal(file: BinaryIO, where: str) -> None:
+def _check_seal(file: _File, where: str) -> None:
     end = file.seek(-_SEAL_DIGITS, os.SEEK_END)
     if file.read() != b"%08x" % _checksum(file, end):
         _refuse("the file is damaged: its bytes are not those that were written", where)
 
 
-def _checksum(file: BinaryIO, end: int) -> int:
+def _checksum(file: _File, end: int) -> int:
     file.seek(0)
-    crc = 0
-    while end > 0 and (piece := file.read(min(_CHUNK, end))):
-        crc = zlib.crc32(piece, crc)
-        end -= len(piece)
+    buffer, crc = memoryview(bytearray(_CHUNK)), 0
+    while end > 0 and (count := file.readinto(buffer[:end])):
+        crc = crc32(buffer[:count], crc)
+        end -= count
     return crc
-
-
-@dataclass
-class _Open:
-    """A container whose values are being counted."""
-
-    node: Any
-    rest: Iterator[Any]
-    values: int = 1
-    levels: int = 0
 
 
 class _Values:
@@ -209,45 +210,37 @@ class _Values:
 
     def __init__(self, where: str, size: int) -> None:
         self.where, self.room, self.spread = where, size, _MAX_SPREAD
-        self.counted: dict[int, _Open | None] = {}  # by container; None while it is open
+        self.counted: dict[int, tuple[int, int] | None] = {}  # by container: values and levels; None while it is open
         self.storages: set[int] = set()
 
-    def check(self, tree: Any) -> None:
-        """Walk through containers without recursion, each once.
+    def check(self, tree: Any, depth: int = 0) -> tuple[int, int]:
+        """Walk through containers, each once; gives how many values and levels there are, repeated ones counted again.
 
         Raises:
             RefusedError: they hold themselves, or more than they should.
         """
-        path = [_Open(None, iter([tree]))]
-        while path:
-            top = path[-1]
-            for child in top.rest:
-                if not isinstance(child, (dict, list, tuple, set, frozenset)):
+        if not isinstance(tree, _CONTAINERS):
+            self.value(tree)
+            return 1, 0
+        if depth > BUDGETS.depth:
+            _refuse(f"it is nested deeper than {BUDGETS.depth}", self.where)
+        self.counted[id(tree)] = None
+        values, levels = 1, 0
+        for child in [*tree.keys(), *tree.values()] if isinstance(tree, dict) else tree:
+            if not isinstance(child, _CONTAINERS):
+                values += 1
+                if isinstance(child, Tensor):
                     self.value(child)
-                    top.values += 1
-                elif id(child) not in self.counted:
-                    self.counted[id(child)] = None
-                    inside = iter([*child.keys(), *child.values()] if isinstance(child, dict) else child)
-                    path.append(_Open(child, inside))
-                    break
-                else:
-                    self.add(top, self.counted[id(child)])
-            else:
-                path.pop()
-                if path:
-                    self.counted[id(top.node)] = top
-                    self.add(path[-1], top)
-            if len(path) > BUDGETS.depth:
-                _refuse(f"it is nested deeper than {BUDGETS.depth}", self.where)
-
-    def add(self, outer: _Open, inner: _Open | None) -> None:
-        """Count a container once more, for one that holds it."""
-        if inner is None:
-            _refuse("a value in it holds itself", self.where)
-        outer.values += inner.values
-        outer.levels = max(outer.levels, inner.levels + 1)
-        if outer.values > BUDGETS.values or outer.levels > BUDGETS.depth:
-            _refuse(f"it has more than {BUDGETS.values:,} values, or {BUDGETS.depth} levels", self.where)
+                continue
+            inner = self.counted[id(child)] if id(child) in self.counted else self.check(child, depth + 1)
+            if inner is None:
+                _refuse("a value in it holds itself", self.where)
+            values += inner[0]
+            levels = max(levels, inner[1] + 1)
+            if values > BUDGETS.values or levels > BUDGETS.depth:
+                _refuse(f"it has more than {BUDGETS.values:,} values, or {BUDGETS.depth} levels", self.where)
+        self.counted[id(tree)] = values, levels
+        return values, levels
 
     def value(self, value: Any) -> None:
         """Pay for a tensor's memory from the size of the file."""

@@ -13,20 +13,23 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+from isal.isal_zlib import crc32
 from torch import Tensor
 
 from scirs_neural.core.errors import CheckpointError, RefusedError
 from scirs_neural.guard.budgets import BUDGETS
+from scirs_neural.guard.names import shown
+from scirs_neural.guard.tensor_bytes import memory_of, to_bytes
 from scirs_neural.guard.tensors import read_header
 from scirs_neural.guard.text import read_json
 
 _KIND = "scirs-neural tree 1"
+_MAX_TUPLE_KEYS = 1_000  # in one container: of tuples of numbers, a file can hold any number with the same hash
 
 
 def is_tree(path: str | Path) -> bool:
@@ -54,16 +57,12 @@ def write_tree(path: str | Path, tree: Any) -> None:
         >>> read_tree(file)
         {'step': 3, 'state': {0: (tensor([1., 1.]), inf)}}
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     tensors: dict[str, Tensor] = {}
     text = json.dumps(_encode(tree, tensors, "checkpoint"), separators=(",", ":"), allow_nan=False)
     checksum = _checksum(text, tensors.values())
-    try:
-        save_file(tensors, path, metadata={"kind": _KIND, "tree": text, "crc32": checksum})
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
+    pieces = to_bytes(tensors, {"kind": _KIND, "tree": text, "crc32": checksum})
+    with open(path, "wb") as file:
+        file.writelines(pieces)
 
 
 def read_tree(path: str | Path) -> Any:
@@ -95,19 +94,16 @@ def _number(name: str) -> int:
 
 
 def _checksum(text: str, tensors: Iterable[Tensor]) -> str:
-    crc = zlib.crc32(text.encode())
+    crc = crc32(text.encode())
     for tensor in tensors:
-        held = tensor.reshape(-1).view(torch.uint8).numpy()
-        crc = zlib.crc32(held.data, crc)
+        crc = crc32(memory_of(tensor), crc)
     return f"{crc:08x}"
 
 
 def _encode(node: Any, tensors: dict[str, Tensor], place: str) -> Any:
     if isinstance(node, Tensor):
         name = str(len(tensors))
-        tensors[name] = (
-            node.detach().cpu().contiguous().clone()
-        )  # tensors that share memory are written each for itself
+        tensors[name] = node.detach().cpu().contiguous()
         return {"tensor": int(name)}
     if node is None or isinstance(node, bool | int | str):
         return node
@@ -146,9 +142,18 @@ def _decode(node: Any, tensors: dict[str, Tensor], where: str, depth: int) -> An
     }
     try:
         ((kind, inside),) = node.items()
+        if kind in ("dict", "set") and sum(isinstance(_key(row), dict) for row in inside) > _MAX_TUPLE_KEYS:
+            raise RefusedError(f"refused: more than {_MAX_TUPLE_KEYS:,} keys in it are no plain values", where=where)
         return makers[kind](inside)
+    except RefusedError:
+        raise
     except (KeyError, ValueError, TypeError) as error:
-        raise RefusedError(f"refused: its tree is damaged: {error}", where=where) from error
+        raise RefusedError(f"refused: its tree is damaged: {shown(str(error))}", where=where) from error
+
+
+def _key(row: Any) -> Any:
+    """What is hashed of an entry: a row of a mapping is a list of two, a value of a set is no list."""
+    return row[0] if isinstance(row, list) and row else row
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scirs_neural.core.errors import CheckpointError, RefusedError, StorageError
+from scirs_neural.core.errors import CheckpointError, RefusedError
 from scirs_neural.core.paths import replacing
 from scirs_neural.guard.names import shown
+from scirs_neural.guard.tensor_bytes import to_bytes
 from scirs_neural.guard.tensors import read_header
 from scirs_neural.guard.torch_file import SUFFIXES as PICKLE_SUFFIXES
 from scirs_neural.guard.torch_file import existing, read_checkpoint
@@ -82,24 +83,12 @@ def write_state_dict(
         metadata: text entries to keep with them.
 
     Raises:
+        CheckpointError: one is of a layout or dtype that the format does not have.
         StorageError: it could not be written. A file that was there is untouched.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    seen: set[int] = set()
-    flat: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        held = tensor.detach().cpu().contiguous()
-        storage = held.untyped_storage()
-        whole = storage.nbytes() == held.nbytes and storage.data_ptr() not in seen
-        flat[name] = held if whole else held.clone()
-        seen.add(storage.data_ptr())
-    with replacing(Path(path)) as temporary:
-        try:
-            save_file(flat, temporary, metadata=dict(metadata or {}))
-        except SafetensorError as error:
-            raise StorageError(f"could not write: {error}", where=str(path)) from error
+    pieces = to_bytes(tensors, metadata)
+    with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
+        file.writelines(pieces)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
+from isal.isal_zlib import crc32
+
 from scirs_neural.core.errors import RefusedError
 from scirs_neural.guard.budgets import BUDGETS, KIB, MIB
 from scirs_neural.guard.names import check_names, shown
@@ -110,7 +112,7 @@ def read_member(file: BinaryIO, member: Member, where: str) -> Iterator[bytes]:
             size += len(piece)
             if size > member.size:
                 _refuse(f"{shown(member.name)} unpacks to more than the {member.size:,} bytes it says", where)
-            crc = zlib.crc32(piece, crc)
+            crc = crc32(piece, crc)
             if piece:
                 yield piece
     if size != member.size or crc != member.crc or (inflate is not None and not inflate.eof):

@@ -7,6 +7,7 @@ it, so a file that asks for a million layers, or for terabytes, costs nothing.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from scirs_neural.builder.model import Model
 from scirs_neural.builder.parse import COMPOSITIONS
 from scirs_neural.core.errors import CheckpointError, RefusedError, ScirsError
 from scirs_neural.core.registry import signature_options
+from scirs_neural.guard.tensor_bytes import ALIGNMENT
 from scirs_neural.models import MODELS, create_model, load_strictly, on_meta
 from scirs_neural.models.create import RECIPE
 from scirs_neural.serialization.plans import apply_plan, find_plans, named_tensors
@@ -122,13 +124,47 @@ def rebuild(
 def fill(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Give a network the values of a file, in the file's dtypes; every name and shape must match.
 
+    The network takes the tensors themselves where it can, and copies what is laid out in another way in it.
+
     Raises:
         CheckpointError: they do not, or a dtype is of another kind.
     """
-    for name, held in named_tensors(model).items():
-        if name in state:
-            held.data = held.data.to(_fitting(state[name].dtype, held.dtype, name, where))
-    load_strictly(model, state, where)
+    named = named_tensors(model)
+    taken = _alone(named) & _alone(state) if _loads_plainly(model) else set()
+    given = dict(state)
+    for name, held in named.items():
+        if name not in state:
+            continue
+        dtype = _fitting(state[name].dtype, held.dtype, name, where)
+        if name in taken and held.shape == state[name].shape:
+            held.data = state[name]
+            given[name] = held  # loading a tensor into itself copies nothing
+        else:
+            held.data = held.data.to(dtype)
+    load_strictly(model, given, where)
+
+
+def _loads_plainly(model: nn.Module) -> bool:
+    """Whether no module does something of its own with what it is given."""
+    return all(
+        type(module)._load_from_state_dict.__module__.startswith("torch.") and not module._load_state_dict_pre_hooks
+        for module in model.modules()
+    )
+
+
+def _alone(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Names of plain tensors, each in one piece of memory that is its own and begins where torch's own does."""
+    plain = {
+        name: held for name, held in tensors.items()
+        if type(held) in (Tensor, nn.Parameter) and held.layout is torch.strided and not held.is_quantized
+    }  # fmt: skip
+    storages = {name: held.untyped_storage() for name, held in plain.items()}
+    users = Counter({id(held): storages[name].data_ptr() for name, held in plain.items()}.values())
+    return {
+        name for name, held in plain.items()
+        if held.is_contiguous() and held.nbytes == storages[name].nbytes() and users[storages[name].data_ptr()] == 1
+        and held.data_ptr() % ALIGNMENT == 0
+    }  # fmt: skip
 
 
 def _fitting(dtype: torch.dtype, ours: torch.dtype, name: str, where: str) -> torch.dtype:

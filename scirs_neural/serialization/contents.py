@@ -6,19 +6,19 @@ A package of an older version is migrated here, in memory, so that everything ab
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from isal.isal_zlib import crc32
 
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.guard.archive import Archive, open_archive
 from scirs_neural.guard.names import shown
 from scirs_neural.guard.tensors import Header, read_header
 from scirs_neural.guard.text import read_json
-from scirs_neural.serialization.manifest import check_seal, hash_of, version_of
+from scirs_neural.serialization.manifest import agree, check_seal, hash_of, version_of
 from scirs_neural.serialization.migrate import migrate
 from scirs_neural.serialization.schema import (
     LABELS,
@@ -29,6 +29,7 @@ from scirs_neural.serialization.schema import (
     VERSION,
     WEIGHTS,
     Manifest,
+    Member,
     check,
 )
 from scirs_neural.serialization.zip_form import Piece, first_difference
@@ -64,6 +65,18 @@ class Contents:
         """Names, dtypes and shapes of the weights."""
         return read_header(self.archive.map(WEIGHTS), where=f"{self.where}, {WEIGHTS}")
 
+    def map(self, name: str) -> memoryview:
+        """A member's bytes where they lie, held to the manifest's CRC-32, and to its SHA-256 where there is none.
+
+        Raises:
+            CheckpointError: a bit of it is not as it was written.
+        """
+        held, said = self.archive.map(name), self.manifest.members[name]
+        whole = agree(said, hash_of([held])) if said.crc32 is None else f"{crc32(held):08x}" == said.crc32
+        if not whole:
+            raise damaged(name, "its checksum is not that of the manifest", self.where)
+        return held
+
     def check_members(self, *, names: tuple[str, ...] | None = None) -> None:
         """Hold members to the sizes and hashes of the manifest.
 
@@ -80,18 +93,16 @@ class Contents:
             if name != MANIFEST and name in self.manifest.members and name not in self.plain:
                 self._check(name)
 
-    def _check(self, name: str) -> int:
-        """Hold one member to the manifest; gives its checksum."""
-        digest, crc = hashlib.sha256(), 0
-        for piece in self.archive.pieces(name):
-            digest.update(piece)
-            crc = zlib.crc32(piece, crc)
-        if name != MANIFEST and digest.hexdigest() != self.manifest.members[name].sha256:
+    def _check(self, name: str) -> Member:
+        """Hold one member to the manifest; gives what was found."""
+        found = hash_of(self.archive.pieces(name))
+        if name != MANIFEST and not agree(self.manifest.members[name], found):
             raise damaged(name, "its SHA-256 is not that of the manifest", self.where)
-        return crc
+        return found
 
     def _check_all_of_zip(self) -> None:
-        pieces = [Piece(name, self.archive.size(name), self._check(name)) for name in self.archive.names]
+        found = {name: self._check(name) for name in self.archive.names}
+        pieces = [Piece(name, held.size, int(held.crc32 or "0", 16)) for name, held in found.items()]
         place = first_difference(self.archive.path, pieces)
         ordered = [MANIFEST, *sorted(set(self.archive.names) - {MANIFEST})]
         if place is not None or list(self.archive.names) != ordered:
@@ -145,7 +156,7 @@ def _open_newest(archive: Archive, raw: bytes, plain: dict[str, Any], where: str
     for name in JSON_MEMBERS:
         if name in manifest.members:
             content = archive.read(name)
-            if hash_of([content]) != manifest.members[name]:
+            if not agree(manifest.members[name], hash_of([content])):
                 raise damaged(name, "its SHA-256 is not that of the manifest", where)
             held[name] = read_json(content, where=f"{where}, {name}")
     return Contents(archive, VERSION, manifest, _typed(held, where), held)

@@ -17,18 +17,18 @@ from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError
 from scirs_neural.core.near import near_names
 from scirs_neural.core.paths import atomic_write, replacing, replacing_folder
 from scirs_neural.data.spec import DataSpec
+from scirs_neural.guard.tensor_bytes import tensors_in
 from scirs_neural.guard.weights import write_state_dict
 from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.create import RECIPE
 from scirs_neural.serialization.architecture import AnyModel, describe, fill, rebuild
-from scirs_neural.serialization.contents import open_package
+from scirs_neural.serialization.contents import Contents, open_package
 from scirs_neural.serialization.exporting import largest_difference, to_onnx, to_torch_export
 from scirs_neural.serialization.formats import TITLES, identify
 from scirs_neural.serialization.manifest import dump
 from scirs_neural.serialization.package import inspect_package, load_package, save_package
 from scirs_neural.serialization.schema import MODEL, WEIGHTS, check
 from scirs_neural.serialization.sources import HF_CONFIG, HF_WEIGHTS, OURS, Source, as_texts, plain, read_source
-from scirs_neural.serialization.tensors import tensors_in
 from scirs_neural.serialization.writing import is_zip_name
 
 SUFFIXES = {
@@ -133,7 +133,12 @@ def _read(path: str | Path, name: str | None, options: dict[str, Any], input_sha
     described = source.facts.get(OURS) if source.kind == "huggingface" else None
     if name is not None:
         network = _network(name, options, input_shape)
-        fill(network, _unwrapped(source.state, network), str(path))
+        try:
+            fill(network, _unwrapped(source.state, network), str(path))
+        except CheckpointError as error:
+            if source.kind == "onnx":
+                error.fix = "exporters fold layers into each other: convert what the graph was made from"
+            raise
     elif isinstance(described, dict) and not _is_own(described.get("model")):
         known: AnyModel = check(MODEL, described.get("model"), str(path))
         shapes = {key: tuple(tensor.shape) for key, tensor in source.state.items()}
@@ -143,7 +148,8 @@ def _read(path: str | Path, name: str | None, options: dict[str, Any], input_sha
         return _Held(source)
     spec = _spec(described.get("spec"), path) if isinstance(described, dict) else None
     network.eval()
-    source = Source(source.kind, dict(network.state_dict()), source.facts)  # under the network's own names
+    # under the network's own names
+    source = Source(source.kind, dict(network.state_dict()), source.facts, source.tokenizer)
     return _Held(source, network, spec, _inputs(network, input_shape or (spec.input_shape if spec else None)))
 
 
@@ -153,14 +159,21 @@ def _read_package(
     """A package whole; only its weights where it is of a class of the user's, and that was not named."""
     if name is None and _is_own(inspect_package(path).model):
         with open_package(path) as contents:
-            contents.check_members(names=(WEIGHTS,))
-            state = tensors_in(contents.archive.map(WEIGHTS), str(path))
-            return _Held(Source("package", state, {"name": contents.manifest.name}))
+            state = tensors_in(contents.map(WEIGHTS), str(path))
+            return _Held(Source("package", state, {"name": contents.manifest.name}, _tokenizer_in(contents)))
     network = None if name is None else _network(name, options, input_shape)
     package = load_package(path, None if network is None else _giving(network))
-    source = Source("package", dict(package.model.state_dict()), {"name": package.manifest.name})
+    with open_package(path) as contents:
+        tokenizer = _tokenizer_in(contents)
+    source = Source("package", dict(package.model.state_dict()), {"name": package.manifest.name}, tokenizer)
     shape = input_shape or (package.spec.input_shape if package.spec else None)
     return _Held(source, package.model, package.spec, _inputs(package.model, shape))
+
+
+def _tokenizer_in(contents: Contents) -> dict[str, bytes]:
+    names = [name for name in contents.manifest.members if name.startswith("tokenizer/")]
+    contents.check_members(names=tuple(names))
+    return {name.removeprefix("tokenizer/"): contents.archive.read(name) for name in names}
 
 
 def _giving(network: nn.Module) -> Callable[..., nn.Module]:
@@ -256,6 +269,9 @@ def _to_huggingface(held: _Held, target: Path) -> tuple[str, float]:
     with replacing_folder(target) as folder:
         write_state_dict(folder / HF_WEIGHTS, held.source.state, {"format": "pt"})
         (folder / HF_CONFIG).write_bytes(dump(config))
+        for name, content in held.source.tokenizer.items():
+            if "/" not in name:  # such a folder is flat
+                (folder / name).write_bytes(content)
         _same(load_file(folder / HF_WEIGHTS), held.source.state, target)
     return "tensors", 0.0
 
@@ -264,7 +280,7 @@ def _to_package(held: _Held, target: Path) -> tuple[str, float]:
     assert held.model is not None
     facts = plain({key: value for key, value in held.source.facts.items() if key not in (OURS, "name")})
     beside = {"source.json": json.dumps(facts, indent=1).encode()} if facts else {}
-    save_package(target, held.model, spec=held.spec, exports=beside)
+    save_package(target, held.model, spec=held.spec, exports=beside, tokenizer=held.source.tokenizer)
     own = describe(held.model)["kind"] == "class"
     again = load_package(target, _giving(_copy_of(held.model)) if own else None).model
     _same(dict(again.state_dict()), dict(held.model.state_dict()), target)

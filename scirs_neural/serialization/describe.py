@@ -119,12 +119,26 @@ def _safetensors(path: Path) -> Looked:
 
 
 def _huggingface(path: Path) -> Looked:
-    config = read_json(path / "config.json")
+    config = read_json(path / "config.json", allow_nan=True)
     files = sorted(path.glob("*.safetensors"))
     tensors = [fact for file in files for fact in _in(read_header(file))]
-    keys = ("architectures", "model_type", "torch_dtype", "dtype", "transformers_version")
+    if not tensors and (path / "pytorch_model.bin").is_file():
+        tensors, _ = _torch(path / "pytorch_model.bin")
+    keys = ("architectures", "architecture", "model_type", "torch_dtype", "dtype", "transformers_version")
     facts = {key: config[key] for key in keys if key in config} if isinstance(config, dict) else {}
-    return tensors, {**facts, "files": sorted(file.name for file in path.iterdir())}
+    tokenizer = _tokenizer(path)
+    return tensors, {**facts, **tokenizer, "files": sorted(file.name for file in path.iterdir())}
+
+
+def _tokenizer(path: Path) -> dict[str, Any]:
+    """What the tokenizer of a folder is, in a line."""
+    from scirs_neural.guard.tokenizer import read_tokenizer
+
+    files = read_tokenizer(path)
+    if "tokenizer.json" not in files:
+        return {"tokenizer": ", ".join(files)} if files else {}
+    model = read_json(files["tokenizer.json"], where=str(path / "tokenizer.json"))["model"]
+    return {"tokenizer": f"{model.get('type', 'of some kind')}, {len(model['vocab']):,} words"}
 
 
 def _torch(path: Path) -> Looked:

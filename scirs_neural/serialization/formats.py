@@ -87,6 +87,7 @@ def zip_members(path: Path) -> dict[str, Member]:
     Raises:
         RefusedError: it is damaged or dishonest.
     """
+    refused: list[RefusedError] = []
     with open(path, "rb") as file:
         for comment in (0, _SEAL_BYTES):
             try:
@@ -94,10 +95,9 @@ def zip_members(path: Path) -> dict[str, Member]:
                     file, str(path), max_members=BUDGETS.torch_members, max_inflated=BUDGETS.archive_bytes,
                     any_names=True, comment=comment,
                 )  # fmt: skip
-            except RefusedError:
-                if comment:
-                    raise
-    raise AssertionError  # one of the two ended it
+            except RefusedError as error:
+                refused.append(error)
+    raise refused[0]
 
 
 def zip_bytes(path: Path, member: Member, limit: int = BUDGETS.read_bytes) -> bytes:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from isal.isal_zlib import crc32
+
 from scirs_neural.core.environment import git_commit, installed
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.serialization.schema import FORMAT, MANIFEST, VERSION, Manifest, Member, check
@@ -37,7 +39,7 @@ def seal(facts: Mapping[str, Any], members: Mapping[str, Member]) -> tuple[Manif
 
     Args:
         facts: every key but "format", "version", "members" and "digest".
-        members: size and SHA-256 of every other file.
+        members: size and sums of every other file.
 
     Raises:
         CheckpointError: a fact is of another type than the format has.
@@ -106,13 +108,19 @@ def check_seal(raw: bytes, plain: Mapping[str, Any], where: str) -> None:
         raise CheckpointError("manifest.json is damaged: its digest is of other content", where=where)
 
 
-def hash_of(pieces: Iterable[bytes]) -> Member:
-    """Size and SHA-256 of a content."""
-    digest, size = hashlib.sha256(), 0
+def hash_of(pieces: Iterable[bytes | memoryview]) -> Member:
+    """Size, SHA-256 and CRC-32 of a content."""
+    digest, checksum, size = hashlib.sha256(), 0, 0
     for piece in pieces:
         digest.update(piece)
+        checksum = crc32(piece, checksum)
         size += len(piece)
-    return Member(size=size, sha256=digest.hexdigest())
+    return Member(size=size, sha256=digest.hexdigest(), crc32=f"{checksum:08x}")
+
+
+def agree(said: Member, found: Member) -> bool:
+    """Whether a content is the one that a manifest speaks of: by size, SHA-256, and CRC-32 where it has one."""
+    return found == said.model_copy(update={"crc32": said.crc32 or found.crc32})
 
 
 def _is_version(text: object) -> bool:

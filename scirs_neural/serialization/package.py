@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.data.spec import DataSpec, Preprocess
-from scirs_neural.guard.names import unsafe_name
+from scirs_neural.guard.archive import open_archive
+from scirs_neural.guard.names import check_names
 from scirs_neural.serialization.contents import Contents, open_package
 from scirs_neural.serialization.manifest import dump, new_facts, seal
 from scirs_neural.serialization.schema import (
@@ -25,7 +26,7 @@ from scirs_neural.serialization.schema import (
     PreprocessFile,
     check,
 )
-from scirs_neural.serialization.writing import write_package
+from scirs_neural.serialization.writing import Content, write_package
 
 if TYPE_CHECKING:
     from torch import nn
@@ -137,7 +138,7 @@ def save_package(
         >>> load_package(file).labels
         ('cat', 'dog')
     """
-    from scirs_neural.guard.weights import write_state_dict
+    from scirs_neural.guard.tensor_bytes import to_bytes
     from scirs_neural.serialization.architecture import describe, unwrapped
 
     path, model = Path(path).expanduser(), unwrapped(model)
@@ -165,41 +166,40 @@ def save_package(
         },
     )  # fmt: skip
 
-    def fill(folder: Path) -> None:
-        for member, plain in documents.items():
-            (folder / member).write_bytes(dump(plain))
-        write_state_dict(folder / WEIGHTS, state)
-        for prefix, files in (("tokenizer", tokenizer or {}), ("exports", exports or {})):
-            for file, content in files.items():
-                _add(folder / prefix, file, content)
-
-    write_package(path, fill, lambda members: seal(facts, members)[1])
+    contents = {member: Content.of(dump(plain)) for member, plain in documents.items()}
+    contents[WEIGHTS] = Content.of(*to_bytes(state))
+    for prefix, files in (("tokenizer", tokenizer or {}), ("exports", exports or {})):
+        for file, content in files.items():
+            held = Content.of(content) if isinstance(content, bytes) else Content.of_file(content)
+            contents[f"{prefix}/{file}"] = held
+    check_names(contents, str(path))
+    write_package(path, contents, lambda members: seal(facts, members)[1])
     return path
 
 
-def load_package(path: str | Path, model_class: ModelClass | None = None, *, verify: bool = True) -> Package:
+def load_package(path: str | Path, model_class: ModelClass | None = None) -> Package:
     """Load a package: the network in evaluation mode, and what goes with it.
 
     Nothing that the package says is imported or run: names are looked up in the library's own tables, and a class of
     the user's must be given.
 
+    The network's memory is the file itself, mapped: nothing is copied until it is changed, and the file is not changed
+    by that. Every bit is held to a checksum first (CRC-32 of the weights, SHA-256 of the rest); `verify_package` holds
+    all of it to SHA-256.
+
     Args:
-        path: a folder or a zip.
+        path: a folder or a zip. It may be replaced or removed while the network is used, but not written into.
         model_class: for a package of a network of your own: its class, or a function that builds it.
-        verify: hold the weights to their SHA-256. The other members are always held to theirs; without this, a package
-            of gigabytes loads in the time that its weights take to be copied.
 
     Raises:
         CheckpointError: it is damaged, newer than this library, or names something that this library does not have.
         UnknownNameError: a network or layer of no registered name.
     """
+    from scirs_neural.guard.tensor_bytes import tensors_in
     from scirs_neural.serialization.architecture import fill, rebuild
-    from scirs_neural.serialization.tensors import tensors_in
 
     with open_package(path) as contents:
-        if verify:
-            contents.check_members(names=(WEIGHTS,))
-        state = tensors_in(contents.archive.map(WEIGHTS), f"{contents.where}, {WEIGHTS}")
+        state = tensors_in(contents.map(WEIGHTS), f"{contents.where}, {WEIGHTS}")
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         model = rebuild(contents.documents[MODEL], shapes, model_class, contents.where)
         fill(model, state, contents.where)
@@ -249,17 +249,16 @@ def migrate_package(path: str | Path, target: str | Path) -> Path:
         contents.check_members(names=tuple(contents.manifest.members))
         facts = contents.manifest.model_dump(exclude={"format", "version", "members", "digest"})
 
-        def fill(folder: Path) -> None:
-            for name in contents.manifest.members:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                if name in contents.plain:
-                    (folder / name).write_bytes(dump(contents.plain[name]))
-                    continue
-                with open(folder / name, "wb") as file:
-                    for piece in contents.archive.pieces(name):
-                        file.write(piece)
+        def pieces(name: str) -> Iterator[bytes]:
+            with open_archive(path) as own:  # of its own, for two threads read it at once
+                yield from own.pieces(name)
 
-        write_package(target, fill, lambda members: seal(facts, members)[1])
+        members = {
+            name: Content.of(dump(contents.plain[name])) if name in contents.plain
+            else Content(contents.archive.size(name), partial(pieces, name))
+            for name in contents.manifest.members
+        }  # fmt: skip
+        write_package(target, members, lambda sums: seal(facts, sums)[1])
     return target
 
 
@@ -316,13 +315,3 @@ def _licences(described: Mapping[str, Any], spec: DataSpec | None) -> dict[str, 
     entry = catalogue().get(described["name"]) if described["kind"] == "zoo" else None
     found = {"model": entry.licence if entry else "", "data": spec.licence if spec else ""}
     return {what: licence for what, licence in found.items() if licence}
-
-
-def _add(folder: Path, name: str, content: bytes | str | Path) -> None:
-    if reason := unsafe_name(name):
-        raise CheckpointError(f"the member '{name}' cannot be packed: {reason}")
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, bytes):
-        (folder / name).write_bytes(content)
-    else:
-        shutil.copyfile(content, folder / name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scirs_neural.core.errors import CheckpointError
+from scirs_neural.core.errors import CheckpointError, RefusedError
 from scirs_neural.guard.text import read_json
 from scirs_neural.guard.zip_index import Member
 from scirs_neural.serialization.formats import zip_bytes, zip_members
@@ -19,6 +19,8 @@ DTYPES = {
     29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz", 33: "float8_e8m0fnu",
     34: "uint32", 35: "uint64",
 }  # fmt: skip
+
+_NAMES_A_MEMBER = 10  # a tensor may have several names
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     found: dict[str, StoredTensor] = {}
     for table in tables:
         held = read_json(zip_bytes(path, members[table]), where=f"{path}, {table}")
+        if isinstance(held, dict) and len(held.get("config", ())) > _NAMES_A_MEMBER * len(members):
+            raise RefusedError("refused: it names far more tensors than it holds", where=str(path))
         try:
             for name, fact in held["config"].items():
                 found[name] = _tensor(fact, members[f"data/weights/{fact['path_name']}"])

@@ -23,6 +23,7 @@ FOLDERS = ("tokenizer/", "exports/")
 
 MEMBER = r"^(model\.json|weights\.safetensors|preprocess\.json|labels\.json|metrics\.json|(tokenizer|exports)(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+)$"  # fmt: skip  # noqa: E501
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Crc32 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 MemberName = Annotated[str, Field(pattern=MEMBER, max_length=255)]
 Count = Annotated[int, Field(ge=1, le=2**31)]
 Dimension = Annotated[int, Field(ge=0, le=2**47)]
@@ -36,10 +37,11 @@ class _Plain(BaseModel):
 
 
 class Member(_Plain):
-    """One file of the package."""
+    """One file of the package; those written before 0.1.0 have no crc32."""
 
     size: Annotated[int, Field(ge=0)]
     sha256: Sha256
+    crc32: Crc32 | None = None
 
 
 class DataFacts(_Plain):

@@ -17,11 +17,14 @@ from scirs_neural.guard.budgets import BUDGETS
 from scirs_neural.guard.names import shown, unsafe_name
 from scirs_neural.guard.onnx import read_onnx
 from scirs_neural.guard.text import read_json
+from scirs_neural.guard.tokenizer import read_tokenizer
 from scirs_neural.guard.weights import read_checkpoint, read_metadata, read_state_dict
+from scirs_neural.guard.zip_index import STORED
 from scirs_neural.serialization.formats import TITLES, identify, zip_bytes
 from scirs_neural.serialization.pt2 import stored_tensors
 
 HF_CONFIG, HF_WEIGHTS, HF_INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+HF_PICKLED = "pytorch_model.bin"  # of before, and of timm: a file of torch.save
 OURS = "scirs_neural"  # the key of config.json under which a network of this library says how it is built
 
 
@@ -33,11 +36,13 @@ class Source:
         kind: of the file, a key of `TITLES`.
         state: names to tensors.
         facts: plain data: hyper-parameters, a folder's configuration, texts.
+        tokenizer: the files of a tokenizer, by name.
     """
 
     kind: str
     state: dict[str, Tensor]
     facts: dict[str, Any] = field(default_factory=dict)
+    tokenizer: dict[str, bytes] = field(default_factory=dict)
 
 
 def read_source(path: str | Path) -> Source:
@@ -55,7 +60,7 @@ def read_source(path: str | Path) -> Source:
     state, facts = _READERS[kind](path)
     if not state:
         raise CheckpointError("it holds no weights", where=str(path))
-    return Source(kind, state, facts)
+    return Source(kind, state, facts, read_tokenizer(path) if kind == "huggingface" else {})
 
 
 def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -75,15 +80,15 @@ def _lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _huggingface(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    config = read_json(path / HF_CONFIG)
+    config = read_json(path / HF_CONFIG, allow_nan=True)  # there are honest ones with Infinity
     if not isinstance(config, dict):
         raise CheckpointError("config.json is no mapping", where=str(path))
     if (path / HF_WEIGHTS).is_file():
         return read_state_dict(path / HF_WEIGHTS), config
     if not (path / HF_INDEX).is_file():
-        raise CheckpointError(
-            f"the folder has no {HF_WEIGHTS}", where=str(path), fix="pickled weights are not read here"
-        )
+        if (path / HF_PICKLED).is_file():
+            return read_state_dict(path / HF_PICKLED), config
+        raise CheckpointError(f"the folder has no {HF_WEIGHTS}", where=str(path))
     index = read_json(path / HF_INDEX)
     table = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(table, dict) or not all(isinstance(file, str) for file in table.values()):
@@ -99,19 +104,28 @@ def _huggingface(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _torch_export(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The weights of a .pt2 file; its program is not looked at."""
+    """The weights of a .pt2 file; its program is not looked at. Tensors that share memory in it still do."""
     state: dict[str, Tensor] = {}
+    read: dict[str, bytearray] = {}
+    room = path.stat().st_size  # for those that have to be laid out anew
     for name, stored in stored_tensors(path).items():
-        content = bytearray(zip_bytes(path, stored.member, limit=BUDGETS.archive_bytes))
-        dtype = getattr(torch, stored.dtype)
+        if stored.member.method != STORED:
+            raise RefusedError(f"refused: {shown(name)} is compressed, and torch never compresses", where=str(path))
+        if stored.member.name not in read:
+            read[stored.member.name] = bytearray(zip_bytes(path, stored.member, limit=BUDGETS.archive_bytes))
+        content, dtype = read[stored.member.name], getattr(torch, stored.dtype)
         count = math.prod(stored.shape)
         if count > len(content) // dtype.itemsize:
             raise RefusedError(f"refused: {shown(name)} is larger than its bytes", where=str(path))
         try:
             flat = torch.frombuffer(content, dtype=dtype) if count else torch.empty(0, dtype=dtype)
-            state[name] = flat.as_strided(stored.shape, stored.strides, stored.offset if count else 0).contiguous()
+            held = flat.as_strided(stored.shape, stored.strides, stored.offset if count else 0)
         except (RuntimeError, ValueError) as error:
             raise RefusedError(f"refused: {shown(name)} lies outside of its bytes", where=str(path)) from error
+        room -= 0 if held.is_contiguous() else held.nbytes
+        if room < 0:
+            raise RefusedError("refused: its tensors are larger than the file", where=str(path))
+        state[name] = held.contiguous()
     return state, {}
 
 

@@ -2,50 +2,72 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import secrets
-import shutil
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from isal.isal_zlib import crc32
+
 from scirs_neural.core.errors import StorageError
-from scirs_neural.core.paths import replacing, replacing_folder, storage_errors
+from scirs_neural.core.paths import replacing, replacing_folder, storage_errors, sync_file
+from scirs_neural.serialization.manifest import hash_of
 from scirs_neural.serialization.schema import MANIFEST, Member
 from scirs_neural.serialization.zip_form import Piece, frame
 
 _CHUNK = 1 << 20
+Bytes = bytes | memoryview
+Seal = Callable[[dict[str, Member]], bytes]
 
 
-def write_package(target: Path, fill: Callable[[Path], None], seal: Callable[[dict[str, Member]], bytes]) -> None:
+@dataclass(frozen=True)
+class Content:
+    """What a member holds.
+
+    Args:
+        size: in bytes.
+        pieces: gives them from the first on, each time it is called: two threads do so at once, one writes, one hashes.
+    """
+
+    size: int
+    pieces: Callable[[], Iterable[Bytes]]
+
+    @staticmethod
+    def of(*pieces: Bytes) -> Content:
+        """Of what is in memory."""
+        return Content(sum(len(piece) for piece in pieces), lambda: pieces)
+
+    @staticmethod
+    def of_file(path: str | Path) -> Content:
+        """Of a file."""
+        return Content(Path(path).stat().st_size, lambda: _pieces(Path(path)))
+
+
+def write_package(target: Path, contents: Mapping[str, Content], seal: Seal) -> None:
     """Write a package: its members first, the manifest last, and its name when all of it is on the disk.
+
+    SHA-256 is slower than a good disk, so it is found beside the writing, and nothing is read back.
 
     Args:
         target: ``….zip`` for a single file, any other name for a folder.
-        fill: writes every member but the manifest into a folder.
-        seal: the manifest's bytes, from size and SHA-256 of every member.
+        contents: every member but the manifest.
+        seal: the manifest's bytes, from size and sums of every member. Their length hangs on names and sizes alone.
 
     Raises:
-        StorageError: it could not be written, or something stands there that is no package. What stood there before is
-            untouched.
+        StorageError: it could not be written, something stands there that is no package, or a content was changed while
+            it was written. What stood there before is untouched.
     """
     _check_target(target)
-    with storage_errors(target, "write the package"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not is_zip_name(target):
-            with replacing_folder(target) as folder:
-                fill(folder)
-                (folder / MANIFEST).write_bytes(seal({name: member for name, (member, _) in _sums(folder).items()}))
-            return
-        with replacing(target) as temporary, _staging(target) as folder:
-            fill(folder)
-            sums = _sums(folder)
-            manifest = seal({name: member for name, (member, _) in sums.items()})
-            pieces = [Piece(name, member.size, crc) for name, (member, crc) in sums.items()]
-            with open(temporary, "wb") as file:
-                _write_zip(manifest, folder, pieces, file)
+    beside = ThreadPoolExecutor(1)
+    try:
+        with storage_errors(target, "write the package"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            contents = {name: contents[name] for name in sorted(contents)}
+            sums = {name: beside.submit(hash_of, content.pieces()) for name, content in contents.items()}
+            (_write_zip if is_zip_name(target) else _write_folder)(target, contents, sums, seal)
+    finally:
+        beside.shutdown(cancel_futures=True)
 
 
 def is_zip_name(path: Path) -> bool:
@@ -53,14 +75,64 @@ def is_zip_name(path: Path) -> bool:
     return path.suffix.lower() == ".zip"
 
 
-def _write_zip(manifest: bytes, folder: Path, members: list[Piece], file: BinaryIO) -> None:
-    """Write a manifest and the files of a folder, in the order of their names, as a zip in its one byte form."""
-    first = Piece(MANIFEST, len(manifest), zlib.crc32(manifest))
-    contents = [[manifest], *(_pieces(folder / member.name) for member in members), []]
-    for (_, head), content in zip(frame([first, *members]), contents, strict=True):
-        file.write(head)
-        for piece in content:
-            file.write(piece)
+def _write_folder(target: Path, contents: dict[str, Content], sums: dict[str, Future[Member]], seal: Seal) -> None:
+    with replacing_folder(target) as folder:
+        checksums = {}
+        for name, content in contents.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with open(folder / name, "wb") as file:
+                checksums[name] = _write(content, file)
+            sync_file(folder / name)  # now, while the sums are still being found
+        (folder / MANIFEST).write_bytes(seal(_agreed(sums, contents, checksums)))
+
+
+def _write_zip(target: Path, contents: dict[str, Content], sums: dict[str, Future[Member]], seal: Seal) -> None:
+    """Members in their places first, then the manifest before them, and what stands before each, with its checksum."""
+    with replacing(target) as temporary:
+        blank = {name: Member(size=content.size, sha256="0" * 64, crc32="0" * 8) for name, content in contents.items()}
+        manifest, checksums = seal(blank), {}
+        with open(temporary, "wb") as file:
+            heads = frame(_framed(manifest, blank))
+            for (place, head), name in zip(heads, [MANIFEST, *contents], strict=False):
+                file.seek(place + len(head))
+                if name != MANIFEST:
+                    checksums[name] = _write(contents[name], file)
+        sync_file(temporary)  # now, while the sums are still being found
+        members = _agreed(sums, contents, checksums)
+        manifest = seal(members)
+        with open(temporary, "r+b") as file:
+            for place, head in frame(_framed(manifest, members)):
+                file.seek(place)
+                file.write(head + (manifest if place == 0 else b""))
+
+
+def _framed(manifest: bytes, members: Mapping[str, Member]) -> list[Piece]:
+    pieces = [Piece(name, member.size, int(member.crc32 or "0", 16)) for name, member in members.items()]
+    return [Piece(MANIFEST, len(manifest), crc32(manifest)), *pieces]
+
+
+def _write(content: Content, file: BinaryIO) -> str:
+    """Write a content; gives its checksum."""
+    checksum = 0
+    for piece in content.pieces():
+        file.write(piece)
+        checksum = crc32(piece, checksum)
+    return f"{checksum:08x}"
+
+
+def _agreed(
+    sums: dict[str, Future[Member]], contents: dict[str, Content], checksums: dict[str, str]
+) -> dict[str, Member]:
+    """The sums of what was written.
+
+    Raises:
+        StorageError: a content was another one when it was written than when it was hashed.
+    """
+    members = {name: found.result() for name, found in sums.items()}
+    for name, member in members.items():
+        if (member.size, member.crc32) != (contents[name].size, checksums[name]):
+            raise StorageError(f"{name} was changed while it was written", fix="save again when nothing changes it")
+    return members
 
 
 def _check_target(target: Path) -> None:
@@ -72,32 +144,6 @@ def _check_target(target: Path) -> None:
         raise StorageError(f"will not overwrite the {kind} {target}", fix=fix)
     if target.is_dir() and not (target / MANIFEST).is_file():
         raise StorageError(f"will not overwrite {target}: it is no package", fix="choose another name")
-
-
-@contextlib.contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    """A folder beside a target, gone when the block ends; `replacing` sweeps away what a killed writer left."""
-    folder = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def _sums(folder: Path) -> dict[str, tuple[Member, int]]:
-    """By member name, in the order of the names: size and SHA-256, and the zip's own checksum."""
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: _sum(files[name]) for name in sorted(files)}
-
-
-def _sum(path: Path) -> tuple[Member, int]:
-    digest, crc, size = hashlib.sha256(), 0, 0
-    for piece in _pieces(path):
-        digest.update(piece)
-        crc = zlib.crc32(piece, crc)
-        size += len(piece)
-    return Member(size=size, sha256=digest.hexdigest()), crc
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from typing import Any
 from tests.guard import attacks
 
 CPU_LIMIT_SEC, WAITING_LIMIT_SEC = 10, 120  # of one file, then the process ends
+MEMORY_LIMIT_BYTES = 4 << 30  # of address space beyond what is there: what is used is measured
 FORBIDDEN = (
     "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "subprocess.Popen",
     "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
@@ -40,7 +41,9 @@ def readers() -> dict[str, Callable[[Path], Any]]:
     from scirs_neural.guard import open_archive, read_json, read_state_dict, read_yaml
     from scirs_neural.guard.arrays import read_arrays
     from scirs_neural.guard.onnx import read_onnx
+    from scirs_neural.guard.tokenizer import read_tokenizer
     from scirs_neural.serialization import load_package
+    from scirs_neural.serialization.sources import read_source
     from scirs_neural.training.checkpoint_io import read_checkpoint
     from scirs_neural.training.groups import config_groups
 
@@ -57,6 +60,7 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         "yaml": read_yaml, "config": lambda path: load_config(Request((), config_file=path), groups),
         "network": lambda path: load_model_file(path, num_classes=3), "onnx": read_onnx, "image": load_image,
         "arrays": lambda path: read_arrays(path, ["ids"]), "package": load_package,
+        "tokenizer": read_tokenizer, "source": read_source,
     }  # fmt: skip
 
 
@@ -173,7 +177,7 @@ def main() -> None:
         folder.mkdir()
         cases = list(make(folder))
         while cases:
-            said = in_a_fork(kinds[reader], [path for _, path in cases], folder)
+            said = in_a_fork(kinds[reader], [path for _, path in cases], folder, MEMORY_LIMIT_BYTES)
             if len(said) < len(cases):
                 said.append({"outcome": "killed", "sec": float(CPU_LIMIT_SEC), "mib": 0.0, "did": [], "said": ""})
             for (case, _), found in zip(cases, said, strict=False):

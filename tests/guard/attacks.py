@@ -177,6 +177,64 @@ def pickle_of_bytes(folder: Path) -> Cases:
         yield name, torch_zip(folder / f"{name}.ckpt", content)
 
 
+@family("state_dict")
+def pickle_that_costs(folder: Path) -> Cases:
+    """A few bytes that copy or hash what is remembered again and again, and as many steps as are allowed."""
+    ordered, kind_of_set, size = (
+        b"ccollections\nOrderedDict\nq\x00",
+        b"c__builtin__\nset\nq\x00",
+        b"ctorch\nSize\nq\x00",
+    )
+    counter, encode = b"ccollections\nCounter\nq\x00", b"c_codecs\nencode\nq\x00"
+    keys = b"".join(b"J" + struct.pack("<i", i) for i in range(90_000))
+    large = b"}q\x01(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(60_000)) + b"u"
+    text, latin = b"X\x00\x00\x20\x00" + b"x" * (1 << 21) + b"q\x01", b"X\x06\x00\x00\x00latin1q\x02"
+    words = b"".join(b"X\x04\x00\x00\x00%04x" % i for i in range(60_000))
+    wide = b"".join(b"\x8a\x10" + (i * (2**61 - 1)).to_bytes(16, "little") + b"N" for i in range(1, 30_000))
+    pairs = b"".join(b"J" + struct.pack("<i", i) + b"J" + struct.pack("<i", i * i) + b"\x86N" for i in range(40_000))
+    onion = b"ctorch._tensor\n_rebuild_from_type_v2\nq\x00)q\x01" + b"h\x00Nh\x01N(h\x00Nh\x01Ntq\x01" * 9_000
+    cases = {
+        "dictionaries": ordered + large + b"h\x00h\x01\x85R" * 300,
+        "dictionaries by mark": ordered + large + b"h\x00(h\x01tR" * 300,
+        "states": ordered + large + b"h\x00)Rh\x01b" * 300,
+        "sets": kind_of_set + b"]q\x01(" + keys + b"e" + b"h\x00h\x01\x85R" * 300,
+        "sizes": size + b"]q\x01(" + keys + b"e" + b"h\x00h\x01\x85R" * 300,
+        "bytes": encode + text + latin + b"\x86R" + b"h\x00h\x01h\x02\x86R" * 300,
+        "counted letters": counter + text + b"h\x00h\x01\x85R" * 50,
+        "set of letters": kind_of_set + text + b"h\x00h\x01\x85R" * 50,
+        "key of keys": b"}q\x05)q\x01" + b"h\x01h\x01\x86q\x01" * 60 + b"h\x05h\x01Ns",
+        "keys of one hash": b"}(" + wide + b"u",
+        "keys of numbers": b"}(" + pairs + b"u",
+        "onion": onion + b"h\x00h\x01R",
+        "texts": b"](" + words * 4 + b"e",
+        "as many texts as may be": b"](" + words * 2 + b"e",
+        "as many lists as may be": b"](" + b"]" * 58_000 + b"e",
+        "as many tuples as may be": b"](" + b"N\x85" * 90_000 + b"e",
+        "as many mappings as may be": b"](" + b"}NNs" * 36_000 + b"e",
+        "as many calls as may be": ordered + b"](" + b"h\x00)R" * 36_000 + b"e",
+    }  # fmt: skip
+    for name, content in cases.items():
+        yield name, torch_zip(folder / f"{name}.pt", b"\x80\x02](" + content + b"e.", {"data/0": bytes(64)})
+    for name, count in {"as many members as may be": 39_900, "more members": 40_100}.items():
+        many = {f"data/{number}": b"" for number in range(count)}
+        yield name, torch_zip(folder / f"{name}.pt", b"\x80\x02](NNe.", many)
+        if count == 39_900:
+            lists = b"\x80\x02](" + b"]" * 58_000 + b"e."
+            yield f"{name}, and lists", torch_zip(folder / "both.pt", lists, many)
+    space = b"cargparse\nNamespace\n"
+    objects = {
+        "a mapping called": space + b"}R", "a mapping of something": space + b"N\x85\x81",
+        "an object of bytes": b"c__builtin__\nbytearray\n)\x81", "an object of tensors": b"ctorch\nTensor\nK\x05\x85\x81",
+        "a storage called": b"ctorch\nFloatStorage\nJ\xff\xff\xff\x7f\x85R",
+        "bytes by type": b"ctorch._tensor\n_rebuild_from_type_v2\n(c__builtin__\nbytearray\nNJ\xff\xff\xff\x7f\x85NtR",
+    }  # fmt: skip
+    for name, content in objects.items():
+        yield (
+            name,
+            torch_zip(folder / f"{name}.pt", b"\x80\x02}X\x01\x00\x00\x00w" + content + b"s.", {"data/0": bytes(64)}),
+        )
+
+
 @family("checkpoint")
 def pickle_of_laughs(folder: Path) -> Cases:
     import torch
@@ -198,6 +256,25 @@ def pickle_of_laughs(folder: Path) -> Cases:
     yield "deep", folder / "deep.ckpt"
     yield "stack", torch_zip(folder / "stack.ckpt", b"\x80\x02" + b"(" * 500_000 + b"l" * 500_000 + b".")
     yield "marks", torch_zip(folder / "marks.ckpt", b"\x80\x02" + b"]" * 3_000_000 + b".")
+
+
+@family("checkpoint")
+def trees(folder: Path) -> Cases:
+    """Checkpoints without a pickle, with a checksum that fits."""
+    pairs = [{"tuple": [i, i * i]} for i in range(40_000)]
+    cases: dict[str, Any] = {
+        "an object": {"object": "os.system"}, "a target": {"_target_": "os.system"}, "a number of rows": {"dict": 5},
+        "rows of one": {"dict": [[1]]}, "a list as key": {"dict": [[[1], 2]]}, "a tensor that is not there": {"tensor": 7},
+        "a dtype of code": {"dtype": "load"}, "two kinds": {"a": 1, "b": 2}, "keys of numbers": {"dict": [[p, 0] for p in pairs]},
+        "a set of pairs": {"set": pairs}, "a list": [1, 2], "laughs": {"float": "9" * 100_000 + "x"},
+    }  # fmt: skip
+    texts = {name: json.dumps(tree) for name, tree in cases.items()} | {"deep": "[" * 5000 + "]" * 5000, "NaN": "NaN"}
+    for name, text in texts.items():
+        facts = {"kind": "scirs-neural tree 1", "tree": text, "crc32": f"{zlib.crc32(text.encode()):08x}"}
+        yield name, put(folder / f"{name}.ckpt", tensor_file({"__metadata__": facts}))
+    facts = {"kind": "scirs-neural tree 1", "tree": '{"dict": []}', "crc32": "00000000"}
+    yield "another checksum", put(folder / "checksum.ckpt", tensor_file({"__metadata__": facts}))
+    yield "another kind", put(folder / "kind.ckpt", tensor_file({"__metadata__": {**facts, "kind": "tree"}}))
 
 
 @family("state_dict")
@@ -573,13 +650,122 @@ def json_texts(folder: Path) -> Cases:
     texts: dict[str, bytes] = {
         "deep lists": b"[" * 200_000, "deep and closed": b"[" * 50_000 + b"]" * 50_000, "deep objects": b'{"a":' * 100_000,
         "just too deep": b"[" * 66 + b"]" * 66, "a key twice": b'{"a": 1, "a": 2}', "nan": b"[NaN]",
-        "infinity": b"[-Infinity]", "1e999": b"[1e999]", "long number": b"9" * 100_000, "2 to the 64": b"18446744073709551616",
+        "infinity": b"[-Infinity]", "1e999": b"[1e999]", "long number": b"9" * 100_000, "10 to the 40": b"1" + b"0" * 40,
         "half a letter": b'["\\udc00"]', "bom": b"\xef\xbb\xbf{}", "utf-16": "{}".encode("utf-16"), "not utf-8": b'["\xff"]',
         "two values": b"{}{}", "comma": b"[1,]", "comment": b"{} // x", "quotes": b"{'a': 1}", "empty": b"",
         "control": b'["\n"]', "million values": b"[" + b"0," * 2_000_000 + b"0]", "17 MiB": b'"' + b"x" * (17 << 20) + b'"',
     }  # fmt: skip
     for name, content in texts.items():
         yield name, put(folder / f"{name}.json", content)
+
+
+@family("tokenizer")
+def tokenizers(folder: Path) -> Cases:
+    """Files that are no tokenizer, in the place of one."""
+    words = '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}'
+    contents: dict[str, tuple[str, bytes | str]] = {
+        "a pickle": ("tokenizer.json", calls_pickled()),
+        "a pickle as text": ("vocab.txt", calls_pickled()),
+        "a pickle as model": ("tokenizer.model", calls_pickled()),
+        "a zip": ("tokenizer.json", b"PK\x05\x06" + bytes(18)),
+        "a list": ("tokenizer.json", "[]"),
+        "no model": ("tokenizer.json", "{}"),
+        "a model of code": ("tokenizer.json", words.replace("BPE", "os.system")),
+        "a text for words": ("tokenizer.json", words.replace('{"a": 0}', '"abc"')),
+        "a word twice": ("vocab.json", '{"a": 0, "a": 1}'),
+        "no number": ("vocab.json", '{"a": NaN}'),
+        "a list of words": ("vocab.json", "[1]"),
+        "deep": ("tokenizer.json", words.replace("[]", "[" * 100_000 + "]" * 100_000)),
+        "many": ("tokenizer.json", words.replace("[]", "[" + "[]," * 3_000_000 + "1]")),
+        "large": ("tokenizer_config.json", b'{"a": "' + b"x" * (20 << 20) + b'"}'),
+        "large text": ("merges.txt", b"a b\n" * (5 << 20)),
+        "no text": ("merges.txt", b"a b\n\xff\xfe"),
+        "zeros": ("vocab.txt", bytes(1000)),
+        "cut off": ("special_tokens_map.json", '{"a": "b'),
+        "a template of bytes": ("chat_template.jinja", b"\x80\x81"),
+    }  # fmt: skip
+    for name, (file, content) in contents.items():
+        yield name, put(folder / name / file, content).parent
+    for name, target in {"a device": "/dev/zero", "another device": "/dev/stdin"}.items():
+        (folder / name).mkdir()
+        (folder / name / "vocab.txt").symlink_to(target)
+        yield name, folder / name
+    (folder / "a folder" / "vocab.txt").mkdir(parents=True)
+    yield "a folder", folder / "a folder"
+    (folder / "a pipe").mkdir()
+    os.mkfifo(folder / "a pipe" / "merges.txt")
+    yield "a pipe", folder / "a pipe"
+
+
+@family("source")
+def model_folders(folder: Path) -> Cases:
+    """Folders in the form of Hugging Face."""
+    good = tensor_file({"w": one()["w"]}, bytes(8))
+    index = "model.safetensors.index.json"
+    cases: dict[str, dict[str, bytes | str]] = {
+        "no weights": {"config.json": "{}"},
+        "config of a list": {"config.json": "[]", "model.safetensors": good},
+        "config twice": {"config.json": '{"a": 1, "a": 2}', "model.safetensors": good},
+        "a pickle for weights": {"config.json": "{}", "pytorch_model.bin": calls_pickled()},
+        "a bad tokenizer": {"config.json": "{}", "model.safetensors": good, "tokenizer.json": "[]"},
+        "index of a list": {"config.json": "{}", index: "[]"},
+        "index of numbers": {"config.json": "{}", index: '{"weight_map": {"w": 1}}'},
+        "index of more": {"config.json": "{}", index: '{"weight_map": {"w": "a.safetensors", "v": "a.safetensors"}}'},
+        "index of less": {"config.json": "{}", index: '{"weight_map": {}}'},
+    }  # fmt: skip
+    for number, place in enumerate(
+        ("../a.safetensors", "/etc/passwd", "b/../a.safetensors", "a.bin", "a.safetensors\\")
+    ):
+        cases[f"index elsewhere {number}"] = {"config.json": "{}", index: json.dumps({"weight_map": {"w": place}})}
+    for name, files in cases.items():
+        for file, content in {**files, "a.safetensors": good}.items():
+            put(folder / name / file, content)
+        yield name, folder / name
+
+
+@family("source")
+def exported_programs(folder: Path) -> Cases:
+    """Programs of torch.export, of which the weights are read."""
+    fact = {
+        "path_name": "weight_0", "is_param": True, "use_pickle": False,
+        "tensor_meta": {"dtype": 7, "sizes": [{"as_int": 64}, {"as_int": 64}],
+                        "strides": [{"as_int": 64}, {"as_int": 1}], "storage_offset": {"as_int": 0}},
+    }  # fmt: skip
+
+    def changed(**meta: Any) -> dict[str, Any]:
+        return {**fact, "tensor_meta": {**fact["tensor_meta"], **meta}}  # type: ignore[dict-item]
+
+    huge = [{"as_int": 1 << 40}, {"as_int": 64}]
+    cases: dict[str, dict[str, Any]] = {
+        "pickled": {"w": {**fact, "use_pickle": True}},
+        "elsewhere": {"w": {**fact, "path_name": "../../../secret"}},
+        "larger": {"w": changed(sizes=huge)},
+        "expanded": {"w": changed(sizes=huge, strides=[{"as_int": 0}, {"as_int": 0}])},
+        "outside": {"w": changed(storage_offset={"as_int": 1})},
+        "negative": {"w": changed(strides=[{"as_int": -64}, {"as_int": 1}])},
+        "symbolic": {"w": changed(sizes=[{"as_expr": "os.system"}, {"as_int": 64}])},
+        "of no kind": {"w": changed(dtype=99)},
+        "a list": {"w": []},
+        "turned a thousand times": {
+            f"w{i}": changed(strides=[{"as_int": 1}, {"as_int": 64}]) for i in range(25)
+        },
+    }  # fmt: skip
+    cases["a name for each grain of sand"] = {f"w{i}": fact for i in range(20_000)}
+    for name, config in cases.items():
+        yield name, _program(folder / f"{name}.pt2", {"config": config})
+    yield "no table", _program(folder / "no table.pt2", [])
+    large = changed(sizes=[{"as_int": 5000}, {"as_int": 10_000}])
+    grown = bytes(range(256)) * 64
+    yield "compressed", _program(folder / "packed.pt2", {"config": {"w": fact}}, grown, zipfile.ZIP_DEFLATED)
+    yield "bomb", _program(folder / "bomb.pt2", {"config": {"w": large}}, bytes(200_000_000), zipfile.ZIP_DEFLATED)
+
+
+def _program(path: Path, table: Any, weights: bytes = bytes(4 * 64 * 64), method: int = 0) -> Path:
+    with zipfile.ZipFile(path, "w", method) as made:
+        made.writestr("net/archive_format", "pt2")
+        made.writestr("net/data/weights/model_weights_config.json", json.dumps(table))
+        made.writestr("net/data/weights/weight_0", weights)
+    return path
 
 
 @family("yaml")

@@ -87,7 +87,7 @@ def run(target: str, data: bytes) -> bool:
 def seeds(target: str) -> list[bytes]:
     """Small honest files, from which mutations start."""
     import pickle
-    from collections import OrderedDict
+    from collections import Counter, OrderedDict
 
     if target == "header":
         made = [
@@ -113,7 +113,7 @@ def seeds(target: str) -> list[bytes]:
             "format": "scirs-neural-package", "version": 1, "name": "n", "task": None,
             "created": "2026-01-01T00:00:00Z",
             "libraries": {"torch": "2.15.0"}, "git_commit": None, "licences": {}, "data": None, "migrated_from": None,
-            "members": {"model.json": {"size": 3, "sha256": blank}}, "digest": blank,
+            "members": {"model.json": {"size": 3, "sha256": blank, "crc32": "0" * 8}}, "digest": blank,
         }  # fmt: skip
         return [
             json.dumps(plain).encode(),
@@ -125,7 +125,8 @@ def seeds(target: str) -> list[bytes]:
             b"a: &x [1, ~, 'y']\nb: *x\nc: {<<: {d: .5}, e: |\n  text\n}\n? k\n: v\n",
         ]
     plain_data = OrderedDict(a=[1, 2.5, (None, True)], b=b"xy", c={1 << 70}, d=bytearray(b"z"))
-    return [pickle.dumps(plain_data, protocol=2)]
+    others = {"args": argparse.Namespace(lr=0.1), (1, 2): Counter("aab"), "z": 1j, "again": plain_data}
+    return [pickle.dumps(one, protocol=2) for one in (plain_data, others)]
 
 
 def main() -> None:

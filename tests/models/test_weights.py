@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,6 +75,20 @@ def test_new_head_keeps_the_body(resnet: dict[str, Tensor], resnet_file: Path) -
 def test_same_number_of_classes_keeps_the_head(resnet: dict[str, Tensor], resnet_file: Path) -> None:
     model = create_model("resnet18", weights=str(resnet_file), num_classes=1000)
     assert torch.equal(model.fc.weight, resnet["fc.weight"])
+
+
+@pytest.mark.feature(112)
+@pytest.mark.filterwarnings("ignore")  # while timm is imported
+def test_a_training_checkpoint_of_timm_gives_what_timm_gives(tmp_path: Path) -> None:
+    import timm
+
+    theirs = timm.create_model("resnet18", num_classes=7).eval()
+    held = {"arch": "resnet18", "epoch": 3, "state_dict": theirs.state_dict(), "args": argparse.Namespace(lr=0.1)}
+    torch.save(held, tmp_path / "model_best.pth.tar")  # as its CheckpointSaver does
+    ours = create_model("resnet18", weights=str(tmp_path / "model_best.pth.tar"), num_classes=7).eval()
+    image = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(image), theirs(image), rtol=1e-5, atol=1e-5)
 
 
 def test_other_head_must_be_asked_for(resnet: dict[str, Tensor], tmp_path: Path) -> None:

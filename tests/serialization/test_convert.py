@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import scirs_neural as sn
 from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError, RefusedError
 from scirs_neural.data.spec import DataSpec, Preprocess
 from scirs_neural.serialization.convert import convert
+from scirs_neural.serialization.describe import describe_file
 from scirs_neural.serialization.sources import read_source
 from tests.serialization.files import NETWORK, outputs, same_state
 from tests.serialization.nets import OwnNet, net
@@ -87,8 +89,9 @@ def test_an_onnx_graph_gives_the_outputs_in_its_own_runtime(written, graph, tmp_
     taken = convert(graph.path, tmp_path / "net.safetensors")
     assert (taken.source, taken.compared) == ("onnx", "tensors")
     assert torch.equal(load_file(taken.path)["head.weight"], net("zoo-cnn")[0].head.weight.detach())
-    with pytest.raises(CheckpointError, match="the weights do not fit"):  # its BatchNorms are folded into convolutions
+    with pytest.raises(CheckpointError, match="the weights do not fit") as caught:  # BatchNorms are folded away
         convert(graph.path, tmp_path / "net.zip", **NETWORK)
+    assert "exporters fold layers" in str(caught.value)
 
 
 @pytest.mark.slow
@@ -136,6 +139,35 @@ def test_what_goes_with_a_network_passes_through_a_folder(tmp_path: Path) -> Non
         assert file.metadata() == {"format": "pt"}
     convert(tmp_path / "hf", tmp_path / "b.zip")
     assert sn.load_package(tmp_path / "b.zip").spec == spec
+
+
+def test_a_tokenizer_goes_along(written, tmp_path: Path) -> None:
+    paths, _, _ = written
+    files = {
+        "tokenizer.json": b'{"model": {"type": "WordLevel", "vocab": {"cat": 0}}}', "merges.txt": b"c a\nca t\n",
+        "tokenizer_config.json": b'{"model_max_length": 1000000000000000019884624838656}',
+    }  # fmt: skip
+    shutil.copytree(paths["huggingface"], tmp_path / "hf")
+    for name, content in files.items():
+        (tmp_path / "hf" / name).write_bytes(content)
+    convert(tmp_path / "hf", tmp_path / "net.zip", **NETWORK)
+    package = sn.load_package(tmp_path / "net.zip")
+    assert {name: package.read(f"tokenizer/{name}") for name in files} == files
+    convert(tmp_path / "net.zip", tmp_path / "again")
+    assert {name: (tmp_path / "again" / name).read_bytes() for name in files} == files
+    assert describe_file(tmp_path / "again").facts["tokenizer"] == "WordLevel, 1 words"
+    (tmp_path / "hf" / "vocab.json").write_text("[]")
+    with pytest.raises(RefusedError, match="it is no mapping"):
+        convert(tmp_path / "hf", tmp_path / "other.zip", **NETWORK)
+
+
+def test_a_folder_of_pickled_weights_is_read_through_the_door(written, tmp_path: Path) -> None:
+    paths, _, _ = written
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "config.json").write_text('{"time_step_limit": [0.0, Infinity]}')
+    shutil.copy(paths["torch"], tmp_path / "hf" / "pytorch_model.bin")
+    assert same_state(read_source(tmp_path / "hf").state, dict(net("zoo-cnn")[0].state_dict()))
+    assert len(describe_file(tmp_path / "hf").tensors) == len(net("zoo-cnn")[0].state_dict())
 
 
 def test_hyper_parameters_of_a_lightning_project_come_along_as_plain_data(written, tmp_path: Path) -> None:

@@ -290,6 +290,37 @@ def test_flipped_bits_are_found(small: Path, tmp_path: Path) -> None:
     assert found == tried
 
 
+def test_loading_finds_flipped_bits_of_everything_that_it_uses(small: Path, tmp_path: Path) -> None:
+    """By checksum, without SHA-256 of the weights; files that it does not use are held to theirs when they are read."""
+    shutil.copytree(small / "net", tmp_path / "net")
+    rng = random.Random(3)
+    for name, content in members(small / "net").items():
+        for _ in range(20):
+            (tmp_path / "net" / name).write_bytes(flipped(content, rng.randrange(8 * len(content))))
+            with pytest.raises(ScirsError):
+                sn.load_package(tmp_path / "net").read(name)
+        (tmp_path / "net" / name).write_bytes(content)
+    sn.load_package(tmp_path / "net")
+
+
+def test_packages_without_a_checksum_of_the_weights_are_held_to_their_hash(small: Path, tmp_path: Path) -> None:
+    """As those are that were written before 0.1.0; the golden ones are among them."""
+    old = rewrite(small / "net", tmp_path / "old", lambda held: None)
+    assert sn.load_package(old).manifest.members["weights.safetensors"].crc32 is None
+    content = (old / "weights.safetensors").read_bytes()
+    (old / "weights.safetensors").write_bytes(flipped(content, 8 * len(content) - 1))
+    with pytest.raises(CheckpointError, match=r"weights.safetensors is damaged"):
+        sn.load_package(old)
+
+
+def test_the_checksum_is_zlibs_and_the_weights_are_aligned(small: Path) -> None:
+    manifest = json.loads((small / "net" / "manifest.json").read_bytes())
+    held = members(small / "net")
+    for name, facts in manifest["members"].items():
+        assert facts["crc32"] == f"{zlib.crc32(held[name]):08x}"
+    assert (8 + int.from_bytes(held["weights.safetensors"][:8], "little")) % 64 == 0
+
+
 def test_every_bit_of_what_a_zip_adds_counts(small: Path, tmp_path: Path) -> None:
     whole = (small / "net.zip").read_bytes()
     inside = set()

@@ -17,6 +17,7 @@ from torch.nn.utils.prune import l1_unstructured
 import scirs_neural as sn
 from scirs_neural.core.errors import CheckpointError, StorageError, UnknownNameError
 from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.guard import write_state_dict
 from scirs_neural.models import catalogue
 from tests.serialization.nets import NETS, OwnNet, net, pruned
 
@@ -266,7 +267,7 @@ def test_a_package_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["net.zip", "net"])
 def test_a_save_that_fails_leaves_the_old_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     sn.save_package(tmp_path / name, sn.create_model("mlp", num_classes=2, hidden=[]))
-    for broken in ("scirs_neural.guard.weights.write_state_dict", "scirs_neural.serialization.package.seal"):
+    for broken in ("scirs_neural.serialization.writing._write", "scirs_neural.serialization.package.seal"):
         with monkeypatch.context() as patch:
             patch.setattr(broken, _full_disk)
             with pytest.raises(StorageError, match="no space left"):
@@ -290,3 +291,112 @@ def test_names_that_nobody_registered_are_refused(tmp_path: Path) -> None:
             sn.load_package(tmp_path / "net.zip")
     finally:
         MODELS._entries["mlp"] = entry
+
+
+@pytest.mark.feature(108)
+@pytest.mark.parametrize("form", ["net.safetensors", "net", "net.zip"])
+def test_loading_maps_the_file_and_makes_no_second_copy(python, tmp_path: Path, form: str) -> None:
+    """64 MB are loaded and used, and the process's own memory grows by a twentieth of that: all else is the file's."""
+    model = sn.create_model("mlp", num_classes=4, input_size=64, hidden=[4096])
+    if form == "net.safetensors":
+        write_state_dict(tmp_path / form, model.state_dict())
+        load, values = "read_state_dict('net.safetensors')", "held.values()"
+    else:
+        sn.save_package(tmp_path / form, model)
+        load, values = f"load_package({form!r}).model", "held.state_dict().values()"
+    code = f"""
+        import torch
+        from scirs_neural import create_model, load_package, save_package
+        from scirs_neural.guard import read_state_dict
+
+        def own_kb():
+            return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon"))
+
+        save_package("small.zip", create_model("mlp"))
+        load_package("small.zip")  # what is imported on the way
+        torch.ones(1).sum()
+        before = own_kb()
+        held = {load}
+        total = sum(float(one.double().sum()) for one in {values} if one.numel() < 1e6)
+        total += sum(float(one.sum()) for one in {values} if one.numel() > 1e6)
+        print(own_kb() - before, len(list({values})))
+    """
+    ended = python("-W", "ignore", "-c", textwrap.dedent(code), cwd=tmp_path)
+    grown_kb, tensors = map(int, ended.stdout.split())
+    assert tensors == len(model.state_dict()), ended.stderr
+    assert grown_kb < 3200
+
+
+def test_a_loaded_network_can_be_trained_and_the_file_stays(tmp_path: Path) -> None:
+    """Its memory is the file's, which is copied where it is written to."""
+    path = sn.save_package(tmp_path / "net.zip", sn.create_model("cnn", num_classes=2, depth=1, width=16))
+    before = path.read_bytes()
+    model = sn.load_package(path).model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    old = [held.detach().clone() for held in model.parameters()]
+    model(torch.randn(4, 1, 8, 8)).logsumexp(1).sum().backward()
+    optimizer.step()
+    assert not all(torch.equal(a, b) for a, b in zip(old, model.parameters(), strict=True))
+    sn.save_package(path, model)  # over the file that is mapped
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), sn.load_package(path).model.parameters(), strict=True)
+    )
+    again = sn.load_package(path).model
+    sn.save_package(path, again)
+    assert path.read_bytes() != before
+    sn.verify_package(path)
+
+
+class Shifted(nn.Module):
+    """Keeps its values in one way and saves them in another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(16.0))
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        destination[prefix + "weight"] = self.weight.detach() + 1
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+        with torch.no_grad():
+            self.weight.copy_(state_dict[prefix + "weight"]).sub_(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+class Apart(nn.Module):
+    """Two parameters in one memory, one laid out in another way, one with a hook that looks at what was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = nn.Parameter(torch.arange(32.0))
+        self.part = nn.Parameter(self.both.data[16:])
+        self.turned = nn.Parameter(torch.randn(4, 16).t())
+        self.total = 0.0
+        self.register_load_state_dict_post_hook(
+            lambda module, _: setattr(module, "total", float(module.both.detach().sum()))
+        )
+
+
+def test_networks_that_keep_their_values_in_ways_of_their_own_are_loaded_by_copy(tmp_path: Path) -> None:
+    sn.save_package(tmp_path / "a.zip", model := Shifted())
+    assert torch.equal(sn.load_package(tmp_path / "a.zip", Shifted).model.weight, model.weight)
+    sn.save_package(tmp_path / "b.zip", Apart())
+    apart = sn.load_package(tmp_path / "b.zip", Apart).model
+    assert apart.part.data_ptr() == apart.both.data_ptr() + 64
+    assert apart.turned.stride() == (1, 16)
+    assert apart.total == 31 * 16
+
+
+@pytest.mark.parametrize("name", ["net.zip", "net"])
+def test_what_changes_while_it_is_saved_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Written and hashed are two readings: of a file that somebody changes in between, or a network that is trained."""
+    from scirs_neural.serialization import writing
+
+    note = tmp_path / "note.bin"
+    note.write_bytes(b"one")
+    monkeypatch.setattr(writing, "_pieces", lambda path: iter([os.urandom(3)]))
+    with pytest.raises(StorageError, match=r"exports/note.bin was changed while it was written"):
+        sn.save_package(tmp_path / "out" / name, sn.create_model("mlp"), exports={"note.bin": note})
+    assert list((tmp_path / "out").iterdir()) == []

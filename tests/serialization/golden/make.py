@@ -2,8 +2,8 @@
 
 A golden package is never written again: it stands for every package that a release of its time wrote. ``v1/NAME.zip``
 is the package, ``v1/NAME.io.safetensors`` an input and the output of that day. ``hashes.json`` holds both to their
-bytes.
-Version 0 was never released and has no writer in the library; its writer is below.
+bytes. Those in ``v1/`` have no checksum in their manifest, and weights as safetensors lays them out; ``v1-crc32/`` is
+what is written since. Version 0 was never released and has no writer in the library; its writer is below.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scirs_neural.serialization import save_package
 from tests.serialization.nets import NETS, OWN, net
 
 FOLDER = Path(__file__).parent
-VERSION = "v1"  # of the format that the library writes today
+VERSION = "v1-crc32"  # what the library writes today
 CREATED = "1795392000"  # 2026-11-23 00:00 UTC
 SPEC = DataSpec(
     "shapes", "image_classification", ("circle", "square", "star"),
@@ -38,6 +38,7 @@ def main() -> None:
     for name in NETS:
         target = FOLDER / VERSION / f"{name}.zip"
         if not target.exists():
+            target.parent.mkdir(exist_ok=True)
             model, x = net(name)
             made, options = OWN.get(name, (None, None))
             image = {"spec": SPEC, "metrics": {"test": {"accuracy": 0.875}}} if name == "zoo-cnn" else {}
