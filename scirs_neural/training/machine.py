@@ -19,7 +19,7 @@ def check_machine(settings: TrainerConfig) -> None:
     """Refuse what this machine cannot do, before anything is loaded.
 
     Raises:
-        ConfigError: no such device, or a precision that it does not have.
+        ConfigError: no such device, or something that it or the strategy does not have.
     """
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     wanted = settings.accelerator
@@ -37,6 +37,9 @@ def check_machine(settings: TrainerConfig) -> None:
                 f"trainer.checkpoint.async_save=true is untried with trainer.accelerator={wanted}", fix="leave it out"
             )
         (torch_tpu.check_torch_tpu if torch_tpu.is_chosen(settings) else xla.check_xla)(settings)
+    if is_model_parallel(settings) and settings.checkpoint.format == "plain":  # Lightning reads it with torch.load
+        what = "trainer.checkpoint.format=plain does not go with trainer.strategy=fsdp2 or trainer.tensor_parallel"
+        raise ConfigError(what, fix="leave it out")
     check_tensor_parallel(settings, _num_devices(settings) * settings.num_nodes)
     on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
     if on_cpu and settings.precision.startswith("16"):

@@ -226,7 +226,11 @@ class Trainer:
             return None
         if path == "auto":  # which run that is was settled with its folder
             last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
-            return str(last) if last is not None and last.is_file() else None
+            if last is None or not last.is_file():
+                return None
+            if not is_model_parallel(self.settings):  # else Lightning reads it past `DurableCheckpointIO`
+                return str(last)
+            path = last
         file = Path(path)
         file = file / "checkpoints" / "last.ckpt" if file.is_dir() else file
         state = read_checkpoint(file)

@@ -5,37 +5,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from scirs_neural.training.metrics_file import read_metrics
-from tests.training.killing import differences, left_behind
+from tests.training.restarts import SETTINGS, killed, run_of, start, torchrun, trial
 from tests.training.tiny import TINY
 
 TWO = ("trainer.strategy=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
 SHORT = ("data.batch_size=128", "trainer.max_epochs=2", "logger.tensorboard=false", "data.transforms=light")
-KILLER = """
-import os, signal
-import lightning.pytorch as L
-
-class KillRank(L.Callback):
-    def __init__(self, marker):
-        self.marker = marker
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if trainer.global_rank == 1 and trainer.global_step == 7 and not os.path.exists(self.marker):
-            open(self.marker, "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 def compared(python: Any, *kind: str) -> dict[str, Any]:
@@ -88,36 +77,42 @@ def test_layers_and_batches_split_over_four_ranks(python: Any) -> None:
     assert 4 * here == whole  # half of the layer, and half of that by FSDP2
 
 
-def living(group: int) -> list[str]:
-    """The commands of a process group that still run. One that has ended, and that nobody has asked how, does not."""
+def living(mark: str) -> list[str]:
+    """The commands that still run and inherited a mark, whatever process group or session they are in."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            state, _, its_group = (place / "stat").read_text().rpartition(")")[2].split()[:3]
-            if int(its_group) == group and state != "Z":
-                found.append((place / "cmdline").read_text().replace("\0", " "))
+            if mark.encode() in (place / "environ").read_bytes():  # one that has ended shows none
+                found.append(f"{place.name} " + (place / "cmdline").read_text().replace("\0", " "))
     return found
 
 
 class Job:
-    """A command in a session of its own, so that whatever it leaves running can be found."""
+    """A command with a mark, by which whatever it leaves running can be found."""
 
     def __init__(self, *command: str, **env: str) -> None:
+        self.mark = f"SCIRS_TEST_JOB={uuid.uuid4()}"
+        name, _, value = self.mark.partition("=")
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe would wait for whoever else holds it
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True, env={**os.environ, **env},
-        )  # fmt: skip
+            [sys.executable, "-m", *command], stdout=self.said, stderr=self.said, env={**os.environ, **env, name: value}
+        )
 
     def end(self, timeout: float = 240) -> tuple[int, str]:
         """Exit status, and what was said; nothing of it may run on."""
         try:
-            out, err = self.process.communicate(timeout=timeout)
-            said = f"{out}\n{err}"
-            assert living(self.process.pid) == []
-            return self.process.returncode, said
+            status = self.process.wait(timeout)
+            grace = time.monotonic() + 5  # to finish dying
+            while living(self.mark) and time.monotonic() < grace:
+                time.sleep(0.1)
+            assert living(self.mark) == []
+            self.said.seek(0)
+            return status, self.said.read()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            self.said.close()
+            for left in living(self.mark):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(left.split()[0]), signal.SIGKILL)
 
 
 def assert_whole(folder: Path) -> None:
@@ -150,8 +145,23 @@ def test_a_sweep_of_two_ranks_each_leaves_a_folder_each(tmp_path: Path) -> None:
         assert_whole(job)
 
 
-def torchrun(*arguments: str) -> tuple[str, ...]:
-    return ("torch.distributed.run", "--standalone", "--nproc-per-node=2", *arguments, "-m", "scirs_neural.train")
+@pytest.mark.slow
+def test_a_sweep_that_is_stopped_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
+    settings = (*TINY, *SHORT, *TWO, f"paths.runs={tmp_path}", "trainer.max_epochs=30")
+    job = Job("scirs_neural.train", "-m", "seed=0,1", *settings)
+    first = tmp_path / "sweep" / "1" / "0"
+    while not (first / "metrics.csv").exists():
+        assert job.process.poll() is None, job.end()
+        time.sleep(0.1)
+    job.process.terminate()  # this one only, as a scheduler would
+    status, said = job.end(60)
+    assert status == 75, said
+    assert [folder.name for folder in first.parent.iterdir()] == ["0"]
+    assert len(read_metrics(first / "metrics.csv")) < 30
+    (command,) = re.findall(r"python -m (scirs_neural.train --from .*)", said)
+    status, said = Job(*command.split()).end()
+    assert status == 0, said
+    assert [row["epoch"] for row in read_metrics(first / "metrics.csv")] == list(range(30))
 
 
 @pytest.mark.slow
@@ -206,13 +216,8 @@ def test_processes_that_srun_starts_find_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_survivors_of_a_killed_rank_end_soon(tmp_path: Path) -> None:
-    killer, marker = tmp_path / "killer.py", tmp_path / "killed"
-    killer.write_text(KILLER)
-    job = Job(
-        "scirs_neural.train", *TINY, *SHORT, *TWO, f"paths.runs={tmp_path}", f"callbacks=[{killer}:KillRank]",
-        f"callbacks.KillRank.marker={marker}",
-    )  # fmt: skip
-    while not marker.exists():
+    job = Job("scirs_neural.train", *TINY, *SHORT, *TWO, f"paths.runs={tmp_path}", *killed(tmp_path))
+    while not (tmp_path / "killed").exists():
         assert job.process.poll() is None, job.end()
         time.sleep(0.1)
     began = time.monotonic()
@@ -224,18 +229,10 @@ def test_survivors_of_a_killed_rank_end_soon(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_torchrun_goes_on_from_the_last_checkpoint_after_a_rank_was_killed(tmp_path: Path) -> None:
-    killer, marker = tmp_path / "killer.py", tmp_path / "killed"
-    killer.write_text(KILLER)
-    common = (*TINY, *SHORT, "trainer.accelerator=cpu", "trainer.checkpoint.every_n_steps=2", "trainer.resume=auto")
-    own = (f"callbacks=[{killer}:KillRank]", f"callbacks.KillRank.marker={marker}", f"paths.runs={tmp_path / 'runs'}")
-    one_port_a_life = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    status, said = Job(*torchrun("--max-restarts=2"), *common, *own, **one_port_a_life).end(300)
-    assert status == 0, said
-    assert marker.exists()
-    folder = tmp_path / "runs" / "digits-cnn" / "1"
-    assert [p.name for p in folder.parent.iterdir()] == ["1"]
-    assert_whole(folder)
-    status, said = Job(*torchrun(), *common, f"paths.runs={tmp_path / 'unbroken'}").end()
-    assert status == 0, said
-    assert list(differences(left_behind(tmp_path / "unbroken" / "digits-cnn" / "1"), left_behind(folder))) == []
-    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
+    """One of the cases of ``python -m tests.training.restarts``."""
+    unbroken = start(tmp_path, "unbroken", *torchrun(), *SETTINGS)
+    assert unbroken.wait(300) == 0, (tmp_path / "unbroken.txt").read_text()
+    found = trial(tmp_path, 6, run_of(tmp_path / "unbroken"))
+    assert (found["status"], found.get("differs")) == (0, []), found
+    assert found["survivor_sec"] < 30  # what the row asks for: no rank waits for its dead neighbour
+    assert_whole(run_of(tmp_path / "6" / "runs"))

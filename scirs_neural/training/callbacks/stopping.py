@@ -11,7 +11,7 @@ from rich.console import Console
 
 from scirs_neural.core.errors import PreemptedError
 
-_SIGNALS = tuple(s for name in ("SIGINT", "SIGTERM", "SIGUSR1") if (s := getattr(signal, name, None)) is not None)
+SIGNALS = tuple(s for name in ("SIGINT", "SIGTERM", "SIGUSR1") if (s := getattr(signal, name, None)) is not None)
 
 
 class Stopping(L.Callback):
@@ -32,7 +32,7 @@ class Stopping(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Listen. Lightning's own handlers, which act in the middle of a step, are taken out for the time."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Listen no more."""
