@@ -213,6 +213,8 @@ class Leaf:
         for part in probe.modules():
             if isinstance(part, _TAKES_FLOATS):
                 part.register_forward_pre_hook(_check_dtype)
+            elif isinstance(part, nn.Embedding | nn.EmbeddingBag):
+                part.register_forward_pre_hook(_check_index)
         try:
             with torch.no_grad():
                 return probe(*inputs)
@@ -257,6 +259,13 @@ def _check_dtype(part: nn.Module, inputs: tuple[Any, ...]) -> None:
             wanted, given = (str(dtype).removeprefix("torch.") for dtype in (weight.dtype, x.dtype))
             fix = "an embedding takes whole numbers" if given.startswith(("int", "uint")) else f"dtype: {wanted}"
             raise ConfigError(f"{type(part).__name__} expects {wanted}, received {given}", fix=fix)
+
+
+def _check_index(part: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Whole numbers, which torch's meta device asks for since 2.12."""
+    if isinstance(inputs[0], Tensor) and inputs[0].is_floating_point():
+        given = str(inputs[0].dtype).removeprefix("torch.")
+        raise ConfigError(f"{type(part).__name__} expects whole numbers, received {given}", fix="dtype: int64")
 
 
 def meta_copy(module: M) -> M:

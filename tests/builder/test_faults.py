@@ -24,7 +24,7 @@ FAULTS = [
         ShapeError,
         ["0: 'conv2d' expects in_channels=1", "(N, 3, 8, 8)", "it is 3 here"],
     ),
-    ([THIRD, {"conv2d": [8, 9], "as": "last"}], ShapeError, ["last: 'conv2d' cannot take (N, 8, 4, 4)", "Kernel size"]),
+    ([THIRD, {"conv2d": [8, 9], "as": "last"}], ShapeError, ["last: 'conv2d' cannot take (N, 8, 4, 4)", " size"]),
     (["flatten", {"conv2d": [8, 3], "as": "late"}], ShapeError, ["late: 'conv2d' cannot take (N, 192)"]),
     ([{"linear": 10}, DEEP], ConfigError, ["blocks.0.attn"]),
     (
@@ -120,7 +120,7 @@ DTYPES = [
     ("int64", [{"linear": 4, "as": "head"}], "head: Linear expects float32, received int64"),
     ("int64", [{"repeat": {"times": 2, "layers": [{"batch_norm1d": None, "as": "bn"}]}, "as": "blocks"}],
      "blocks.0.bn: BatchNorm1d expects float32, received int64"),
-    ("float64", [WORDS], "words: 'embedding' cannot take (N, 5)"),
+    ("float64", [WORDS], "words: Embedding expects whole numbers, received float64"),
     ("float64", [{"reshape": {"shape": [1, 5]}}, {"conv1d": [4, 3], "as": "stem"}],
      "stem: Conv1d expects float32, received float64"),
     ("uint8", ["identity", {"layer_norm": None, "as": "norm"}], "norm: LayerNorm expects float32, received uint8"),
