@@ -231,6 +231,23 @@ def test_what_the_compiler_refuses_trains_all_the_same(monkeypatch: pytest.Monke
     torch._dynamo.reset()
 
 
+def test_compiling_is_tried_in_the_precision_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Seen(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = super().forward(x)
+            seen.append(out.dtype)
+            return out
+
+    monkeypatch.setattr("scirs_neural.training.compiling._compile", lambda *args: None)
+    monkeypatch.setattr("scirs_neural.training.compiling.graph_breaks", lambda *args: [])
+    network = Seen(nn.Flatten(), nn.Linear(64, 10))
+    fit(network, 32, 1, compile=True, precision="bf16-mixed")
+    assert {dtype for dtype in seen if dtype.itemsize == 2} == {torch.bfloat16}
+    assert seen.count(torch.bfloat16) > 10  # a trial's steps, and the run's one
+
+
 def test_blocks_that_occur_twice_are_regions() -> None:
     layer = lambda: nn.TransformerEncoderLayer(8, 2, 16)  # noqa: E731
     assert repeated_blocks(nn.Sequential(nn.Linear(2, 8), layer(), layer())) == ["1", "2"]
