@@ -183,14 +183,17 @@ class Turns(L.Callback):
 
     @property
     def num_steps(self) -> int:
-        """How many steps of ours it takes: warm-up, the rounds, one that is looked into."""
-        return self.warm_up + self.rounds * self.steps + 1
+        """How many steps of ours it takes: warm-up, the rounds, one that is looked into, and the last.
+
+        In an epoch's last step what was logged is added up, so that is not the one to look into.
+        """
+        return self.warm_up + self.rounds * self.steps + 2
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         """A block of ours begins; in odd rounds the loop by hand goes first."""
         block, place = divmod(batch_idx - self.warm_up, self.steps)
-        if batch_idx == self.num_steps - 1:
-            self._watch = Watch().__enter__()
+        if block == self.rounds:
+            self._watch = Watch().__enter__() if place == 0 else None
         elif batch_idx >= self.warm_up and place == 0:
             if block % 2:
                 self._by_hand()
@@ -205,7 +208,7 @@ class Turns(L.Callback):
             with Watch() as watch:
                 self.hand.step()
             self.launched["hand"] = watch.counts
-        elif batch_idx < self.warm_up:
+        elif batch_idx < self.warm_up or block == self.rounds:
             self.hand.step()
         elif place == self.steps - 1:
             self.seconds["ours"].append((stop_clock() - self._began) / self.steps)

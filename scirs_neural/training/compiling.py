@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import time
@@ -46,7 +47,12 @@ class Compiled:
         return f"trainer.compile: {what} compiled{note}, {speed}{breaks}"
 
 
-def compile_network(network: nn.Module, mode: bool | str, inputs: Tensor) -> Compiled:
+Context = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+def compile_network(
+    network: nn.Module, mode: bool | str, inputs: Tensor, within: Context = contextlib.nullcontext
+) -> Compiled:
     """Compile a network in place, if that works on a batch.
 
     Everything is tried on copies: the network's own weights and statistics are not touched.
@@ -55,6 +61,7 @@ def compile_network(network: nn.Module, mode: bool | str, inputs: Tensor) -> Com
         network: takes ``inputs``.
         mode: True or "whole", "regional", "reduce-overhead".
         inputs: a batch.
+        within: the forward pass runs in it: a run in bf16 is tried in bf16.
     """
     parts, reason = [""], ""
     if mode == "regional":
@@ -68,15 +75,15 @@ def compile_network(network: nn.Module, mode: bool | str, inputs: Tensor) -> Com
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            eager_sec = _step_sec(trial, inputs)
+            eager_sec = _step_sec(trial, inputs, within)
             _compile(trial, parts, options)
             start = time.perf_counter()
-            _step(trial, inputs)
+            _step(trial, inputs, within)
             warm_up_sec = time.perf_counter() - start
-            compiled_sec = _step_sec(trial, inputs)
+            compiled_sec = _step_sec(trial, inputs, within)
     except Exception as error:  # a compiler may raise anything, and none of it should end training
         return Compiled(reason=f"{type(error).__name__}: {_beginning(error)}")
-    breaks = [text for name in parts[:1] for text in graph_breaks(network, name, inputs)]
+    breaks = [text for name in parts[:1] for text in graph_breaks(network, name, inputs, within)]
     _compile(network, parts, options)
     return Compiled(parts, reason, breaks, warm_up_sec, eager_sec / compiled_sec)
 
@@ -99,17 +106,17 @@ def repeated_blocks(network: nn.Module) -> list[str]:
     return chosen
 
 
-def graph_breaks(network: nn.Module, part: str, inputs: Tensor) -> list[str]:
+def graph_breaks(network: nn.Module, part: str, inputs: Tensor, within: Context = contextlib.nullcontext) -> list[str]:
     """Where the compiler leaves a part of a network to Python, and why."""
     trial = copy.deepcopy(network).to(inputs.device)
     caught: list[tuple[Any, Any]] = []
     if part:
         trial.get_submodule(part).register_forward_pre_hook(lambda m, a, k: caught.append((a, k)), with_kwargs=True)
-        with torch.no_grad():
+        with torch.no_grad(), within():
             trial(inputs)
     args, kwargs = caught[0] if caught else ((inputs,), {})
     target = copy.deepcopy(network).to(inputs.device).get_submodule(part)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), within():
         warnings.simplefilter("ignore")  # the compiler warns of what it does itself
         found = torch._dynamo.explain(target)(*args, **kwargs)
     torch._dynamo.reset()
@@ -126,14 +133,15 @@ def _compile(network: nn.Module, parts: list[str], options: dict[str, Any]) -> N
         network.get_submodule(name).compile(**options)
 
 
-def _step(network: nn.Module, inputs: Tensor) -> None:
+def _step(network: nn.Module, inputs: Tensor, within: Context) -> None:
     network.train()
-    found = network(inputs)
+    with within():
+        found = network(inputs)
     (found if isinstance(found, Tensor) else found[0]).float().sum().backward()
     network.zero_grad()
 
 
-def _step_sec(network: nn.Module, inputs: Tensor) -> float:
+def _step_sec(network: nn.Module, inputs: Tensor, within: Context) -> float:
     def timed(call: Callable[[], None]) -> float:
         start = time.perf_counter()
         call()
@@ -141,8 +149,8 @@ def _step_sec(network: nn.Module, inputs: Tensor) -> float:
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
-    _step(network, inputs)
-    return sorted(timed(lambda: _step(network, inputs)) for _ in range(_TIMED_STEPS))[_TIMED_STEPS // 2]
+    _step(network, inputs, within)
+    return sorted(timed(lambda: _step(network, inputs, within)) for _ in range(_TIMED_STEPS))[_TIMED_STEPS // 2]
 
 
 def _beginning(text: object) -> str:

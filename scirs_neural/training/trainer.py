@@ -218,7 +218,8 @@ class Trainer:
             assert self.lightning is not None
             batch = next(iter(data.train_dataloader()))
             inputs = (batch[0] if isinstance(batch, tuple | list) else batch).to(self.lightning.strategy.root_device)
-            self.compiled = compile_network(network, self.settings.compile, inputs)
+            precision = self.lightning.precision_plugin.forward_context
+            self.compiled = compile_network(network, self.settings.compile, inputs, precision)
             self.console.print(self.compiled.sentence(), soft_wrap=True, highlight=False, markup=False)
 
     def _resumed(self, path: str | Path | None) -> str | None:

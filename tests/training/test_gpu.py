@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import pytest
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from rich.console import Console
 from torch import Tensor, nn
 
 import scirs_neural as sn
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
 
 QUIET = Console(quiet=True)
 DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)]
@@ -59,6 +61,47 @@ def test_a_broken_run_goes_on_to_the_bit(accelerator: str, precision: str, tmp_p
         assert torch.equal(value, left[1]["state_dict"][name]), name
     csv = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "broken")]
     assert csv[0] == csv[1]
+
+
+class Scaled(L.Callback):
+    """Keeps what each step of half precision leaves behind."""
+
+    def __init__(self) -> None:
+        self.scales: list[float] = []
+        self.norms: list[Tensor] = []
+        self.weights: list[Tensor] = []
+
+    def on_train_batch_start(self, trainer: Any, module: Any, *args: Any) -> None:
+        self.scales.append(trainer.precision_plugin.scaler.get_scale())
+        self.weights.append(module.model[-1].weight.detach().clone())
+
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+        self.norms.append(torch.nn.utils.get_total_norm([p.grad for p in module.parameters()]))
+
+
+@pytest.mark.feature(74)
+@pytest.mark.feature(85)
+@pytest.mark.parametrize("accelerator", DEVICES)
+def test_half_precision_skips_what_overflows_and_clips_what_is_unscaled(
+    accelerator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no GPU is, Lightning's scaler is put on the CPU by hand: the Trainer itself refuses fp16 there."""
+    device, limit = {"cpu": "cpu", "gpu": "cuda"}[accelerator], 0.05
+    plugin = MixedPrecision("16-mixed", device, torch.amp.GradScaler(device, init_scale=2.0**40))
+    machine = {"accelerator": accelerator, "devices": 1, "plugins": [DurableCheckpointIO("torch"), plugin]}
+    monkeypatch.setattr("scirs_neural.training.trainer.machine_arguments", lambda settings: machine)
+    seen = Scaled()
+    trainer = fit(accelerator, max_epochs=3, gradient_clip_val=limit, callbacks=[seen], log_every_n_steps=1)
+    skipped = [i for i, (a, b) in enumerate(pairwise(seen.scales)) if b < a]
+    assert skipped[:3] == [0, 1, 2]  # 2^40 is far beyond what fp16 holds: halved until gradients are finite
+    for i, (a, b) in enumerate(pairwise(seen.weights)):
+        assert torch.equal(a, b) == (i in skipped), i
+    made = [norm for i, norm in enumerate(seen.norms) if i not in skipped]
+    assert len(made) > 20
+    assert max(made) <= limit * (1 + 1e-3)
+    assert min(made) > 0.1 * limit  # had they been clipped while scaled, they would be nothing now
+    rows = trainer.metrics.rows
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
 
 
 @GPU

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.optim.schedules import WARMUP_START
 from scirs_neural.training.check import check_run
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.run import Finished
@@ -87,6 +89,25 @@ def test_a_class_of_the_user_s_trains_and_resumes_with_its_state(train: Any, sig
     assert kept["param_groups"][0]["momentum"] == 0.8
     assert all("mean" in state for state in kept["state"].values())
     same_bits_after_a_break(train, whole, tmp_path, *chosen)
+
+
+@pytest.mark.feature(84)
+def test_the_logged_rate_of_every_step_is_the_closed_formula_s_after_a_resume_too(train: Any, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (tmp_path / "stop.py").write_text(STOP)
+    chosen = (*LONG, "trainer.log_every_n_steps=1", "scheduler=cosine", "scheduler.warmup=4", "optimizer.lr=0.01")
+    with pytest.raises(RuntimeError, match="broken off"):
+        train(*chosen, f"callbacks=[{tmp_path}/stop.py:StopAt]")
+    done: Finished = train(*chosen, f"trainer.resume={tmp_path / 'runs' / 'digits-cnn' / '1'}")
+    events = EventAccumulator(str(done.folder.tensorboard), size_guidance={"scalars": 0})
+    events.Reload()
+    logged = {event.step: event.value for event in events.Scalars("lr_step")}
+    total, warm = 22, 4  # 2 epochs of 11 steps
+    after = [0.5 * (1 + math.cos(math.pi * (t - warm) / (total - warm))) for t in range(warm, total)]
+    formula = [0.01 * share for share in (*((WARMUP_START * (warm - t) + t) / warm for t in range(warm)), *after)]
+    assert [logged[step] for step in sorted(logged)] == pytest.approx(formula, rel=1e-6)
+    assert [row["lr"] for row in read_rows(done)] == pytest.approx([formula[10], formula[21]], rel=1e-6)
 
 
 def same_bits_after_a_break(train: Any, whole: Finished, tmp_path: Path, *chosen: str) -> None:

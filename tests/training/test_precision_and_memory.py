@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,30 @@ def test_recomputed_activations_keep_less_and_have_the_same_gradients() -> None:
     assert_close(fit(small(), 32, 3, activation_checkpointing=["[23]"]), fit(small(), 32, 3))
 
 
+@pytest.mark.feature(96)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux sets the peak back")
+def test_the_peak_of_the_process_falls_with_recomputed_activations() -> None:
+    def peak_mb() -> float:
+        held = Path("/proc/self/status").read_text()
+        return int(next(line for line in held.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+    def grown_mb(network: nn.Module) -> float:
+        ctypes.CDLL(None).malloc_trim(0)  # what the C library keeps of freed memory goes back
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is what is held now
+        before = peak_mb()
+        network(images).mean().backward()
+        return peak_mb() - before
+
+    images = torch.randn(8192, 256, requires_grad=True)  # 8 MiB, as each inner value
+    plain = nn.Sequential(*(nn.Sequential(*(nn.Tanh() for _ in range(6))) for _ in range(4)), nn.Linear(256, 1))
+    lean = copy.deepcopy(plain)
+    checkpoint_activations(lean, ["[0-3]"])
+    grown_mb(lean)  # whatever torch loads at first
+    found = {"lean": grown_mb(lean), "plain": grown_mb(plain)}
+    assert found["plain"] > 24 * 8
+    assert found["lean"] < 0.7 * found["plain"]
+
+
 def test_fused_and_foreach_optimizers_reach_torch_and_agree() -> None:
     made = {}
 
@@ -204,6 +229,23 @@ def test_what_the_compiler_refuses_trains_all_the_same(monkeypatch: pytest.Monke
     assert "goes on without" in found.sentence()
     assert_close(fit(network, 32, 2, compile=True), fit(small(), 32, 2))
     torch._dynamo.reset()
+
+
+def test_compiling_is_tried_in_the_precision_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Seen(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = super().forward(x)
+            seen.append(out.dtype)
+            return out
+
+    monkeypatch.setattr("scirs_neural.training.compiling._compile", lambda *args: None)
+    monkeypatch.setattr("scirs_neural.training.compiling.graph_breaks", lambda *args: [])
+    network = Seen(nn.Flatten(), nn.Linear(64, 10))
+    fit(network, 32, 1, compile=True, precision="bf16-mixed")
+    assert {dtype for dtype in seen if dtype.itemsize == 2} == {torch.bfloat16}
+    assert seen.count(torch.bfloat16) > 10  # a trial's steps, and the run's one
 
 
 def test_blocks_that_occur_twice_are_regions() -> None:

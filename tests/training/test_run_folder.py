@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.metrics
 import torch
 import yaml
+from PIL import Image
+from rich.console import Console
 
 from scirs_neural.api import Run
 from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.metrics_file import read_metrics
-from scirs_neural.training.run import Finished
+from scirs_neural.training.run import Finished, train_run
 from scirs_neural.training.run_folder import RunFolder
+from tests.training.tiny import tiny_config
 
 
 def test_everything_is_there(finished: Finished) -> None:
@@ -71,10 +76,26 @@ def test_tensorboard_reads_back_the_numbers_of_metrics_csv(finished: Finished) -
     for column, tag in tags.items():
         shown = [event.value for event in events.Scalars(tag)]
         assert shown == pytest.approx([row[column] for row in rows], rel=1e-6), column
-    assert [event.step for event in events.Images("inputs")] == [0]
-    weights = [tag for tag in events.Tags()["histograms"] if tag.startswith("weights/")]
-    assert len(weights) == len(list(finished.task.named_parameters()))
-    assert len(events.Histograms(weights[0])) == len(rows)
+    (shown_image,) = events.Images("inputs")
+    assert shown_image.step == 0
+    batch = torch.from_numpy(np.load(finished.folder.plots / "input_batch.npz")["images"])
+    pixels = np.asarray(Image.open(io.BytesIO(shown_image.encoded_image_string)).convert("L"))
+    one = torch.from_numpy(pixels[2:10, 2:10] / np.float32(255))  # a grid has two pixels around each image
+    first = batch[0, 0]
+    torch.testing.assert_close(
+        (one - one.min()) / (one.max() - one.min()),
+        (first - first.min()) / (first.max() - first.min()),
+        rtol=0,
+        atol=0.02,
+    )
+    names = {f"{kind}/{name}" for name, _ in finished.task.named_parameters() for kind in ("weights", "gradients")}
+    assert set(events.Tags()["histograms"]) == names
+    last = read_checkpoint(finished.folder.last)["state_dict"]
+    for name, weight in finished.task.named_parameters():
+        held = events.Histograms(f"weights/{name}")
+        assert len(held) == len(rows)
+        assert held[-1].histogram_value.num == weight.numel()
+        assert held[-1].histogram_value.max <= last[name].max().item() + 0.05  # taken before the last step
 
 
 @pytest.mark.feature(86)
@@ -115,10 +136,7 @@ def test_saved_configuration_is_plain_and_whole(finished: Finished) -> None:
 def test_a_rerun_from_the_saved_configuration_has_the_same_metrics_to_the_bit(
     finished: Finished, train: object
 ) -> None:
-    from rich.console import Console
-
     from scirs_neural.training.groups import config_groups
-    from scirs_neural.training.run import train_run
 
     again = train_run(finished.folder.read_config(config_groups()), console=Console(quiet=True))
     assert again.folder.path != finished.folder.path
@@ -144,14 +162,20 @@ def test_early_stopping_stops_where_the_log_says(train: object) -> None:
 
 
 @pytest.mark.feature(87)
-def test_metric_of_the_user_is_logged_and_is_that_of_the_whole_set(train: object, tmp_path: object) -> None:
-    file = tmp_path / "mine.py"  # type: ignore[operator]
+def test_metric_of_the_user_is_logged_and_is_that_of_the_whole_set(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
     file.write_text(
         "import sklearn.metrics\n\n"
         "def macro_recall(probabilities, targets):\n"
         "    return sklearn.metrics.recall_score(targets, probabilities.argmax(1), average='macro')\n"
     )
-    done: Finished = train("trainer.max_epochs=1", "data.batch_size=50", f"task.metrics=[{file}:macro_recall,f1]")  # type: ignore[operator]
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    console = Console(width=160, record=True, file=io.StringIO())
+    config = tiny_config(
+        tmp_path, "trainer.max_epochs=1", "data.batch_size=50", f"task.metrics=[{file}:macro_recall,f1]"
+    )
+    done = train_run(config, console=console)
     saved = np.load(done.folder.predictions("val"))
     predicted = saved["probabilities"].argmax(axis=1)
     row = read_metrics(done.folder.metrics)[-1]
@@ -160,6 +184,12 @@ def test_metric_of_the_user_is_logged_and_is_that_of_the_whole_set(train: object
     assert row["val/f1"] == pytest.approx(
         sklearn.metrics.f1_score(saved["targets"], predicted, average="macro"), abs=1e-6
     )
+    events = EventAccumulator(str(done.folder.tensorboard))
+    events.Reload()
+    assert events.Scalars("val/macro_recall")[0].value == pytest.approx(expected, abs=1e-6)
+    shown = console.export_text()
+    assert "macro_recall" in shown
+    assert f"{expected:.4f}" in shown
 
 
 def test_find_takes_the_newest_run_of_a_kind(finished: Finished) -> None:
