@@ -176,6 +176,10 @@ class CheckpointConfig(Section):
         description="torch: of torch.save; plain: without a pickle, which torch 2.9 reads too; auto: torch, below 2.10 "
         "plain",
     )
+    sharded: bool = Field(
+        default=False,
+        description="with fsdp2 or tensor_parallel: each rank writes what it holds, beside one index file",
+    )
 
 
 class TrainerConfig(Section):

@@ -19,6 +19,7 @@ from torch import Tensor
 from scirs_neural.core.errors import CheckpointError, RefusedError
 from scirs_neural.core.paths import replacing
 from scirs_neural.guard.names import shown
+from scirs_neural.guard.shards import is_sharded, join_shards
 from scirs_neural.guard.tensor_bytes import to_bytes
 from scirs_neural.guard.tensors import read_header
 from scirs_neural.guard.torch_file import SUFFIXES as PICKLE_SUFFIXES
@@ -50,6 +51,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     held: Any = read_checkpoint(path)
+    if is_sharded(held):
+        held = join_shards(held, path)
     for key in _STATE_KEYS:
         if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
             held = held[key]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.core.paths import replacing, storage_errors
+from scirs_neural.guard.shards import is_sharded, join_shards
 from scirs_neural.guard.torch_file import FIRST_SAFE_TORCH, seal
 from scirs_neural.guard.tree import is_tree, read_tree, write_tree
 
@@ -36,6 +39,12 @@ class DurableCheckpointIO(TorchCheckpointIO):
             StorageError: it could not be written; what stood there before is untouched.
         """
         write_checkpoint(checkpoint, path, self.form)
+        remove_shards(path)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint, with its shards."""
+        super().remove_checkpoint(path)
+        remove_shards(path)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -69,7 +78,17 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path, form: str = "
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A training checkpoint as plain data, on the CPU.
+    """A training checkpoint as plain data, on the CPU; one whose tensors lie in shards is put together.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, or holds more than plain data.
+    """
+    found = read_index(path)
+    return join_shards(found, path) if is_sharded(found) else found
+
+
+def read_index(path: str | Path) -> dict[str, Any]:
+    """What one file of a checkpoint holds; of one in shards, all but its tensors.
 
     Raises:
         CheckpointError: the file is missing, damaged, or holds more than plain data.
@@ -84,9 +103,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return found
 
 
+def shards_home(path: str | Path) -> Path:
+    """The folder beside a checkpoint in which its shards lie, each time in a folder of their own."""
+    return Path(path).with_name(f"{Path(path).name}.shards")
+
+
+def remove_shards(path: str | Path, but: Path | None = None) -> None:
+    """Remove the shards of a checkpoint, but those in one folder. What cannot be removed is in nobody's way."""
+    home = shards_home(path)
+    for folder in home.iterdir() if home.is_dir() else ():
+        if folder != but:
+            shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        home.rmdir()
+
+
 def _as_os_error(error: RuntimeError, target: Path) -> Exception:
     import errno
-    import shutil
 
     if isinstance(error.__cause__ or error.__context__, OSError):
         return error.__cause__ or error.__context__ or error  # type: ignore[return-value]

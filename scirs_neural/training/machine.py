@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
-from lightning.pytorch.strategies import ModelParallelStrategy
 
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.training.async_checkpoint import AsyncCheckpointIO
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO
+from scirs_neural.training.spread import SpreadStrategy
 from scirs_neural.training.tensor_parallel import check_tensor_parallel
 
 
@@ -37,14 +37,22 @@ def check_machine(settings: TrainerConfig) -> None:
                 f"trainer.checkpoint.async_save=true is untried with trainer.accelerator={wanted}", fix="leave it out"
             )
         (torch_tpu.check_torch_tpu if torch_tpu.is_chosen(settings) else xla.check_xla)(settings)
-    if is_model_parallel(settings) and settings.checkpoint.format == "plain":  # Lightning reads it with torch.load
-        what = "trainer.checkpoint.format=plain does not go with trainer.strategy=fsdp2 or trainer.tensor_parallel"
-        raise ConfigError(what, fix="leave it out")
+    if settings.checkpoint.sharded:
+        _check_sharded(settings)
     check_tensor_parallel(settings, _num_devices(settings) * settings.num_nodes)
     on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
     if on_cpu and settings.precision.startswith("16"):
         fix = "use trainer.precision=bf16-mixed or 32-true"
         raise ConfigError(f"trainer.precision={settings.precision}: half precision needs a GPU", fix=fix)
+
+
+def _check_sharded(settings: TrainerConfig) -> None:
+    setting = "trainer.checkpoint.sharded=true"
+    if not is_model_parallel(settings):
+        what = f"{setting} means nothing where every process has the whole network"
+        raise ConfigError(what, fix="trainer.strategy=fsdp2, or leave it out")
+    if settings.checkpoint.async_save:
+        raise ConfigError(f"{setting} does not go with trainer.checkpoint.async_save=true", fix="leave one of them out")
 
 
 def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
@@ -53,11 +61,11 @@ def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
     if settings.checkpoint.async_save:
         io = AsyncCheckpointIO(io)
     strategy: Any = settings.strategy
-    if is_model_parallel(settings):  # checkpoints are whole files, whatever the number of ranks that wrote them
+    if is_model_parallel(settings):
         size = settings.tensor_parallel
-        strategy = ModelParallelStrategy(
-            data_parallel_size=_num_devices(settings) * settings.num_nodes // size, tensor_parallel_size=size,
-            save_distributed_checkpoint=False,
+        strategy = SpreadStrategy(
+            _num_devices(settings) * settings.num_nodes // size, size, sharded=settings.checkpoint.sharded,
+            form=settings.checkpoint.format,
         )  # fmt: skip
     given = {"accelerator": settings.accelerator, "devices": settings.devices, "strategy": strategy}
     if settings.accelerator not in ("tpu", "xla_cpu"):

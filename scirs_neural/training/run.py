@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import os
 import time
@@ -43,8 +44,10 @@ from scirs_neural.training import CALLBACKS
 from scirs_neural.training.callbacks.order import Placed, in_order
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.finders import FINDERS, settle
+from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.training.precision import pin_to_fp32
 from scirs_neural.training.ranks import agreed, is_first
 from scirs_neural.training.run_folder import RunFolder
 from scirs_neural.training.tensorboard import TensorBoardExtras
@@ -141,9 +144,14 @@ def train_run(
     )  # fmt: skip
     if is_first():
         _save_input_batch(parts, folder)
+    is_spread = is_model_parallel(config.trainer)
+    own = copy.deepcopy(model) if is_spread else None
     with _handed_down(folder):
         rows = trainer.fit(parts.task, parts.data)
     trainer.go_on_alone()
+    if is_spread:  # the network that was trained has its parts in processes that are gone
+        task = _whole_task(config, parts.data.spec, own)
+        parts = Parts(parts.data, task.model, task)
     trained_sec = time.perf_counter() - began
     load_checkpoint(parts.task, folder.checkpoint())
     tested = "test" in splits and parts.data.spec.sizes["test"]
@@ -170,6 +178,13 @@ def train_run(
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)
     return Finished(folder, parts.task, parts.data, summary)
+
+
+def _whole_task(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> ImageClassification:
+    task = task_from_spec(config, spec, model)
+    if config.trainer.fp32_modules:
+        pin_to_fp32(task.model, config.trainer.fp32_modules)
+    return task
 
 
 def _set_threads(config: RunConfig) -> None:

@@ -36,7 +36,7 @@ from scirs_neural.training.callbacks.repeated_passes import RepeatedPasses
 from scirs_neural.training.callbacks.step_guard import StepGuard
 from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.training.checkpoint_io import read_index
 from scirs_neural.training.compiling import Compiled, compile_network
 from scirs_neural.training.loops import FitLoop
 from scirs_neural.training.machine import check_machine, is_model_parallel, machine_arguments
@@ -137,10 +137,11 @@ class Trainer:
 
     def go_on_alone(self) -> None:
         """After training on several processes, the first goes on as if it were the only one; the others end here."""
-        if self.lightning is None or self.lightning.world_size == 1:
+        if self.lightning is None or (self.lightning.world_size == 1 and not is_model_parallel(self.settings)):
             return
         end_other_ranks()
-        self.settings = self.settings.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto"})
+        alone = {"devices": 1, "num_nodes": 1, "strategy": "auto", "tensor_parallel": 1}
+        self.settings = self.settings.model_copy(update=alone)
         self.lightning = None
 
     def validate(self, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
@@ -210,9 +211,15 @@ class Trainer:
             allow_tf32(self.settings.tf32)
         chosen = getattr(task, "optimizer_settings", None)
         is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
-        if self.settings.channels_last and not is_xla and not (chosen and traits(chosen.name).get("flattens")):
+        is_spread = is_model_parallel(self.settings)  # FSDP2 takes parameters that lie in order only
+        if (
+            self.settings.channels_last
+            and not is_xla
+            and not is_spread
+            and not (chosen and traits(chosen.name).get("flattens"))
+        ):
             network.to(memory_format=torch.channels_last)
-        if is_model_parallel(self.settings):
+        if is_spread:
             task.configure_model = partial(_spread, task, self.settings)  # type: ignore[method-assign]
         if self.settings.compile:
             assert self.lightning is not None
@@ -227,14 +234,10 @@ class Trainer:
             return None
         if path == "auto":  # which run that is was settled with its folder
             last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
-            if last is None or not last.is_file():
-                return None
-            if not is_model_parallel(self.settings):  # else Lightning reads it past `DurableCheckpointIO`
-                return str(last)
-            path = last
+            return str(last) if last is not None and last.is_file() else None
         file = Path(path)
         file = file / "checkpoints" / "last.ckpt" if file.is_dir() else file
-        state = read_checkpoint(file)
+        state = read_index(file)
         if "loops" not in state:
             raise CheckpointError(f"{file} holds weights only, no training state", fix="use it as model.weights=…")
         return str(file)

@@ -18,6 +18,8 @@ READERS = {
     "omegaconf.OmegaConf.load", "hydra.utils.instantiate", "onnx.load", "onnx.load_model", "onnx.load_from_string",
     "onnx.external_data_helper", "safetensors.safe_open", "safetensors.torch.load_file", "safetensors.torch.load",
     "safetensors.numpy.load_file", "safetensors.deserialize", "shutil.unpack_archive",
+    "torch.distributed.checkpoint.load", "torch.distributed.checkpoint.HuggingFaceStorageReader",
+    "torch.distributed.checkpoint.FileSystemReader",
     "builtins.eval", "builtins.exec", "builtins.compile",
 }  # fmt: skip
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "zipfile", "tarfile", "h5py"}

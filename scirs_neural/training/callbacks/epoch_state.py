@@ -12,6 +12,7 @@ from torch import Tensor
 from torch import distributed as dist
 from torchmetrics import Metric
 
+from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.training.metrics_file import MetricsFile
 
 _KEY = "epoch_state"
@@ -43,17 +44,18 @@ class EpochState(L.Callback):
         if trainer.world_size > 1:
             ranks = [None] * trainer.world_size
             dist.all_gather_object(ranks, mine)
+            ranks = ranks[:: trainer.world_size // rank_and_world_size()[1]]  # those that share batches have one sum
         checkpoint[_KEY] = {"rows": [dict(row) for row in self.metrics.rows], "ranks": ranks}
 
     def on_load_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the state of this rank out."""
         state = checkpoint.get(_KEY, {"rows": [], "ranks": []})
         self.metrics.rows = [dict(row) for row in state["rows"]]
-        ranks = state["ranks"]
-        if len(ranks) == trainer.world_size:
-            mine = ranks[trainer.global_rank]
+        ranks, (here, num_here) = state["ranks"], rank_and_world_size()
+        if len(ranks) == num_here:
+            mine = ranks[here]
             self.pending, self.pending_metrics = mine["sums"], mine["metrics"]
-        elif trainer.is_global_zero:
+        elif here == 0:
             for rank in ranks:
                 for key, held in rank["sums"].items():
                     self.pending[key] = _added(self.pending[key], held) if key in self.pending else held
