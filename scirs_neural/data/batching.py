@@ -58,13 +58,22 @@ class BatchSampler(Sampler[BatchKey]):
         shuffle: whether to. A shuffled epoch never ends with a batch of a single sample, on which BatchNorm fails,
             if another batch can spare one.
         drop_last: leave out the samples that make no full batch.
+        window: shuffle so many samples in a row among each other, and then the next; None: all.
     """
 
     def __init__(
-        self, num_samples: int, batch_size: int, *, seed: int = 0, shuffle: bool = False, drop_last: bool = False
+        self,
+        num_samples: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        window: int | None = None,
     ) -> None:
         self.num_samples, self.batch_size = num_samples, batch_size
         self.seed, self.shuffle, self.drop_last = seed, shuffle, drop_last
+        self.window = window or max(1, num_samples)
         self.epoch = 0
         self.start = 0
 
@@ -78,7 +87,10 @@ class BatchSampler(Sampler[BatchKey]):
         if not self.shuffle:
             return list(range(self.num_samples))
         stream = torch.Generator().manual_seed(stream_seed("shuffle", self.seed, self.epoch))
-        return torch.randperm(self.num_samples, generator=stream).tolist()
+        starts = range(0, self.num_samples, self.window)
+        sizes = (min(self.window, self.num_samples - start) for start in starts)
+        parts = [start + torch.randperm(size, generator=stream) for start, size in zip(starts, sizes, strict=True)]
+        return torch.cat(parts).tolist() if parts else []
 
     def batches(self, rank: int = 0, world_size: int = 1) -> list[list[int]]:
         """The whole epoch's batches of one rank."""

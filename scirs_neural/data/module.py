@@ -186,7 +186,10 @@ class ImageDataModule(LightningDataModule):
         dataset = self.dataset(split)
         source = self._batches(dataset, training=training, **options)
         drop_last = training and self.drop_last
-        order = BatchSampler(len(dataset), self.batch_size, seed=self.seed, shuffle=training, drop_last=drop_last)
+        order = BatchSampler(
+            len(dataset), self.batch_size, seed=self.seed, shuffle=training, drop_last=drop_last,
+            window=self.source.shuffle_window,
+        )  # fmt: skip
         workers: dict[str, Any] = {"num_workers": self.num_workers}
         if self.num_workers:
             workers |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from scirs_neural.core.errors import DataError, ShapeError
 from scirs_neural.data.labels import class_names, class_targets
 from scirs_neural.data.module import ImageDataModule
-from scirs_neural.data.samples import DatasetSamples, TensorSamples
+from scirs_neural.data.samples import DatasetSamples, Samples, TensorSamples, as_targets
 from scirs_neural.data.source import DataSource
+from scirs_neural.data.stream import StreamSamples
 
 
 def from_arrays(
@@ -92,13 +94,18 @@ def from_datasets(
     classes: Sequence[str] | None = None,
     name: str = "datasets",
     kind: str | None = None,
+    shuffle_window: int = 1024,
+    stream_length: int | None = None,
     **loading: Any,
 ) -> ImageDataModule:
-    """Data from torch datasets with a length, whose items are (image, target).
+    """Data from torch datasets whose items are (image, target): with a length and an index, or iterable ones.
 
     Images are PIL pictures, uint8 tensors, or float tensors (on 0..1, or normalised already). Mean and deviation of
     the training images are measured, and all images are scaled to the size of the first. Targets are read from the
     dataset's ``targets`` or ``labels``, else by going through it once.
+
+    An `IterableDataset` must give the same items each time. It is shuffled, shared among workers and ranks, and gone
+    on with after a break here: it must not do so by itself (see `StreamSamples`).
 
     Args:
         train: the training samples.
@@ -107,16 +114,28 @@ def from_datasets(
         classes: names of the classes; None: the dataset's own ``classes``, else the numbers of the targets.
         name: of the data, as it appears in run folders.
         kind: what is in the pictures, for augmentation (see `build_augment`).
+        shuffle_window: of an iterable one, so many samples in a row are shuffled among each other.
+        stream_length: of an iterable ``train``, so many samples make an epoch; None: all. An endless one needs it.
         **loading: settings of `ImageDataModule`.
 
     Raises:
         DataError: a dataset is empty, or a target is no class number.
+
+    Example:
+        >>> from itertools import cycle
+        >>> from torch.utils.data import IterableDataset
+        >>> class Endless(IterableDataset):
+        ...     def __iter__(self):
+        ...         return ((torch.full((1, 8, 8), digit / 9), digit) for digit in cycle(range(10)))
+        >>> from_datasets(Endless(), stream_length=500).spec.sizes
+        {'train': 360, 'val': 40, 'test': 100}
     """
     given = {key: dataset for key, dataset in (("train", train), ("val", val), ("test", test)) if dataset is not None}
+    samples: dict[str, Samples] = {}
     for key, dataset in given.items():
-        if not hasattr(dataset, "__len__") or not len(dataset):
-            raise DataError(f"the {key} dataset is empty or has no length")
-    targets = {key: _dataset_targets(dataset) for key, dataset in given.items()}
+        length = stream_length if key == "train" else None
+        samples[key] = _dataset_samples(dataset, key, shuffle_window, length)
+    targets = {key: held.targets for key, held in samples.items()}
     names = tuple(classes or getattr(train, "classes", None) or ())
     if not names:
         count = (
@@ -125,7 +144,6 @@ def from_datasets(
         names = tuple(str(index) for index in range(count))
     for key, rows in targets.items():
         _check_numbers(rows, len(names), f"the {key} dataset")
-    samples = {key: DatasetSamples(dataset, targets[key]) for key, dataset in given.items()}
     first = samples["train"].image(0)
     shape = tuple(first.shape) if isinstance(first, Tensor) else (len(first.getbands()), first.height, first.width)
     source = DataSource(
@@ -139,6 +157,7 @@ def from_datasets(
         image_size=(shape[1], shape[2]),
         multi_label=targets["train"].ndim == 2,
         description=f"a {type(train).__name__} of the user's",
+        shuffle_window=shuffle_window if isinstance(train, IterableDataset) else None,
     )
     return ImageDataModule(source, **loading)
 
@@ -233,18 +252,21 @@ def _spelt(labels: np.ndarray) -> list[str]:
     return [str(label) for label in flat.tolist()]
 
 
+def _dataset_samples(dataset: Any, split: str, window: int, length: int | None) -> Samples:
+    if isinstance(dataset, IterableDataset):
+        return StreamSamples(dataset, window=window, length=length)
+    if not hasattr(dataset, "__len__") or not len(dataset):
+        raise DataError(f"the {split} dataset is empty or has no length", fix="a Dataset, or an IterableDataset")
+    return DatasetSamples(dataset, _dataset_targets(dataset))
+
+
 def _dataset_targets(dataset: Any) -> Tensor:
     for attribute in ("targets", "labels"):
         if getattr(dataset, attribute, None) is not None:
-            return _as_targets(getattr(dataset, attribute))
+            return as_targets(getattr(dataset, attribute))
     if isinstance(dataset, torch.utils.data.TensorDataset):
-        return _as_targets(dataset.tensors[1])
-    return _as_targets([np.asarray(dataset[index][1]) for index in range(len(dataset))])
-
-
-def _as_targets(found: Any) -> Tensor:
-    values = torch.as_tensor(np.asarray(found))
-    return values.float() if values.ndim == 2 and values.shape[1] > 1 else values.reshape(len(values)).long()
+        return as_targets(dataset.tensors[1])
+    return as_targets([np.asarray(dataset[index][1]) for index in range(len(dataset))])
 
 
 def _check_numbers(targets: Tensor, num_classes: int, where: str) -> None:

@@ -151,3 +151,9 @@ def as_image(item: Any) -> Image.Image | Tensor:
         item = item[None] if item.ndim == 2 else item
         return item if item.dtype == torch.uint8 else item.float()
     raise DataError(f"expected an image (PIL, array or tensor), got {type(item).__name__}")
+
+
+def as_targets(found: Any) -> Tensor:
+    """The targets of a foreign dataset as `Samples` has them."""
+    values = torch.as_tensor(np.asarray(found))
+    return values.float() if values.ndim == 2 and values.shape[1] > 1 else values.reshape(len(values)).long()

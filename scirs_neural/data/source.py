@@ -31,6 +31,7 @@ class DataSource:
         description: one line.
         licence: of the data.
         task: the task that the data is for, by registry name.
+        shuffle_window: how many training samples in a row are shuffled among each other; None: all.
     """
 
     name: str
@@ -49,3 +50,4 @@ class DataSource:
     description: str = ""
     licence: str = ""
     task: str = "image_classification"
+    shuffle_window: int | None = None
