@@ -25,6 +25,7 @@ from scirs_neural.training.run_folder import RunFolder
 if TYPE_CHECKING:
     from torch import nn
 
+    from scirs_neural.config.schema import RunConfig
     from scirs_neural.data.module import ImageDataModule
     from scirs_neural.evaluation.numbers import NumberPredictions
     from scirs_neural.evaluation.predictions import Predictions
@@ -53,19 +54,23 @@ class Run:
 
     Args:
         folder: what the run left behind.
-        parts: data and task, if they are at hand already.
+        task: the network with its best weights, if it is at hand already.
         model: the user's own network, if the run was of one.
+        data: the user's own data, if the run was of that, or if it is at hand already.
     """
 
     def __init__(
         self,
         folder: RunFolder,
-        parts: tuple[ImageDataModule, ImageClassification] | None = None,
+        task: ImageClassification | None = None,
         model: nn.Module | None = None,
+        data: ImageDataModule | None = None,
     ) -> None:
         self.folder, self._model = folder, model
-        if parts is not None:
-            self.data, self.task = parts
+        if task is not None:
+            self.task = task
+        if data is not None:
+            self.data = data
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder.path)!r})"
@@ -77,17 +82,28 @@ class Run:
 
     @cached_property
     def data(self) -> ImageDataModule:
-        """The data that it learnt from."""
+        """The data that it learnt from.
+
+        Raises:
+            ConfigError: it was handed over in Python, and is gone with that program.
+        """
         from scirs_neural.data import create_data
 
+        self._needs("data", "of data that was handed over in Python")
         config = self._config.data
         return create_data(config.name, seed=self._config.seed, **config.model_dump(exclude={"name"}))
 
     @cached_property
     def task(self) -> ImageClassification:
-        """The network with its best weights, and what goes with it. The data itself is not touched."""
-        from scirs_neural.training.run import load_checkpoint, task_from_spec
+        """The network with its best weights, and what goes with it. The data itself is not touched.
 
+        Raises:
+            ConfigError: it is one of the user's own, and was not given.
+        """
+        from scirs_neural.training.parts import load_checkpoint, task_from_spec
+
+        if self._model is None:
+            self._needs("model", "of a network of your own")
         task = task_from_spec(self._config, self._spec, self._model)
         load_checkpoint(task, self.folder.checkpoint())
         task.eval()
@@ -179,10 +195,17 @@ class Run:
             licences=_licences(model.name, model.weights, self._spec.licence),
         )  # fmt: skip
 
+    def _needs(self, part: str, what: str) -> None:
+        if part in self.summary.get("own", []):
+            fix = f"scirs_neural.load_run(…, {part}=…), in Python"
+            raise ConfigError(
+                f"the run is {what}: its folder cannot make it again", where=str(self.folder.path), fix=fix
+            )
+
     @cached_property
     def _config(self) -> Any:
-        groups = {} if self._model is not None else config_groups()
-        return self.folder.read_config(groups)
+        own = {*self.summary.get("own", []), *(["model"] if self._model is not None else [])}
+        return self.folder.read_config({group: names for group, names in config_groups().items() if group not in own})
 
     @cached_property
     def _spec(self) -> Any:
@@ -202,7 +225,8 @@ def fit(
 
     Args:
         model: a registry name, or any ``nn.Module`` from images (N, C, H, W) to logits (N, K).
-        data: a registry name, a data module, or arrays ``(images, labels)`` with images (N, H, W) or (N, H, W, C).
+        data: a registry name; arrays ``(images, labels)`` with images (N, H, W) or (N, H, W, C); a torch dataset, also
+            an iterable one; or a data module, which is fed as it was made.
         overrides: settings as on the command line (``["trainer.max_epochs=3"]``) or as a mapping.
         console: where progress is reported; ``Console(quiet=True)`` for silence.
 
@@ -215,41 +239,61 @@ def fit(
     """
     from torch import nn
 
-    from scirs_neural.data import from_arrays
-    from scirs_neural.data.module import ImageDataModule
     from scirs_neural.training.run import train_run
     from scirs_neural.visualize.ending import finish
 
+    if not isinstance(model, str | nn.Module):
+        what = f"model is a {type(model).__name__}, not a name or a network"
+        raise ConfigError(what, fix="a name of sn.list_models(), or an nn.Module: call a class or function first")
     texts = [f"{k}={v}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else list(overrides)
     names = [f"{group}={value}" for group, value in (("model", model), ("data", data)) if isinstance(value, str)]
     config = load_config(Request([*names, *texts]), config_groups())
     if config.cv.folds:
         raise ConfigError("sn.fit trains one run: it takes no cv", fix="python -m scirs_neural.train … cv=5")
-    own_data = data if isinstance(data, ImageDataModule) else None
-    if isinstance(data, tuple | list):
-        own_data = from_arrays(*data, seed=config.seed, batch_size=config.data.batch_size)
+    own_model = None if isinstance(model, str) else model
+    own_data = None if isinstance(data, str) else _own_data(data, config)
+    for part, is_made in (("model", own_model is not None), ("data", own_data is data)):
+        for text in texts:
+            if is_made and text.lstrip("+~").startswith((f"{part}.", f"{part}=")):
+                raise ConfigError(f"{text} says nothing to a {part} that is made already", fix="leave it out")
     console = console or terminal.console()
-    done = train_run(
-        config,
-        model=model if isinstance(model, nn.Module) else None,
-        data=own_data,
-        console=console,
-    )
+    done = train_run(config, model=own_model, data=own_data, console=console)
     finish(done, console)
-    return Run(done.folder, (done.data, done.task))
+    return Run(done.folder, done.task, own_model, done.data)
 
 
-def load_run(path: str | Path, *, model: nn.Module | None = None) -> Run:
+def _own_data(data: Any, config: RunConfig) -> ImageDataModule:
+    """Data that is no name, fed as the configuration says, unless it is a data module already."""
+    from torch.utils.data import Dataset
+
+    from scirs_neural.data import from_arrays, from_datasets
+    from scirs_neural.data.module import ImageDataModule
+
+    if isinstance(data, ImageDataModule):
+        return data
+    loading = {**config.data.model_dump(exclude={"name"}), "seed": config.seed}
+    if isinstance(data, Dataset):
+        return from_datasets(data, **loading)
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return from_arrays(*data, **loading)
+    raise ConfigError(
+        f"data is a {type(data).__name__}, not a name or data",
+        fix="a name, (images, labels), a torch dataset, or what sn.data.from_arrays or from_datasets makes",
+    )  # fmt: skip
+
+
+def load_run(path: str | Path, *, model: nn.Module | None = None, data: ImageDataModule | None = None) -> Run:
     """A run from its folder.
 
     Args:
         path: the run folder, a file in it, or the folder of several runs (then its newest).
         model: your own network, for a run of one: the folder holds its weights, not its code.
+        data: your own data, for a run of that: the folder holds predictions for it, not the data.
 
     Raises:
         ConfigError: there is no run there.
     """
-    return Run(RunFolder.find(path), model=model)
+    return Run(RunFolder.find(path), model=model, data=data)
 
 
 def guess(

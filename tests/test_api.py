@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,14 @@ from PIL import Image
 from rich.console import Console
 from sklearn.datasets import load_digits
 from torch import nn
+from torch.utils.data import IterableDataset, TensorDataset
 
 import scirs_neural as sn
-from scirs_neural.core.errors import ShapeError
+from scirs_neural.config.compose import Request, load_config
+from scirs_neural.core.errors import ConfigError, ShapeError
+from scirs_neural.data import from_datasets
+from scirs_neural.training.groups import config_groups
+from scirs_neural.training.metrics_file import read_metrics
 
 QUIET = Console(quiet=True)
 SMALL = ["data.image_size=8", "model.width=8", "model.depth=2"]
@@ -43,9 +49,93 @@ def test_fit_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digits = load_digits()
     images = (digits.images * 15.9).astype(np.uint8)
     run = sn.fit(
-        "cnn", data=(images, digits.target), overrides={"trainer.max_epochs": 3, "model.width": 8}, console=QUIET
-    )
+        "cnn", data=(images, digits.target), console=QUIET,
+        overrides={"trainer.max_epochs": 3, "model.width": 8, "data.test_fraction": 0.5, "data.on_corrupt": "skip"},
+    )  # fmt: skip
     assert run.summary["test"]["accuracy"] > 0.5
+    assert run.summary["data"]["sizes"]["test"] == 898
+    assert run.data.on_corrupt == "skip"
+    again = sn.load_run(run.folder.path)
+    guesses = again.predict(list(images[:20]), top_k=1)
+    assert [g.classes for g in guesses] == [g.classes for g in run.predict(list(images[:20]))]
+    with pytest.raises(ConfigError, match="handed over in Python"):
+        again.evaluate()
+    given = sn.load_run(run.folder.path, data=run.data)
+    assert given.evaluate().metrics["accuracy"].value == run.evaluate().metrics["accuracy"].value
+    with pytest.raises(ConfigError, match="unknown data 'arrays in memory'"):
+        load_config(Request((), config_file=run.folder.config), config_groups())
+
+
+class Scans(IterableDataset[tuple[torch.Tensor, int]]):
+    """The digits in a row; if they are to break off, then after the second run's first checkpoint."""
+
+    def __init__(self, breaks: bool = False) -> None:
+        self.breaks = breaks
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        digits = load_digits()
+        images = torch.from_numpy((digits.images * 15.9).astype(np.uint8))
+        for number, item in enumerate(zip(images, digits.target.tolist(), strict=True)):
+            if self.breaks and number == 1700 and any(Path("runs").glob("*/2/checkpoints/last.ckpt")):
+                raise RuntimeError("broken off")
+            yield item
+
+
+@pytest.mark.feature(80)
+def test_a_run_on_a_stream_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = ["trainer.max_epochs=3", "model.width=8", "trainer.checkpoint.every_n_steps=10"]
+
+    def fit(scans: Scans, *more: str) -> sn.api.Run:
+        data = from_datasets(scans, shuffle_window=64, num_workers=0)
+        return sn.fit("cnn", data=data, overrides=[*settings, *more], console=QUIET)
+
+    whole = fit(Scans())
+    with pytest.raises(RuntimeError, match="broken off"):
+        fit(Scans(breaks=True))
+    resumed = fit(Scans(), "trainer.resume=auto")
+    assert resumed.folder.path.name == "2"
+    held, expected = (dict(run.task.model.state_dict()) for run in (resumed, whole))
+    assert all(torch.equal(held[name], expected[name]) for name in expected)
+    rows, all_rows = (read_metrics(run.folder.metrics) for run in (resumed, whole))
+    assert [{**row, "time": 0} for row in rows] == [{**row, "time": 0} for row in all_rows]
+
+
+def test_fit_takes_torch_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = ["trainer.max_epochs=2", "model.width=8", "data.num_workers=0", "data.val_fraction=0"]
+    runs = [sn.fit("cnn", data=data, overrides=settings, console=QUIET) for data in (Scans(), list_of(Scans()))]
+    assert all(run.summary["data"]["sizes"] == {"train": 1438, "val": 0, "test": 359} for run in runs)
+    assert all(run.summary["test"]["accuracy"] > 0.5 for run in runs)
+
+
+def list_of(scans: Scans) -> TensorDataset:
+    images, targets = zip(*scans, strict=True)
+    return TensorDataset(torch.stack(images), torch.tensor(targets))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"data": load_digits().images}, "data is a ndarray, not a name or data"),
+        ({"data": (1, 2, 3)}, "data is a tuple"),
+        ({"data": {"x": 1}}, "data is a dict"),
+        ({"model": nn.Linear}, "model is a type, not a name or a network"),
+        (
+            {"model": nn.Linear(2, 2), "overrides": ["model.weights=DEFAULT"]},
+            "model.weights=DEFAULT says nothing to a model",
+        ),
+        ({"model": nn.Linear(2, 2), "overrides": {"model": "cnn"}}, "model=cnn says nothing to a model"),
+        ({"data": sn.create_data("digits"), "overrides": ["data.batch_size=8"]}, "data.batch_size=8 says nothing"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_nothing_else_is_trained_in_its_place(
+    given: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=said):
+        sn.fit(**given, console=QUIET)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.feature(54)
@@ -64,7 +154,11 @@ def test_a_plain_module_goes_through_everything(tmp_path: Path, monkeypatch: pyt
     assert run.evaluate().samples == 359
     assert run.summary["model"]["name"] == "Mine"
     assert run.folder.path.parent.name == "digits-Mine"
+    with pytest.raises(ConfigError, match="a network of your own"):
+        sn.load_run(run.folder.path).predict(np.zeros((8, 8), np.uint8))
+    assert run.summary["own"] == ["model"]
     again = sn.load_run(run.folder.path, model=Mine())
+    assert again.evaluate().samples == 359
     images = (load_digits().images[:4] * 15.9).astype(np.uint8)
     assert [g.classes for g in again.predict(list(images))] == [g.classes for g in run.predict(list(images))]
 

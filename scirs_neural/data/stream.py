@@ -64,7 +64,7 @@ class StreamSamples:
         return as_image(self._held[index])
 
     def _begin(self) -> None:
-        self._process = os.getpid()
+        self._process: int | None = os.getpid()
         self._items: Iterator[Any] = iter(self.dataset)
         self._next = 0
         self._held: dict[int, Any] = {}

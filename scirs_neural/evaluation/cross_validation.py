@@ -37,7 +37,8 @@ from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
 from scirs_neural.evaluation.run_record import RunRecord, differences
 from scirs_neural.guard.text import read_json
 from scirs_neural.training.groups import config_groups
-from scirs_neural.training.run import Finished, load_checkpoint, predict_split, task_from_spec, train_run
+from scirs_neural.training.parts import load_checkpoint, task_from_spec
+from scirs_neural.training.run import Finished, predict_split, train_run
 from scirs_neural.training.run_folder import RunFolder
 
 OUT_OF_FOLD = "out_of_fold"

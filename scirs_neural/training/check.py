@@ -11,7 +11,8 @@ from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
 from scirs_neural.training.machine import check_machine
 from scirs_neural.training.optimizer_rules import check_optimizer
-from scirs_neural.training.run import build_parts, make_callbacks, run_facts
+from scirs_neural.training.parts import build_parts, make_callbacks
+from scirs_neural.training.run import run_facts
 
 
 def check_run(config: RunConfig, console: Console) -> None:

@@ -16,7 +16,7 @@ from scirs_neural.guard.text import read_json
 from scirs_neural.guard.weights import read_state_dict
 from scirs_neural.training.groups import config_groups
 from scirs_neural.training.nonfinite import bad_gradient, watch
-from scirs_neural.training.run import task_from_spec
+from scirs_neural.training.parts import task_from_spec
 from scirs_neural.training.run_folder import RunFolder
 
 

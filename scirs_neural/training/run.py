@@ -17,52 +17,31 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
-from scirs_neural.builder import load_model_file
 from scirs_neural.config.schema import ModelConfig, RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.importing import resolve
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
-from scirs_neural.core.seeding import stream_seed
-from scirs_neural.data import create_data
 from scirs_neural.data.module import ImageDataModule
-from scirs_neural.data.spec import DataSpec, Preprocess
-from scirs_neural.models import catalogue, create_model
+from scirs_neural.data.spec import DataSpec
 from scirs_neural.models.meta import count_macs, count_parameters
-from scirs_neural.models.weights import load_strictly
-from scirs_neural.optim.build import check_options
 from scirs_neural.optim.groups import group_table
-from scirs_neural.tasks import create_task
 from scirs_neural.tasks.classification import ImageClassification
 from scirs_neural.tasks.inference import predict_loader
-from scirs_neural.training import CALLBACKS
-from scirs_neural.training.callbacks.order import Placed, in_order
-from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.finders import FINDERS, settle
 from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.training.parts import Parts, build_parts, load_checkpoint, make_callbacks, task_from_spec
 from scirs_neural.training.precision import pin_to_fp32
 from scirs_neural.training.ranks import agreed, is_first
 from scirs_neural.training.run_folder import RunFolder
-from scirs_neural.training.tensorboard import TensorBoardExtras
 from scirs_neural.training.trainer import Trainer
 
 _NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
-
-
-@dataclass
-class Parts:
-    """What a configuration names, built and fitted to each other."""
-
-    data: ImageDataModule
-    model: nn.Module
-    task: ImageClassification
 
 
 @dataclass
@@ -80,30 +59,6 @@ class Finished:
     task: ImageClassification
     data: ImageDataModule
     summary: dict[str, Any]
-
-
-def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: ImageDataModule | None = None) -> Parts:
-    """Build data, network and task; a mismatch between them is an error before any heavy work.
-
-    Args:
-        config: what to build.
-        model: in place of the one that the configuration names.
-        data: in place of the one that the configuration names.
-    """
-    if data is None:
-        data = create_data(config.data.name, seed=config.seed, **_settings(config.data))
-    _suit_weights(data, config)
-    spec = data.spec
-    if model is None:
-        L.seed_everything(stream_seed("init", config.seed) % 2**32, verbose=False)
-        options = {
-            **_settings(config.model),
-            "num_classes": config.model.num_classes or spec.num_classes,
-            "in_channels": config.model.in_channels or spec.preprocess.channels,
-            "input_size": spec.preprocess.size,
-        }
-        model = _create_network(config.model.name, options, spec)
-    return Parts(data, model, _task(config, model, spec))
 
 
 def train_run(
@@ -132,6 +87,7 @@ def train_run(
     began = time.perf_counter()
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
     parts = build_parts(config, model=model, data=data)
+    own = [part for part, given in (("model", model), ("data", data)) if given is not None]
     config = settle(_as_given(config, model, data), parts.task, parts.data, console)
     folder = folder or RunFolder(Path(agreed(lambda: str(_make_folder(config, parts).path))))
     if is_first():
@@ -145,12 +101,12 @@ def train_run(
     if is_first():
         _save_input_batch(parts, folder)
     is_spread = is_model_parallel(config.trainer)
-    own = copy.deepcopy(model) if is_spread else None
+    untrained = copy.deepcopy(model) if is_spread else None
     with _handed_down(folder):
         rows = trainer.fit(parts.task, parts.data)
     trainer.go_on_alone()
     if is_spread:  # the network that was trained has its parts in processes that are gone
-        task = _whole_task(config, parts.data.spec, own)
+        task = _whole_task(config, parts.data.spec, untrained)
         parts = Parts(parts.data, task.model, task)
     trained_sec = time.perf_counter() - began
     load_checkpoint(parts.task, folder.checkpoint())
@@ -163,6 +119,7 @@ def train_run(
     summary = {
         "name": f"{parts.data.spec.name}-{config.model.name}",
         "seed": config.seed,
+        "own": own,
         "model": facts["model"],
         "data": parts.data.spec.to_dict(),
         "best": {"epoch": int(best["epoch"]) + 1, "metric": monitor, "value": best[monitor]} if best else {},
@@ -206,103 +163,8 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule 
     if model is not None:
         given["model"] = ModelConfig(name=type(model).__name__)
     if data is not None:
-        given["data"] = config.data.model_copy(update={"name": data.spec.name})
+        given["data"] = config.data.model_copy(update={"name": f"{data.spec.name} in memory"})
     return config.model_copy(update=given)
-
-
-def make_callbacks(config: RunConfig) -> list[L.Callback]:
-    """The callbacks that a configuration names, in an order that suits all of them.
-
-    One of the user's has the ``name`` ``file.py:Class``.
-
-    Raises:
-        ConfigError: an unknown name or option, or callbacks that exclude each other.
-    """
-    placed: list[Placed] = []
-    for key, settings in config.callbacks.items():
-        name, options = settings.get("name", key), {k: v for k, v in settings.items() if k != "name"}
-        is_own = ":" in name
-        if not is_own:
-            check_options(CALLBACKS, name, options)
-        kind = resolve(name, where=f"callbacks.{key}.name") if is_own else CALLBACKS.get(name)
-        known = getattr(kind, "traits", {}) if is_own else CALLBACKS.entry(name).traits
-        try:
-            placed.append(Placed(key, kind(**options), known))
-        except (TypeError, ValueError, MisconfigurationException) as error:
-            raise ConfigError(f"the callback '{key}' refuses its options: {error}", where=f"callbacks.{key}") from error
-    made: list[L.Callback] = in_order(placed)
-    if config.logger.tensorboard:
-        extras = config.logger
-        made.append(TensorBoardExtras(histograms=extras.histograms, images=extras.images, graph=extras.graph))
-    return made
-
-
-def load_checkpoint(task: ImageClassification, checkpoint: Path) -> None:
-    """Put a checkpoint's weights into a task, strictly.
-
-    Raises:
-        CheckpointError: the file is not of this network.
-    """
-    state = read_checkpoint(checkpoint)["state_dict"]
-    load_strictly(
-        task.model, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}, str(checkpoint)
-    )
-
-
-def _suit_weights(data: ImageDataModule, config: RunConfig) -> None:
-    """Feed images as the published weights that were chosen were trained on them: size, crop, mean and deviation."""
-    entry = catalogue().get(config.model.name)
-    name = config.model.weights
-    if entry is None or name not in {"DEFAULT", *(weights.name for weights in entry.weights)}:
-        return
-    held = entry.find_weights(name)
-    size = config.data.image_size or held.input_size
-    channels = config.model.in_channels or entry.in_channels
-    grey = channels != len(held.mean)
-    data.use_preprocess(
-        Preprocess(
-            channels=channels,
-            size=(size, size),
-            resize=round(size * held.resize_size / held.input_size),
-            interpolation=held.interpolation,
-            mean=(sum(held.mean) / 3,) * channels if grey else held.mean,
-            std=(sum(held.std) / 3,) * channels if grey else held.std,
-        )
-    )
-
-
-def task_from_spec(config: RunConfig, spec: DataSpec, model: nn.Module | None = None) -> ImageClassification:
-    """The task of a finished run, with the network's shape but not its weights; the data itself is not touched.
-
-    Args:
-        config: the run's.
-        spec: what its data said of itself.
-        model: the user's own network, if the run was of one.
-    """
-    if model is None:
-        options = {
-            **_settings(config.model),
-            "load": False,  # the run's own checkpoint holds them, and published ones may be gone
-            "num_classes": config.model.num_classes or spec.num_classes,
-            "in_channels": config.model.in_channels or spec.preprocess.channels,
-            "input_size": spec.preprocess.size,
-        }
-        model = _create_network(config.model.name, options, spec)
-    return _task(config, model, spec)
-
-
-_SET_BY_DATA = ("load", "input_size")  # beside num_classes and in_channels, which are settings too
-
-
-def _create_network(name: str, options: dict[str, Any], spec: DataSpec) -> nn.Module:
-    """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
-    if not name.endswith((".yaml", ".yml", ".json")):
-        return create_model(name, **options)
-    if options.get("weights") is not None:
-        raise ConfigError("a network file cannot be given weights", where="model.weights")
-    if more := [key for key in options if key not in _SET_BY_DATA and key not in ModelConfig.model_fields]:
-        raise ConfigError(f"a network file has no option '{more[0]}'", where=f"model.{more[0]}", fix=f"change {name}")
-    return load_model_file(name, input_shape=spec.input_shape, num_classes=options["num_classes"], allow_files=True)
 
 
 def predict_split(task: ImageClassification, data: ImageDataModule, split: str) -> dict[str, np.ndarray]:
@@ -319,17 +181,6 @@ def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-def _task(config: RunConfig, model: nn.Module, spec: DataSpec) -> ImageClassification:
-    return create_task(
-        config.task.name, model=model, spec=spec, optimizer=config.optimizer, scheduler=config.scheduler,
-        finetune=config.finetune, **_settings(config.task),
-    )  # fmt: skip
-
-
-def _settings(section: Any) -> dict[str, Any]:
-    return {key: value for key, value in section.model_dump().items() if key != "name"}
 
 
 def _make_folder(config: RunConfig, parts: Parts) -> RunFolder:

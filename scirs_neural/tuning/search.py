@@ -22,7 +22,7 @@ from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
 from scirs_neural.training.groups import config_groups
 from scirs_neural.training.machine import check_machine
-from scirs_neural.training.run import build_parts
+from scirs_neural.training.parts import build_parts
 from scirs_neural.training.run_folder import command_line
 from scirs_neural.training.trainer import Trainer
 from scirs_neural.tuning.objectives import COSTS, parse_objectives

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from scirs_neural.core.paths import atomic_write
 from scirs_neural.evaluation.numbers import load_predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
 from scirs_neural.training.run import Finished
+from scirs_neural.visualize.next_steps import next_steps
 from scirs_neural.visualize.report import write_report
 
 NUM_SAMPLES = 8
@@ -72,19 +72,7 @@ def _summary(done: Finished, evaluation: Evaluation | None, split: str | None) -
         "checkpoints/": "best.ckpt and last.ckpt",
         "predictions/": "class probabilities of every sample",
     }
-    run = shlex.quote(str(place))
-    shown["next"] = {
-        "judge it again": f"python -m scirs_neural.evaluate {run}",
-        "use it": f"python -m scirs_neural.predict {run} {run}/samples",
-        "look at the curves": f"tensorboard --logdir {run}",
-        "run it again, with a change": f"python -m scirs_neural.train --from {run} seed=1",
-    }
-    if split is None:
-        del shown["next"]["judge it again"]
-    if split is None or done.data.spec.shape:
-        del shown["next"]["use it"]
-    if not (done.folder.path / "tensorboard").is_dir():
-        del shown["next"]["look at the curves"]
+    shown["next"] = next_steps(place, summary)
     return shown
 
 

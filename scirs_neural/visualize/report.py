@@ -20,6 +20,7 @@ from scirs_neural.visualize.calibration import reliability_diagram
 from scirs_neural.visualize.confusion import confusion_matrix, label_counts, most_confused
 from scirs_neural.visualize.curves import learning_rate, training_curves
 from scirs_neural.visualize.images import ImageSource, input_grid, worst_errors
+from scirs_neural.visualize.next_steps import next_steps
 from scirs_neural.visualize.style import png
 
 SHARES = ("accuracy", "balanced_accuracy", "top5_accuracy", "exact_match", "calibration_error")
@@ -264,12 +265,12 @@ def _settings(run: RunRecord) -> page.Section:
 
 
 def _next(run: RunRecord) -> page.Section:
-    folder = shlex.quote(str(run.path))
-    commands = run.summary.get("next") or {
-        "its scores again, as JSON": f"python -m scirs_neural.evaluate {folder}",
-        "classify your own files": f"python -m scirs_neural.predict {folder} PICTURE.png",
-        "against another run on the same test set": f"python -m scirs_neural.compare {folder} OTHER_RUN",
-    }
+    commands = next_steps(run.path, run.summary) if "sizes" in _part(run, "data") else {}
+    if any((run.path / "predictions").glob("*.npz")):
+        compare = f"python -m scirs_neural.compare {shlex.quote(str(run.path))} OTHER_RUN"
+        commands["compare it with another on the same test set"] = compare
+    if not commands:
+        return page.Section("next", "Next", [page.paragraph("Nothing: the run has no predictions yet.", muted=True)])
     text = "\n".join(f"# {what}\n{command}" for what, command in commands.items())
     return page.Section("next", "Next", [page.code(text)])
 

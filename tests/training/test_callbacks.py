@@ -14,7 +14,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.training import CALLBACKS
 from scirs_neural.training.callbacks.order import Placed, in_order
 from scirs_neural.training.check import check_run
-from scirs_neural.training.run import make_callbacks
+from scirs_neural.training.parts import make_callbacks
 from tests.training.tiny import tiny_config
 
 RULES: dict[str, dict[str, Any]] = {

@@ -63,7 +63,7 @@ def test_the_command_leaves_a_run_like_any_other(tmp_path: Path, settings: tuple
     status, said = Job("scirs_neural.evaluate", str(folder), "--json").end()
     assert status == 0, said
     trained = json.loads((folder / "summary.json").read_text())["test"]["accuracy"]
-    judged = json.loads(said[said.index("{") : said.rindex("}") + 1])["accuracy"]["value"]
+    judged = json.loads(said[said.index("{") : said.rindex("}") + 1])["metrics"]["accuracy"]["value"]
     assert judged == pytest.approx(trained, abs=1e-6)
     status, said = Job("scirs_neural.package", str(folder), "--out", str(tmp_path / "digits.zip")).end()
     assert status == 0, said

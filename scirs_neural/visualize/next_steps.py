@@ -1,0 +1,36 @@
+"""What can be done with a run once it has ended."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def next_steps(folder: Path, summary: Mapping[str, Any]) -> dict[str, str]:
+    """What a command does, to the command: all that work for this run.
+
+    Args:
+        folder: the run's.
+        summary: how it ended. Of data or a network that was handed over in Python, the folder has no way to make it
+            again.
+
+    Example:
+        >>> summary = {"own": ["model"], "data": {"sizes": {"val": 0, "test": 20}}}
+        >>> next_steps(Path("runs/digits-Mine/1"), summary)
+        {'use it, in Python': "scirs_neural.load_run('runs/digits-Mine/1', model=…)"}
+    """
+    run, own, sizes = shlex.quote(str(folder)), summary.get("own", []), summary["data"]["sizes"]
+    steps: dict[str, str] = {}
+    if not own and (sizes["test"] or sizes["val"]):
+        steps["judge it again"] = f"python -m scirs_neural.evaluate {run}" + ("" if sizes["test"] else " --split val")
+    if "model" not in own and (folder / "samples").is_dir():
+        steps["use it"] = f"python -m scirs_neural.predict {run} {run}/samples"
+    if "model" in own:
+        steps["use it, in Python"] = f"scirs_neural.load_run({str(folder)!r}, model=…)"
+    if (folder / "tensorboard").is_dir():
+        steps["look at the curves"] = f"tensorboard --logdir {run}"
+    if not own:
+        steps["run it again, with a change"] = f"python -m scirs_neural.train --from {run} seed=1"
+    return steps
