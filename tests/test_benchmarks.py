@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
-from benchmarks import gpu, overhead, predict_pool, scaling
+from benchmarks import cpu_settings, gpu, overhead, predict_pool, scaling, tuning
 
 
 def test_the_gpu_benchmark_trains_both_to_the_same_bits(tmp_path, capsys):
@@ -43,6 +44,31 @@ def test_the_ways_to_share_the_cores_give_the_same_answers():
     rates = predict_pool.main(["--items", "30", "--rounds", "1"])
     assert len(rates) == 6
     assert min(rates.values()) > 0
+
+
+@pytest.mark.feature(97)
+@pytest.mark.feature(100)
+def test_settings_of_speed_are_measured_in_turns(capsys):
+    table = cpu_settings.main(["--rounds", "1", "--batch-size", "2"])
+    assert [len(rows) for rows in table.values()] == [4, 3]
+    for rows in table.values():
+        assert next(iter(rows.values())) == (1, 1, 1)
+        assert all(0 < low <= ratio <= high for ratio, low, high in rows.values())
+    assert "BatchNorm folded" in capsys.readouterr().out
+
+
+def test_both_samplers_begin_with_the_same_trials(capsys):
+    best = tuning.main(["--seeds", "1", "--trials", "2"])
+    assert best["tpe"] == best["random"]
+    assert "tpe over random: +0.0000" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_tpe_beats_random_search_at_equal_budget():
+    best = tuning.main([])
+    assert np.mean(best["tpe"]) > np.mean(best["random"])
+    assert np.median(best["tpe"]) > np.median(best["random"])
 
 
 def test_the_model_of_scaling_predicts_published_rows_to_a_tenth(capsys):

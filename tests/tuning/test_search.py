@@ -1,4 +1,4 @@
-"""Studies: trials as runs, pruning, objectives, resuming after a kill, several processes; TPE against chance."""
+"""Studies: trials as runs, pruning, objectives, resuming after a kill, several processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shlex
 import signal
 import sqlite3
 
-import numpy as np
 import pytest
 import yaml
 from rich.console import Console
@@ -281,25 +280,3 @@ def test_help_shows_the_settings_and_the_syntax(capsys):
     shown = capsys.readouterr().out
     for text in ("low..high:log", "tune.trials", "tune.pruner", "--resume"):
         assert text in shown
-
-
-SPACE = (
-    "optimizer.lr=1e-5..1:log", "optimizer.weight_decay=1e-6..1:log", "data.batch_size=16..256:log",
-    "model.dropout=0..0.8", "model.hidden=[4],[8],[16],[32],[64]", "scheduler=one_cycle,cosine,constant",
-)  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(2400)
-def test_tpe_beats_random_search_at_equal_budget(tmp_path):
-    asked = [text for text in TINY if not text.startswith(("model.hidden", "data.batch_size", "trainer.limit"))]
-    best: dict[str, list[float]] = {"tpe": [], "random": []}
-    for sampler, found in best.items():
-        for seed in range(5):
-            settings = TuneConfig(trials=30, sampler=sampler, seed=seed, pruner="none", startup=10)
-            texts = [*asked, *SPACE, "trainer.limit_train_batches=12", "data.val_fraction=0.4"]
-            begun = Search.begin([*texts, f"paths.runs={tmp_path}"], settings, Console(quiet=True))
-            found.append(conclude(begun.run())["best"][0]["values"]["val/accuracy"])
-    print({name: [round(value, 4) for value in values] for name, values in best.items()})
-    assert np.mean(best["tpe"]) > np.mean(best["random"])
-    assert np.median(best["tpe"]) > np.median(best["random"])
