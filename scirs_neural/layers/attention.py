@@ -134,7 +134,7 @@ class MultiHeadAttention(nn.Module):
         return self._attend(query, k_BGSD, v_BGSD, padding_mask, attention_mask, cache, return_maps)
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.view(x.shape[0], x.shape[1], -1, self.head_dim).transpose(1, 2)
+        return x.unflatten(2, (-1, self.head_dim)).transpose(1, 2)
 
     def _attend(
         self,

@@ -12,6 +12,7 @@ from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.layers import CrossAttention, KVCache, MultiHeadAttention, SelfAttention, dot_product_attention
 from scirs_neural.layers.from_torch import copy_attention
 from scirs_neural.layers.positions import ALiBi
+from scirs_neural.layers.transformer_blocks import TransformerDecoderBlock, TransformerEncoderBlock
 
 D64 = {"dtype": torch.float64}
 
@@ -344,3 +345,33 @@ def test_wrong_shapes_are_named():
         SelfAttention(8, 4, 3)
     with pytest.raises(ShapeError, match=r"cannot copy weights: expected \(8, 8\), received \(4, 4\)"):
         copy_attention(MultiHeadAttention(8, 2), nn.MultiheadAttention(4, 2))
+
+
+@pytest.mark.parametrize("maps", [False, True])
+@pytest.mark.parametrize(
+    "layer", [SelfAttention(8, 2), SelfAttention(8, 2, causal=True, rotary=True), MultiHeadAttention(8, 4, 2)]
+)
+@pytest.mark.parametrize("shape", [(2, 0, 8), (0, 3, 8), (0, 0, 8)])
+def test_empty_sequences_and_batches_stay_empty(layer, shape, maps):
+    x = torch.randn(shape, requires_grad=True)
+    output = layer(x, return_maps=maps)
+    if maps:
+        output, weights = output
+        assert weights.shape == (shape[0], layer.num_heads, shape[1], shape[1])
+    assert output.shape == shape
+    output.sum().backward()
+    assert x.grad.shape == shape
+
+
+def test_what_looks_at_an_empty_memory_sees_nothing():
+    layer, x = CrossAttention(8, 2), torch.randn(2, 3, 8, requires_grad=True)
+    output, weights = layer(x, torch.randn(2, 0, 8), return_maps=True)
+    assert weights.shape == (2, 2, 3, 0)
+    assert torch.equal(output, layer.out_proj.bias.expand(2, 3, 8))
+    assert torch.equal(layer(x, torch.randn(2, 0, 8)), output)
+    output.sum().backward()
+    assert not x.grad.any()
+    block = TransformerDecoderBlock(8, 2)
+    assert block(x, torch.randn(2, 0, 8)).isfinite().all()
+    assert block(torch.randn(2, 0, 8), torch.randn(2, 4, 8)).shape == (2, 0, 8)
+    assert TransformerEncoderBlock(8, 2)(torch.randn(2, 0, 8)).shape == (2, 0, 8)
