@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.optim import OPTIMIZERS
+from scirs_neural.optim.options import check_options, tuples
 
 
 class Around(Optimizer):
@@ -50,8 +51,6 @@ def make_base(name: str, params: Iterable[Any], options: Mapping[str, Any] | Non
     Raises:
         ConfigError: it takes no such option, or needs to be driven by itself.
     """
-    from scirs_neural.optim.build import check_options, tuples  # which builds those that stand around
-
     options = dict(options or {})
     check_options(OPTIMIZERS, name, options)
     if OPTIMIZERS.entry(name).traits:

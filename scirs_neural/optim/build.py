@@ -12,10 +12,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.importing import resolve
-from scirs_neural.core.near import near_names
-from scirs_neural.core.registry import Registry
 from scirs_neural.optim import OPTIMIZERS, SCHEDULERS
 from scirs_neural.optim.groups import ParameterGroup
+from scirs_neural.optim.options import check_options, tuples
 from scirs_neural.optim.schedules import Span
 
 
@@ -119,18 +118,6 @@ def build_scheduler(name: str, optimizer: Optimizer, span: Span, /, **options: A
     return schedule
 
 
-def check_options(registry: Registry, name: str, options: dict[str, Any]) -> None:
-    """Refuse options that the part named does not take.
-
-    Raises:
-        ConfigError: names the option and the nearest.
-    """
-    known = registry.options(name)
-    for option in options:
-        if option not in known:
-            raise ConfigError(f"the {registry.kind} '{name}' has no option '{option}'", near=near_names(option, known))
-
-
 @contextlib.contextmanager
 def _refusals(part: str) -> Iterator[None]:
     """Torch's complaints about values as errors of the user's."""
@@ -140,8 +127,3 @@ def _refusals(part: str) -> Iterator[None]:
         raise
     except (TypeError, ValueError, ArithmeticError) as error:
         raise ConfigError(f"{part} refuses its options: {error}") from error
-
-
-def tuples(value: Any) -> Any:
-    """A list as a tuple: YAML has none, and torch wants betas as one."""
-    return tuple(value) if isinstance(value, list) else value

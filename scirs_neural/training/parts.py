@@ -20,7 +20,7 @@ from scirs_neural.data.module import ImageDataModule
 from scirs_neural.data.spec import DataSpec, Preprocess
 from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.weights import load_strictly
-from scirs_neural.optim.build import check_options
+from scirs_neural.optim.options import check_options
 from scirs_neural.tasks import create_task
 from scirs_neural.tasks.classification import ImageClassification
 from scirs_neural.training import CALLBACKS
