@@ -274,7 +274,7 @@ def _own_data(data: Any, config: RunConfig) -> ImageDataModule:
     loading = {**config.data.model_dump(exclude={"name"}), "seed": config.seed}
     if isinstance(data, Dataset):
         return from_datasets(data, **loading)
-    if isinstance(data, tuple | list) and len(data) == 2:
+    if isinstance(data, tuple | list) and len(data) == 2 and not isinstance(data[0], Dataset):
         return from_arrays(*data, **loading)
     raise ConfigError(
         f"data is a {type(data).__name__}, not a name or data",

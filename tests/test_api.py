@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class Scans(IterableDataset[tuple[torch.Tensor, int]]):
     def __init__(self, breaks: bool = False) -> None:
         self.breaks = breaks
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, int]]:
         digits = load_digits()
         images = torch.from_numpy((digits.images * 15.9).astype(np.uint8))
         for number, item in enumerate(zip(images, digits.target.tolist(), strict=True)):
@@ -120,6 +121,7 @@ def list_of(scans: Scans) -> TensorDataset:
         ({"data": load_digits().images}, "data is a ndarray, not a name or data"),
         ({"data": (1, 2, 3)}, "data is a tuple"),
         ({"data": {"x": 1}}, "data is a dict"),
+        ({"data": (Scans(), Scans())}, "data is a tuple, not a name or data"),
         ({"model": nn.Linear}, "model is a type, not a name or a network"),
         (
             {"model": nn.Linear(2, 2), "overrides": ["model.weights=DEFAULT"]},

@@ -46,8 +46,6 @@ def test_the_ways_to_share_the_cores_give_the_same_answers():
     assert min(rates.values()) > 0
 
 
-@pytest.mark.feature(97)
-@pytest.mark.feature(100)
 def test_settings_of_speed_are_measured_in_turns(capsys):
     table = cpu_settings.main(["--rounds", "1", "--batch-size", "2"])
     assert [len(rows) for rows in table.values()] == [4, 3]

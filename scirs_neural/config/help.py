@@ -106,11 +106,14 @@ def type_name(annotation: Any) -> str:
     if origin is Annotated:
         return type_name(inner[0])
     if origin is Literal:
-        return "|".join(map(str, inner))
+        together = "|".join(map(str, inner))
+        return together if len(together) <= _UNBROKEN else " | ".join(map(str, inner))
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(map(type_name, inner)))
     return _NAMES.get(origin or annotation, str(annotation))
 
+
+_UNBROKEN = 54  # characters: what still fits beside the name of a setting where a line has 80
 
 _NAMES = {
     int: "whole number", float: "number", bool: "true|false", str: "text", list: "list", dict: "group",

@@ -192,7 +192,9 @@ class TrainerConfig(Section):
     )
     devices: int | str | list[int] = "auto"
     num_nodes: PositiveInt = 1
-    strategy: str = "auto"
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true", "fsdp2", "spmd", "spmd_sharded"] = Field(
+        default="auto", description="over several devices; spmd and spmd_sharded are those of TPUs"
+    )
     tensor_parallel: PositiveInt = Field(
         default=1, description="spread linear layers over so many devices, which then share their batches"
     )

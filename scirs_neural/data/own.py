@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from scirs_neural.core.errors import DataError, ShapeError
+from scirs_neural.core.errors import ConfigError, DataError, ShapeError
 from scirs_neural.data.labels import class_names, class_targets
 from scirs_neural.data.module import ImageDataModule
 from scirs_neural.data.samples import DatasetSamples, Samples, TensorSamples, as_targets
@@ -120,6 +120,7 @@ def from_datasets(
 
     Raises:
         DataError: a dataset is empty, or a target is no class number.
+        ConfigError: a window or length that is no such thing, or a length for a dataset that has its own.
 
     Example:
         >>> from itertools import cycle
@@ -131,6 +132,12 @@ def from_datasets(
         {'train': 360, 'val': 40, 'test': 100}
     """
     given = {key: dataset for key, dataset in (("train", train), ("val", val), ("test", test)) if dataset is not None}
+    if shuffle_window < 1 or (stream_length is not None and stream_length < 1):
+        raise ConfigError("shuffle_window and stream_length must be at least 1")
+    if stream_length is not None and not isinstance(train, IterableDataset):
+        raise ConfigError(
+            "stream_length is for iterable datasets", fix="torch.utils.data.Subset takes a part of others"
+        )
     samples: dict[str, Samples] = {}
     for key, dataset in given.items():
         length = stream_length if key == "train" else None

@@ -154,6 +154,18 @@ def as_image(item: Any) -> Image.Image | Tensor:
 
 
 def as_targets(found: Any) -> Tensor:
-    """The targets of a foreign dataset as `Samples` has them."""
-    values = torch.as_tensor(np.asarray(found))
-    return values.float() if values.ndim == 2 and values.shape[1] > 1 else values.reshape(len(values)).long()
+    """The targets of a foreign dataset as `Samples` has them.
+
+    Raises:
+        DataError: they are no whole numbers, nor rows of numbers.
+    """
+    try:
+        values = torch.as_tensor(np.asarray(found))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"targets are class numbers, or rows of zeros and ones: {error}") from error
+    if values.ndim == 2 and values.shape[1] > 1:
+        return values.float()
+    numbers = values.reshape(len(values)).long()
+    if not torch.equal(numbers.to(values.dtype), values.reshape(len(values))):
+        raise DataError("targets have fractions: classes are whole numbers")
+    return numbers

@@ -68,13 +68,14 @@ def join_shards(index: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
         path: from where.
 
     Raises:
-        RefusedError: a file is missing, damaged, or not what the index says.
+        CheckpointError: a file is missing.
+        RefusedError: one is damaged, or not what the index says.
     """
     from safetensors.torch import load_file
 
     shapes = Table(index, path)
-    shapes.check_files(shapes.files)
     parts = shapes.parts()
+    shapes.check_files(shapes.files)
     held = {file: load_file(file) for file in shapes.files}
 
     def whole(name: str) -> Tensor:
@@ -122,6 +123,7 @@ class Table:
         """Where each tensor's parts lie.
 
         Raises:
+            CheckpointError: a file is missing.
             RefusedError: a header is not honest, or the parts are not the whole.
         """
         found: dict[str, list[Part]] = {name: [] for name in self.tensors}
@@ -151,11 +153,10 @@ class Table:
         """Hold files to their checksums.
 
         Raises:
-            CheckpointError: one is missing.
             RefusedError: one is not what was written.
+            StorageError: one cannot be read.
         """
         for file in files:
-            read_header(file)
             if checksum(file) != self.files[file]:
                 _refuse("the file is damaged: its bytes are not those that were written", str(file))
 

@@ -52,13 +52,7 @@ def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: Imag
     spec = data.spec
     if model is None:
         L.seed_everything(stream_seed("init", config.seed) % 2**32, verbose=False)
-        options = {
-            **_settings(config.model),
-            "num_classes": config.model.num_classes or spec.num_classes,
-            "in_channels": config.model.in_channels or spec.preprocess.channels,
-            "input_size": spec.preprocess.size,
-        }
-        model = _create_network(config.model.name, options, spec)
+        model = _network(config, spec)
     return Parts(data, model, _task(config, model, spec))
 
 
@@ -71,28 +65,29 @@ def task_from_spec(config: RunConfig, spec: DataSpec, model: nn.Module | None = 
         model: the user's own network, if the run was of one.
     """
     if model is None:
-        options = {
-            **_settings(config.model),
-            "load": False,  # the run's own checkpoint holds them, and published ones may be gone
-            "num_classes": config.model.num_classes or spec.num_classes,
-            "in_channels": config.model.in_channels or spec.preprocess.channels,
-            "input_size": spec.preprocess.size,
-        }
-        model = _create_network(config.model.name, options, spec)
+        model = _network(config, spec, load=False)  # the run's own checkpoint holds them, published ones may be gone
     return _task(config, model, spec)
 
 
 _SET_BY_DATA = ("load", "input_size")  # beside num_classes and in_channels, which are settings too
 
 
-def _create_network(name: str, options: dict[str, Any], spec: DataSpec) -> nn.Module:
+def _network(config: RunConfig, spec: DataSpec, **more: Any) -> nn.Module:
     """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
+    name = config.model.name
+    options = {
+        **_settings(config.model),
+        **more,
+        "num_classes": config.model.num_classes or spec.num_classes,
+        "in_channels": config.model.in_channels or spec.preprocess.channels,
+        "input_size": spec.preprocess.size,
+    }
     if not name.endswith((".yaml", ".yml", ".json")):
         return create_model(name, **options)
     if options.get("weights") is not None:
         raise ConfigError("a network file cannot be given weights", where="model.weights")
-    if more := [key for key in options if key not in _SET_BY_DATA and key not in ModelConfig.model_fields]:
-        raise ConfigError(f"a network file has no option '{more[0]}'", where=f"model.{more[0]}", fix=f"change {name}")
+    if wrong := [key for key in options if key not in _SET_BY_DATA and key not in ModelConfig.model_fields]:
+        raise ConfigError(f"a network file has no option '{wrong[0]}'", where=f"model.{wrong[0]}", fix=f"change {name}")
     return load_model_file(name, input_shape=spec.input_shape, num_classes=options["num_classes"], allow_files=True)
 
 

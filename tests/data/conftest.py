@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
+from torch import distributed as dist
 
 TILE = 60
 
@@ -62,3 +63,15 @@ def digit_png(tmp_path_factory, scans) -> Path:
     path = tmp_path_factory.mktemp("digit") / "0.png"
     Image.fromarray(np.rint(scans.images[0] * 255 / 16).astype(np.uint8)).save(path)
     return path
+
+
+@pytest.fixture
+def pretend_rank(monkeypatch):
+    """Make torch.distributed say that this process is one of several."""
+
+    def pretend(rank, world_size):
+        monkeypatch.setattr(dist, "is_initialized", lambda: True)
+        monkeypatch.setattr(dist, "get_rank", lambda: rank)
+        monkeypatch.setattr(dist, "get_world_size", lambda: world_size)
+
+    return pretend

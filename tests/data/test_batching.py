@@ -5,23 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import distributed as dist
 
 from scirs_neural.data import create_data
 from scirs_neural.data.batching import BatchSampler
-
-
-@pytest.fixture
-def pretend_rank(monkeypatch):
-    """Make torch.distributed say that this process is one of several."""
-
-    def pretend(rank, world_size):
-        monkeypatch.setattr(dist, "is_initialized", lambda: True)
-        monkeypatch.setattr(dist, "get_rank", lambda: rank)
-        monkeypatch.setattr(dist, "get_world_size", lambda: world_size)
-
-    return pretend
-
 
 sizes = {"n": st.integers(1, 60), "size": st.integers(1, 9), "world": st.integers(1, 4), "shuffle": st.booleans()}
 

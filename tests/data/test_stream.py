@@ -9,10 +9,10 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from scirs_neural.core.errors import DataError, StorageError
+from scirs_neural.core.errors import ConfigError, DataError, StorageError
 from scirs_neural.data import from_datasets
 from scirs_neural.data.batching import BatchSampler
-from tests.data.test_batching import fingerprint, pretend_rank  # noqa: F401 - a fixture
+from tests.data.test_batching import fingerprint
 
 SCANS = load_digits()
 IMAGES, TARGETS = torch.from_numpy((SCANS.images * 15.9).astype(np.uint8))[:500], SCANS.target[:500]
@@ -54,7 +54,7 @@ def first_of(loader):
 
 
 @pytest.mark.feature(80)
-def test_each_item_of_a_stream_once_over_two_workers_and_two_ranks(pretend_rank):  # noqa: F811
+def test_each_item_of_a_stream_once_over_two_workers_and_two_ranks(pretend_rank):
     data = streamed(num_workers=2, batch_size=7)
     expected = Counter(map(fingerprint, itertools.chain(*first_of(data.eval_dataloader("train")))))
     assert expected.total() == data.spec.sizes["train"]
@@ -96,6 +96,16 @@ def test_samples_are_shuffled_within_windows_only_and_so_one_pass_reads_an_epoch
     assert Stream.passes - before == 1
 
 
+def test_a_window_that_turns_out_too_narrow_grows():
+    data = streamed(shuffle_window=8, val_fraction=0, test_fraction=0.9)
+    loader = data.train_dataloader()
+    for _ in range(4):
+        list(loader)
+    before = Stream.passes
+    list(loader)
+    assert Stream.passes - before == 1
+
+
 class Short(IterableDataset):
     """Divides itself among workers, as torch's documentation shows for other loaders."""
 
@@ -122,11 +132,6 @@ class Broken(IterableDataset):
             yield item
 
 
-class Empty(IterableDataset):
-    def __iter__(self):
-        return iter(())
-
-
 @pytest.mark.parametrize(
     ("stream", "settings", "error", "said"),
     [
@@ -144,8 +149,32 @@ def test_a_stream_that_cannot_be_gone_through_again_is_an_error(stream, settings
         go_through_it_twice()
 
 
-def test_a_stream_that_is_too_short_is_an_error_at_once():
-    with pytest.raises(DataError, match="ended after 500 samples"):
-        streamed(stream_length=501)
-    with pytest.raises(DataError, match="ended after 0 samples"):
-        streamed(Empty())
+class Unlike(IterableDataset):
+    """Gives some items, whatever they are."""
+
+    def __init__(self, *items):
+        self.items = items
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+IMAGE = torch.zeros(8, 8)
+
+
+@pytest.mark.parametrize(
+    ("stream", "settings", "error", "said"),
+    [
+        (Stream(), {"stream_length": 501}, DataError, "ended after 500 samples"),
+        (Unlike(), {}, DataError, "ended after 0 samples"),
+        (Unlike({"image": IMAGE, "label": 1}), {}, DataError, "sample 0 of the stream is a dict"),
+        (Unlike((IMAGE, 0), (IMAGE, 0.5)), {}, DataError, "fractions"),
+        (Unlike((IMAGE, "cat")), {}, DataError, "class numbers"),
+        (Stream(), {"shuffle_window": 0}, ConfigError, "at least 1"),
+        (Stream(), {"stream_length": -1}, ConfigError, "at least 1"),
+        (Indexed(), {"stream_length": 100}, ConfigError, "for iterable datasets"),
+    ],
+)
+def test_what_is_wrong_with_a_stream_is_said_at_once(stream, settings, error, said):
+    with pytest.raises(error, match=said):
+        streamed(stream, **settings)

@@ -14,6 +14,7 @@ import errno
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,9 @@ def compare(place: Path, kind: str, first: str | None = None, end: str = "broken
         ranks = SETTINGS[how][0]
         if first is not None and folder == together:
             callback, said = ENDS[end]
-            assert forked(lambda: fit(folder, first, callback()), folder / "said.txt", SETTINGS[first][0]) == 1  # noqa: B023
+            assert forked(partial(fit, folder, first, callback()), folder / "said.txt", SETTINGS[first][0]) == 1
             assert said in (folder / "said.txt").read_text()
-        status = forked(lambda: fit(folder, how), folder / "said.txt", ranks)  # noqa: B023
+        status = forked(partial(fit, folder, how), folder / "said.txt", ranks)
         if status:
             raise RuntimeError((folder / "said.txt").read_text()[-3000:])
     last = SETTINGS[kind][0] - 1

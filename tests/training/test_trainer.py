@@ -41,7 +41,8 @@ def small_task(data: Any, **settings: Any) -> Any:
         ({"max_epochs": 0}, "max_epochs must be greater"),
         ({"max_epoch": 3}, "unknown setting 'max_epoch'"),
         ({"gradient_clip_algorithm": "nrom"}, "cannot be 'nrom'"),
-        ({"devices": 3, "accelerator": "cpu", "strategy": "fdsp"}, "(?s)unknown trainer.strategy 'fdsp'.*fsdp2"),
+        ({"devices": 3, "accelerator": "cpu", "strategy": "fdsp"}, "(?s)strategy cannot be 'fdsp'.*fsdp2"),
+        ({"devices": 2, "accelerator": "cpu", "strategy": "spmd"}, "one of TPUs"),
     ],
 )
 def test_impossible_settings_are_refused(setting: dict[str, Any], message: str, digits: Any) -> None:
