@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from scirs_neural.core import terminal
+from scirs_neural.evaluation.next_steps import next_steps
 from scirs_neural.evaluation.report import Evaluation
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
     ]
     terminal.table(console, ["over the folds", "mean ± std", "95 % interval of the mean"], spread)
     console.print()
-    main, folder = found.out_of_fold.main, shlex.quote(str(_short(found.folder.path)))
+    main, folder = found.out_of_fold.main, _short(found.folder.path)
     pooled, facts = found.out_of_fold.metrics[main], {}
     if found.together is not None:
         best = found.together.metrics[found.together.main]
@@ -46,7 +47,7 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
             "samples": found.out_of_fold.samples,
         },
         "facts": facts,
-        "folder": str(_short(found.folder.path)),
+        "folder": str(folder),
         "written": {
             "report.html": "everything about the cross-validation, on one page",
             "summary.json": "its figures, of each fold and of all",
@@ -54,8 +55,8 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
             found.summary["folds"][0]["folder"]: "a run folder a fold",
         },
         "next": {
-            "one fold again": f"python -m scirs_neural.train --from {folder}/{found.summary['folds'][0]['folder']}",
-            "against another one": f"python -m scirs_neural.compare {folder} OTHER --split out_of_fold",
+            **next_steps(folder, found.summary),
+            "against another": f"python -m scirs_neural.compare {shlex.quote(str(folder))} OTHER --split out_of_fold",
         },
     }  # fmt: skip
     terminal.summary(console, shown)

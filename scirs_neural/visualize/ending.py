@@ -11,10 +11,10 @@ from rich.console import Console
 
 from scirs_neural.core import terminal
 from scirs_neural.core.paths import atomic_write
+from scirs_neural.evaluation.next_steps import next_steps
 from scirs_neural.evaluation.numbers import load_predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
 from scirs_neural.training.run import Finished
-from scirs_neural.visualize.next_steps import next_steps
 from scirs_neural.visualize.report import write_report
 
 NUM_SAMPLES = 8

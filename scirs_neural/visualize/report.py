@@ -15,12 +15,12 @@ from scirs_neural.core.errors import RefusedError, StorageError
 from scirs_neural.core.paths import atomic_write, storage_errors
 from scirs_neural.core.terminal import count, duration, number, percent
 from scirs_neural.evaluation import Evaluation, RunRecord, evaluate_predictions
+from scirs_neural.evaluation.next_steps import next_steps
 from scirs_neural.visualize import page
 from scirs_neural.visualize.calibration import reliability_diagram
 from scirs_neural.visualize.confusion import confusion_matrix, label_counts, most_confused
 from scirs_neural.visualize.curves import learning_rate, training_curves
 from scirs_neural.visualize.images import ImageSource, input_grid, worst_errors
-from scirs_neural.visualize.next_steps import next_steps
 from scirs_neural.visualize.style import png
 
 SHARES = ("accuracy", "balanced_accuracy", "top5_accuracy", "exact_match", "calibration_error")
@@ -268,7 +268,7 @@ def _next(run: RunRecord) -> page.Section:
     commands = next_steps(run.path, run.summary) if "sizes" in _part(run, "data") else {}
     if any((run.path / "predictions").glob("*.npz")):
         compare = f"python -m scirs_neural.compare {shlex.quote(str(run.path))} OTHER_RUN"
-        commands["compare it with another on the same test set"] = compare
+        commands["compare it with another on the same samples"] = compare
     if not commands:
         return page.Section("next", "Next", [page.paragraph("Nothing: the run has no predictions yet.", muted=True)])
     text = "\n".join(f"# {what}\n{command}" for what, command in commands.items())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+import shlex
 import shutil
 import signal
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -22,6 +26,7 @@ from scirs_neural.evaluation import Predictions
 from scirs_neural.evaluation.cross_validation import cross_validate
 from scirs_neural.evaluation.folds import pooled
 from scirs_neural.training.groups import config_groups
+from scirs_neural.visualize.report import write_report
 
 MLP = ("model=mlp", "data=digits", "data.image_size=8", "model.hidden=[16]", "data.transforms=none")
 SMALL = (*MLP, "logger.tensorboard=false", "trainer.max_epochs=2", "data.batch_size=128", "optimizer.lr=0.01")
@@ -59,6 +64,23 @@ def test_every_sample_is_tested_once_by_a_net_that_had_not_seen_it(whole_run):
         assert load_run(whole_run / f"fold-{n}").evaluate().metrics["accuracy"].value == pytest.approx(
             parts[n - 1].right.mean()
         )
+
+
+def test_the_commands_of_its_report_and_of_its_folds_work(whole_run, tmp_path):
+    copy = shutil.copytree(whole_run, tmp_path / "digits-mlp-cv" / "1")
+    for folder, modules in (
+        (copy, ["evaluate", "train", "train"]),
+        (copy / "fold-1", ["evaluate", "predict", "train"]),
+    ):
+        write_report(folder)
+        page = html.unescape((folder / "report.html").read_text())
+        commands = re.findall(r"^python -m scirs_neural\.(\w+) (.+)$", page[page.index('id="next"') :], flags=re.M)
+        other = {"compare": whole_run / folder.relative_to(copy)}
+        assert [module for module, _ in commands] == [*modules, "compare"]
+        for module, arguments in commands:
+            words = [str(other[module]) if word.startswith("OTHER_RUN") else word for word in shlex.split(arguments)]
+            words += ["--check"] if module == "train" else []
+            assert run_door(import_module(f"scirs_neural.{module}").main, words) == 0, (module, words)
 
 
 @pytest.mark.feature(90)
@@ -162,6 +184,7 @@ from rich.console import Console
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.evaluation.cross_validation import cross_validate
 from scirs_neural.training.groups import config_groups
+from scirs_neural.visualize.report import write_report
 
 cross_validate(load_config(Request(sys.argv[1:]), config_groups()), Console(quiet=True))
 """

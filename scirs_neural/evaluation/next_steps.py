@@ -21,6 +21,8 @@ def next_steps(folder: Path, summary: Mapping[str, Any]) -> dict[str, str]:
         >>> next_steps(Path("runs/digits-Mine/1"), summary)
         {'use it, in Python': "scirs_neural.load_run('runs/digits-Mine/1', model=…)"}
     """
+    if "folds" in summary:
+        return _after_cross_validation(folder, summary["folds"][0]["folder"])
     run, own, sizes = shlex.quote(str(folder)), summary.get("own", []), summary["data"]["sizes"]
     steps: dict[str, str] = {}
     if not own and (sizes["test"] or sizes["val"]):
@@ -34,3 +36,13 @@ def next_steps(folder: Path, summary: Mapping[str, Any]) -> dict[str, str]:
     if not own:
         steps["run it again, with a change"] = f"python -m scirs_neural.train --from {run} seed=1"
     return steps
+
+
+def _after_cross_validation(folder: Path, fold: str) -> dict[str, str]:
+    """The parent has no network of its own to use."""
+    run, first = shlex.quote(str(folder)), shlex.quote(str(folder / fold))
+    return {
+        "judge one fold again": f"python -m scirs_neural.evaluate {first}",
+        "run one fold again": f"python -m scirs_neural.train --from {first}",
+        "all of it again, with a change": f"python -m scirs_neural.train --from {run} seed=1",
+    }
