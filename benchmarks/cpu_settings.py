@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import scirs_neural as sn
-from scirs_neural.tasks.folding import fold_batchnorm
+from scirs_neural.models.folding import fold_batchnorm
 
 NHWC = torch.channels_last
 

@@ -31,7 +31,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import scirs_neural as sn
-from scirs_neural.training.noise import quiet
+from scirs_neural.training.warnings_capture import quiet
 
 Batch = tuple[Tensor, Tensor]
 GOALS = {"mlp": 1.25, "resnet18": 1.01}

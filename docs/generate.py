@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scirs_neural.layers import promises
+from scirs_neural.layers import declared_capabilities as promises
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "features.md"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import UnknownNameError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 VERBS = {
     "train": "train a model and report how it ended",
@@ -26,7 +26,7 @@ VERBS = {
 
 def main() -> int:
     """Call the verb that was typed."""
-    return run_door(dispatch)
+    return run_command(dispatch)
 
 
 def dispatch(argv: list[str]) -> int | None:
@@ -46,7 +46,9 @@ def dispatch(argv: list[str]) -> int | None:
         return None
     verb = argv[0]
     if verb not in VERBS:
-        raise UnknownNameError(f"unknown verb '{verb}'", near=near_names(verb, VERBS), see="scirs-neural --help")
+        raise UnknownNameError(
+            f"unknown verb '{verb}'", suggestions=did_you_mean(verb, VERBS), see="scirs-neural --help"
+        )
     status: int | None = import_module(f"scirs_neural.{verb}").main(argv[1:])
     return status
 

@@ -19,8 +19,8 @@ from rich.console import Console
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError
-from scirs_neural.training.groups import config_groups
-from scirs_neural.training.run_folder import RunFolder
+from scirs_neural.runs.folder import RunFolder
+from scirs_neural.runs.groups import config_groups
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,7 +100,7 @@ class Run:
         Raises:
             ConfigError: it is one of the user's own, and was not given.
         """
-        from scirs_neural.training.parts import load_checkpoint, task_from_spec
+        from scirs_neural.runs.parts import load_checkpoint, task_from_spec
 
         if self._model is None:
             self._needs("model", "of a network of your own")
@@ -115,7 +115,7 @@ class Run:
         Returns:
             How many BatchNorms are gone.
         """
-        from scirs_neural.tasks.folding import fold_batchnorm
+        from scirs_neural.models.folding import fold_batchnorm
 
         self.task.model, gone = fold_batchnorm(self.task.model)
         return gone
@@ -132,7 +132,7 @@ class Run:
         if not path.is_file():
             have = sorted(p.stem for p in path.parent.glob("*.npz"))
             raise ConfigError(
-                f"the run has no predictions for the split '{split}'", where=str(self.folder.path), near=have
+                f"the run has no predictions for the split '{split}'", where=str(self.folder.path), suggestions=have
             )
         return load_predictions(path)
 
@@ -149,7 +149,7 @@ class Run:
         from scirs_neural.data.splits import column_of
         from scirs_neural.evaluation.numbers import as_predictions
         from scirs_neural.evaluation.report import evaluate_predictions
-        from scirs_neural.training.run import predict_split
+        from scirs_neural.runs.train import predict_split
 
         samples = self.data.dataset(split).samples
         columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
@@ -239,8 +239,8 @@ def fit(
     """
     from torch import nn
 
-    from scirs_neural.training.run import train_run
-    from scirs_neural.visualize.ending import finish
+    from scirs_neural.runs.finish import finish
+    from scirs_neural.runs.train import train_run
 
     if not isinstance(model, str | nn.Module):
         what = f"model is a {type(model).__name__}, not a name or a network"
@@ -357,7 +357,7 @@ def expand(inputs: Iterable[str]) -> list[Path]:
     Raises:
         ConfigError: one of them means no file.
     """
-    from scirs_neural.data.image_file import IMAGE_SUFFIXES
+    from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
 
     found: list[Path] = []
     for text in inputs:

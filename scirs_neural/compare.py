@@ -9,7 +9,7 @@ from typing import Any
 
 from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import DataError
 
 SPLITS = ("test", "out_of_fold", "val")
@@ -40,8 +40,8 @@ def compare_runs(folders: list[str], *, split: str | None = None, seed: int = 0)
     Raises:
         DataError: a folder is no run, has no predictions, or was tested on other samples than the first.
     """
-    from scirs_neural.evaluation import Predictions, RunRecord, compare_predictions, evaluate_predictions
-    from scirs_neural.evaluation.run_record import differences, named
+    from scirs_neural.evaluation import Predictions, compare_predictions, evaluate_predictions
+    from scirs_neural.runs.record import RunRecord, differences, named
 
     if len(folders) < 2:
         raise DataError("a comparison needs at least two runs", fix="name two or more run folders")
@@ -111,4 +111,4 @@ def _setting(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError
 
 
@@ -65,4 +65,4 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

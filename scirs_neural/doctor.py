@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.environment import cpu_name, environment, installed, num_cpus
 from scirs_neural.core.paths import cache_dir, is_offline
 
@@ -113,4 +113,4 @@ def check_places() -> Iterator[Finding]:
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (check_packages, check_pair, check_device, check_places)
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

@@ -29,10 +29,10 @@ from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data import from_arrays, from_rows
+from scirs_neural.data.image.preprocess import build_preprocess
+from scirs_neural.data.in_memory import unit_images
 from scirs_neural.data.module import ImageDataModule
-from scirs_neural.data.own import unit_images
-from scirs_neural.data.preprocess import build_preprocess
-from scirs_neural.data.table import CLASSES, NUMBERS, scale_rows
+from scirs_neural.data.table.table import CLASSES, NUMBERS, scale_rows
 from scirs_neural.models import create_model
 from scirs_neural.tasks import create_task
 from scirs_neural.tasks.inference import evaluating

@@ -6,7 +6,7 @@ import sys
 
 from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.paths import atomic_write
 
 
@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int | None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     args = parser.parse_args(argv)
     from scirs_neural.api import load_run
-    from scirs_neural.evaluation.show import show_evaluation
+    from scirs_neural.runs.show import show_evaluation
 
     run = load_run(args.run)
     if args.fold:
@@ -42,4 +42,4 @@ def main(argv: list[str]) -> int | None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.terminal import count, header, table, wide_console
-from scirs_neural.layers.promises import Row, promises
+from scirs_neural.layers.declared_capabilities import Row, promises
 from scirs_neural.models.cache import cached_file
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT, SMALL_INPUT_OF
@@ -114,4 +114,4 @@ def _show(on: Console, facts: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

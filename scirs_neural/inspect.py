@@ -10,7 +10,7 @@ from typing import Any
 
 from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 
 SHOWN, FACTS, WIDEST = 20, 12, 300
 
@@ -59,4 +59,4 @@ def _short(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError, UnknownNameError
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.core.terminal import count, table, wide_console
 from scirs_neural.models import catalogue, list_models
 from scirs_neural.registries import REGISTRIES, registry
@@ -80,9 +80,9 @@ def _names(held: Registry, pattern: str | None, filters: dict[str, Any]) -> list
     wild = pattern if set("*?[") & set(pattern) else f"*{pattern}*"
     names = list_models(wild, **filters) if filters else held.names(wild)
     if not names:
-        near = [] if held.names(wild) else near_names(pattern.strip("*?"), held.names())
+        suggestions = [] if held.names(wild) else did_you_mean(pattern.strip("*?"), held.names())
         what = f"no {held.kind} matches '{pattern}'{' and the other conditions' if filters else ''}"
-        raise UnknownNameError(what, near=near, see=f"python -m scirs_neural.list {held.plural}")
+        raise UnknownNameError(what, suggestions=suggestions, see=f"python -m scirs_neural.list {held.plural}")
     return names
 
 
@@ -113,4 +113,4 @@ def _show(as_json: bool, rows: list[dict[str, Any]], columns: Sequence[str], cel
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

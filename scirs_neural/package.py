@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 
 if TYPE_CHECKING:
     from scirs_neural.serialization import PackageFacts
@@ -91,4 +91,4 @@ def _dtypes(facts: PackageFacts) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import atomic_write
 
@@ -76,4 +76,4 @@ def _shown(guess: Guess, place: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

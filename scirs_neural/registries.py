@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 from scirs_neural.core.errors import UnknownNameError
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
+from scirs_neural.core.suggestions import did_you_mean
 
 REGISTRIES: dict[str, tuple[str, str]] = {  # kind as it is typed: (module, attribute)
     "models": ("scirs_neural.models", "MODELS"),
@@ -35,7 +35,7 @@ def registry(kind: str) -> Registry:
     plural = kind if kind in REGISTRIES else _SINGULAR.get(kind, f"{kind}s")
     if plural not in REGISTRIES:
         raise UnknownNameError(
-            f"unknown kind '{kind}'", near=near_names(kind, REGISTRIES), fix=f"one of {', '.join(REGISTRIES)}"
+            f"unknown kind '{kind}'", suggestions=did_you_mean(kind, REGISTRIES), fix=f"one of {', '.join(REGISTRIES)}"
         )
     module, attribute = REGISTRIES[plural]
     found: Registry = getattr(import_module(module), attribute)
@@ -63,6 +63,8 @@ def find(asked: str) -> list[tuple[Registry, str]]:
     every = [registry(kind) for kind in REGISTRIES]
     found = [(held, asked) for held in every if asked in held]
     if not found:
-        near = near_names(asked, [name for held in every for name in held.names()])
-        raise UnknownNameError(f"nothing is called '{asked}'", near=near, see="python -m scirs_neural.list")
+        suggestions = did_you_mean(asked, [name for held in every for name in held.names()])
+        raise UnknownNameError(
+            f"nothing is called '{asked}'", suggestions=suggestions, see="python -m scirs_neural.list"
+        )
     return found

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door, starting_up
+from scirs_neural.core.command import run_command, starting_up
 from scirs_neural.core.errors import ConfigError
 
 
@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int | None:
     with starting_up():
         from scirs_neural.config.compose import Request, load_config
         from scirs_neural.core import terminal
-        from scirs_neural.training.groups import config_groups
+        from scirs_neural.runs.groups import config_groups
 
         if args.help:
             from scirs_neural.config.help import print_help
@@ -27,26 +27,26 @@ def main(argv: list[str]) -> int | None:
             request = Request(args.overrides, args.config_dir, _saved_config(args.from_run))
             config = load_config(request, config_groups())
     if args.multirun:
-        from scirs_neural.training.sweep import run_sweep
+        from scirs_neural.runs.sweep import run_sweep
 
         return run_sweep(args.overrides, args.config_dir, terminal.console())
     if args.check:
-        from scirs_neural.training.check import check_run
+        from scirs_neural.runs.check import check_run
 
         if config.cv.folds:
-            from scirs_neural.evaluation.cross_validation import check_cross_validation
+            from scirs_neural.runs.cross_validation import check_cross_validation
 
             config = check_cross_validation(config)
         check_run(config, terminal.console())
         return None
-    from scirs_neural.training.run import train_run
-    from scirs_neural.visualize.ending import finish
+    from scirs_neural.runs.finish import finish
+    from scirs_neural.runs.train import train_run
 
     console = terminal.console()
     if config.cv.folds:
-        from scirs_neural.evaluation.cross_validation import cross_validate
-        from scirs_neural.evaluation.show import show_cross_validation
-        from scirs_neural.visualize.report import write_report
+        from scirs_neural.runs.cross_validation import cross_validate
+        from scirs_neural.runs.report import write_report
+        from scirs_neural.runs.show import show_cross_validation
 
         found = cross_validate(config, console, after_run=finish)
         write_report(found.folder.path)
@@ -82,4 +82,4 @@ def _parser() -> Arguments:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scirs_neural.core.arguments import Arguments
-from scirs_neural.core.door import run_door, starting_up
+from scirs_neural.core.command import run_command, starting_up
 from scirs_neural.core.errors import ConfigError
 
 
@@ -97,4 +97,4 @@ def _settings_help() -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_door(main))
+    sys.exit(run_command(main))

@@ -20,7 +20,7 @@ import scirs_neural as sn
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.data import from_datasets
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 from scirs_neural.training.metrics_file import read_metrics
 
 QUIET = Console(quiet=True)

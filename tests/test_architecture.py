@@ -1,4 +1,4 @@
-"""The house rules that a reader relies on: who imports whom, where Lightning's Trainer lives, how long a file is."""
+"""The rules that a reader relies on: who imports whom, where Lightning's Trainer lives, how long a file is."""
 
 from __future__ import annotations
 
@@ -12,52 +12,40 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scirs_neural"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# docs/design.md. A room imports from its own floor's room and from lower floors. `guard` stands below whatever
-# reads files of others, settings too: it must be the only door for them.
-FLOORS = {
+# docs/design.md. A package imports from itself and from lower levels. `guard` stands below whatever reads files of
+# others, settings too: it is the only way in for them.
+LEVELS = {
     "core": 0, "guard": 0, "config": 0,
-    "layers": 1, "losses": 1, "optim": 1, "metrics": 1,
+    "layers": 1, "losses": 1, "optim": 1, "metrics": 1, "evaluation": 1, "plots": 1,
     "models": 2, "builder": 2, "data": 2,
     "interop": 3, "serialization": 3,
     "tasks": 4,
-    "training": 5,
-    "plugins": 6, "transfer": 6, "interpret": 6, "visualize": 6, "evaluation": 6, "tuning": 6,
+    "training": 5, "plugins": 5,
+    "runs": 6, "tuning": 6, "interpretation": 6,
     "deploy": 7,
     "research": 8,
 }  # fmt: skip
-ROOF = 9  # doors and the other modules at the top
-SAME_FLOOR = {  # schemas stand on names and on the door for files, pictures show what was found
-    ("config", "core"), ("config", "guard"), ("guard", "core"), ("visualize", "evaluation"),
+TOP = 9  # commands and the other modules at the top
+SAME_LEVEL = {  # (who, may import whom) within one level
+    ("config", "core"), ("config", "guard"), ("guard", "core"), ("plots", "evaluation"), ("builder", "models"),
+    ("plugins", "training"), ("tuning", "runs"), ("interpretation", "runs"),
 }  # fmt: skip
-DOORS = {
-    "train",
-    "evaluate",
-    "predict",
-    "export",
-    "benchmark",
-    "compare",
-    "list",
-    "info",
-    "inspect",
-    "convert",
-    "package",
-    "tune",
-    "doctor",
-    "serve",
-    "__main__",
-}
-MAX_DOOR_LINES, MAX_FILE_LINES = 120, 450
+COMMANDS = {
+    "train", "evaluate", "predict", "export", "benchmark", "compress", "serve", "explain", "diagram", "dataset",
+    "compare", "list", "info", "inspect", "convert", "package", "tune", "doctor", "__main__",
+}  # fmt: skip
+MAX_COMMAND_LINES, MAX_FILE_LINES = 120, 450
 OUR_NAME = "scirs_neural"
 
 
-def room(module: str) -> str:
-    """The room of a dotted name below the package: "" for what stands at the top."""
+def package_of(module: str) -> str:
+    """The package of a dotted name below the package: "" for what stands at the top."""
     first = module.removeprefix(OUR_NAME).lstrip(".").partition(".")[0]
-    return first if first in FLOORS else ""
+    return first if first in LEVELS else ""
 
 
-def floor(name: str) -> int:
-    return FLOORS.get(name, ROOF)
+def level(name: str) -> int:
+    return LEVELS.get(name, TOP)
 
 
 @cache
@@ -95,26 +83,26 @@ def import_strings(path: Path) -> list[tuple[int, str]]:
 
 
 def breaches(path: Path, found: list[tuple[int, str]]) -> list[str]:
-    mine = room(dotted(path))
+    mine = package_of(dotted(path))
     wrong = []
     for line, name in found:
-        other = room(name)
+        other = package_of(name)
         is_public_name = other == "" and name != OUR_NAME and name.removeprefix(OUR_NAME + ".") == "__version__"
-        if other == mine or is_public_name or (mine, other) in SAME_FLOOR or floor(other) < floor(mine):
+        if other == mine or is_public_name or (mine, other) in SAME_LEVEL or level(other) < level(mine):
             continue
         wrong.append(
-            f"{path.relative_to(ROOT)}:{line}: {mine or 'the roof'} ({floor(mine)}) imports {name} ({floor(other)})"
+            f"{path.relative_to(ROOT)}:{line}: {mine or 'the top'} ({level(mine)}) imports {name} ({level(other)})"
         )
     return wrong
 
 
-def test_every_folder_is_a_room_with_a_floor():
-    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert rooms <= set(FLOORS)
+def test_every_folder_is_a_package_with_a_level():
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages <= set(LEVELS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=dotted)
-def test_a_room_imports_only_from_lower_floors(path):
+def test_a_package_imports_only_from_lower_levels(path):
     assert breaches(path, imports(path)) == []
 
 
@@ -128,22 +116,22 @@ def test_the_checks_above_see_a_breach(tmp_path):
     path = PACKAGE / "layers" / "imagined.py"
     node = ast.parse(source).body[0].body[0]
     assert breaches(path, [(node.lineno, f"{node.module}.Trainer")])
-    assert breaches(path, [(1, "scirs_neural.losses.focal")])  # a neighbour on the same floor
+    assert breaches(path, [(1, "scirs_neural.losses.focal")])  # a neighbour on the same level
     assert not breaches(path, [(1, "scirs_neural.core.errors"), (1, "scirs_neural.layers.attention")])
 
 
-def test_the_ground_floor_and_the_rooms_names_need_no_torch(python):
-    rooms = [dotted(path) for path in PACKAGE.glob("*/__init__.py")]
-    ground = [dotted(path) for name in ("core", "config") for path in (PACKAGE / name).glob("*.py")]
+def test_level_0_and_the_package_names_need_no_torch(python):
+    names_of_packages = [dotted(path) for path in PACKAGE.glob("*/__init__.py")]
+    level_0 = [dotted(path) for name in ("core", "config") for path in (PACKAGE / name).glob("*.py")]
     heavy = {"torch", "numpy", "lightning", "torchvision", "sklearn", "matplotlib"}
-    names = [*ground, *rooms, OUR_NAME]
+    names = [*level_0, *names_of_packages, OUR_NAME]
     code = f"import sys\nfor name in {names}: __import__(name)\nprint(sorted({heavy} & set(sys.modules)))"
     ended = python("-c", code)
     assert ended.stdout == "[]\n", ended.stderr
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(dotted(path)) != "training"], ids=dotted)
-def test_lightning_s_trainer_is_used_in_one_room_only(path):
+@pytest.mark.parametrize("path", [path for path in FILES if package_of(dotted(path)) != "training"], ids=dotted)
+def test_lightning_s_trainer_is_used_in_one_package_only(path):
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in (
             "lightning",
@@ -155,19 +143,19 @@ def test_lightning_s_trainer_is_used_in_one_room_only(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=dotted)
-def test_only_doors_and_the_terminal_print(path):
-    is_door = path.parent == PACKAGE or path in (PACKAGE / "core/terminal.py", PACKAGE / "core/door.py")
-    is_script = 'if __name__ == "__main__":' in path.read_text()  # such as layers/contract.py, a page for the docs
+def test_only_commands_and_the_terminal_print(path):
+    is_command = path.parent == PACKAGE or path in (PACKAGE / "core/terminal.py", PACKAGE / "core/command.py")
+    is_script = 'if __name__ == "__main__":' in path.read_text()  # such as layers/capabilities.py, a page for the docs
     calls = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
-    assert is_door or is_script or calls == []
+    assert is_command or is_script or calls == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=dotted)
 def test_a_file_is_one_idea(path):
-    is_door = path.parent == PACKAGE and path.stem in DOORS
-    assert len(path.read_text().splitlines()) <= (MAX_DOOR_LINES if is_door else MAX_FILE_LINES)
+    is_command = path.parent == PACKAGE and path.stem in COMMANDS
+    assert len(path.read_text().splitlines()) <= (MAX_COMMAND_LINES if is_command else MAX_FILE_LINES)
     assert path.stem not in ("utils", "util", "helpers", "misc", "common", "manager")

@@ -13,7 +13,7 @@ from typing import Any
 from scirs_neural.builder.leaf import Leaf
 from scirs_neural.builder.symbol import Auto, Path, Symbol, dotted, operate, show_shape
 from scirs_neural.core.errors import ConfigError, ShapeError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 MERGES = ("concat", "add", "mul")
 MAX_VALUES = 10_000  # of one network; a file that repeats repeats would never end
@@ -63,8 +63,8 @@ class Scope:
         for depth in range(len(path), -1, -1):  # inside a block: "encoder.2"
             if dotted((*path[:depth], name)) in self.paths:
                 return self.paths[dotted((*path[:depth], name))]
-        near = near_names(name, known)
-        raise ConfigError(f"{dotted(path)}: nothing before it is named '{name}'", where=where, near=near)
+        suggestions = did_you_mean(name, known)
+        raise ConfigError(f"{dotted(path)}: nothing before it is named '{name}'", where=where, suggestions=suggestions)
 
     def leaf(self, name: str, path: Path, where: str | None) -> Leaf:
         """The layer under a name, to be shared.

@@ -25,7 +25,7 @@ from scirs_neural.builder.sequential import Sequential
 from scirs_neural.builder.symbol import Input
 from scirs_neural.core.errors import ConfigError, RefusedError
 from scirs_neural.core.importing import is_file
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.guard.text import read_json, read_yaml
 
 FORMAT = 1
@@ -106,8 +106,10 @@ def build(
     known = _GRAPH_KEYS if "inputs" in plain else _LIST_KEYS
     for key in plain:
         if key not in known:
-            near = near_names(str(key), {*_GRAPH_KEYS, *_LIST_KEYS})
-            raise ConfigError(f"unknown key '{key}' of a network", where=where, near=near, fix=", ".join(known))
+            suggestions = did_you_mean(str(key), {*_GRAPH_KEYS, *_LIST_KEYS})
+            raise ConfigError(
+                f"unknown key '{key}' of a network", where=where, suggestions=suggestions, fix=", ".join(known)
+            )
     if plain.get("format", FORMAT) != FORMAT:
         raise ConfigError(f"the network has format {plain['format']!r}, this version reads {FORMAT}", where=where)
     layers = plain.get("layers")

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 INITIALISERS = (
     "constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "ones", "orthogonal", "sparse",
@@ -28,8 +28,10 @@ def check_init(init: Any, where: str | None = None) -> Any:
         if name is None or (isinstance(name, (int, float)) and not isinstance(name, bool)):
             continue
         if name not in INITIALISERS:
-            near = near_names(str(name), INITIALISERS)
-            raise ConfigError(f"unknown initialisation {name!r}", where=where, near=near, fix=", ".join(INITIALISERS))
+            suggestions = did_you_mean(str(name), INITIALISERS)
+            raise ConfigError(
+                f"unknown initialisation {name!r}", where=where, suggestions=suggestions, fix=", ".join(INITIALISERS)
+            )
     return init
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -91,8 +91,8 @@ def check_operation(name: str, count: int, options: Mapping[str, Any], where: st
     operation = OPERATIONS[name]
     for option in options:
         if option not in operation.options:
-            near = near_names(str(option), operation.options)
-            raise ConfigError(f"operation '{name}' has no option '{option}'", where=where, near=near)
+            suggestions = did_you_mean(str(option), operation.options)
+            raise ConfigError(f"operation '{name}' has no option '{option}'", where=where, suggestions=suggestions)
     complete = {**operation.options, **options}
     missing = [option for option, value in complete.items() if value is REQUIRED]
     if missing:

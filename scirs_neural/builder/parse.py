@@ -31,8 +31,8 @@ from scirs_neural.builder.blocks import (
 from scirs_neural.builder.leaf import Leaf
 from scirs_neural.builder.operations import OPERATIONS
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import signature_options
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.layers import LAYERS
 
 COMPOSITIONS: dict[str, tuple[type[Block], str]] = {  # name -> class, and the option that a bare value is
@@ -73,10 +73,12 @@ def _from_mapping(item: Mapping[Any, Any], where: str | None) -> Item:
     kinds = [key for key in item if key not in MODIFIERS]
     if len(kinds) != 1 or not isinstance(kinds[0], str):
         known = [*MODIFIERS]
-        near = [word for kind in kinds for word in near_names(str(kind), known)]
+        suggestions = [word for kind in kinds for word in did_you_mean(str(kind), known)]
         names = ", ".join(map(str, kinds)) or "none"
         fix = "write {name: {options}, as: …, from: …}"
-        raise ConfigError(f"an entry must name one layer, this names {names}", where=where, near=near, fix=fix)
+        raise ConfigError(
+            f"an entry must name one layer, this names {names}", where=where, suggestions=suggestions, fix=fix
+        )
     name = _word(item.get("as"), "as", where)
     inputs = None if item.get("from") is None else _references(item["from"], "from", where)
     more = _references(item["with"], "with", where) if item.get("with") is not None else ()
@@ -96,7 +98,7 @@ def _action(name: str, options: Any, rest: Mapping[str, Any], where: str | None)
         return Share(str(_word(options, "call", where)))
     if name not in LAYERS and ":" not in name:
         error = LAYERS.unknown(name, where=where)
-        error.near = tuple(near_names(name, [*LAYERS, *OPERATIONS, *COMPOSITIONS]))
+        error.suggestions = tuple(did_you_mean(name, [*LAYERS, *OPERATIONS, *COMPOSITIONS]))
         raise error
     freeze = rest.get("freeze", False)
     if not isinstance(freeze, bool):
@@ -113,8 +115,10 @@ def _composition(name: str, options: Any, where: str | None) -> Block:
     known = [option for option in signature_options(kind) if option not in ("name", "where")]
     for option in given:
         if option not in known:
-            near = near_names(str(option), known)
-            raise ConfigError(f"{name} has no option '{option}'", where=where, near=near, fix=", ".join(known))
+            suggestions = did_you_mean(str(option), known)
+            raise ConfigError(
+                f"{name} has no option '{option}'", where=where, suggestions=suggestions, fix=", ".join(known)
+            )
     if given[main] is None:
         raise ConfigError(f"{name} holds nothing", where=where, fix=f"write {name}: [layers]")
     if name == "repeat" and "times" not in given:

@@ -1,1 +1,1 @@
-"""Floor 0: the schema of every setting, and how a command line becomes a checked configuration. No torch here."""
+"""The schema of every setting, and how a command line becomes a checked configuration. No torch here."""

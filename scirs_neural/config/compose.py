@@ -28,8 +28,8 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.config.tree import CONFIG_MODULE, RegisteredNames, Tree
 from scirs_neural.config.validate import validate
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
+from scirs_neural.core.suggestions import did_you_mean
 
 PRIMARY = "train"
 
@@ -136,8 +136,10 @@ def _as_config_error(error: Exception, tree: Tree, origin: Origin) -> ConfigErro
     missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
     if missing is not None:  # a defaults list of the user's names it
         group, _, name = missing.rpartition("/")
-        near = near_names(name, tree.values(group))
-        return ConfigError(f"unknown {group or 'config'} '{name}'", where=origin.of_choice(group), near=near)
+        suggestions = did_you_mean(name, tree.values(group))
+        return ConfigError(
+            f"unknown {group or 'config'} '{name}'", where=origin.of_choice(group), suggestions=suggestions
+        )
     key = str(getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "")
     fix = "the first line of an experiment must be: # @package _global_" if "@experiment." in lines[0] else None
     return ConfigError(lines[0], where=origin.of(tuple(key.split("."))) or (key or None), fix=fix)

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 
 from scirs_neural.config.tree import FILE_CHOICE, Tree
 from scirs_neural.core.errors import ConfigError, ScirsError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 _FILE_ENDINGS = (".py", ".yaml", ".yml", ".json")
 _WITH_A_MEANING = frozenset("[]{}()'\",$")
@@ -214,7 +214,7 @@ def _unknown_values(override: Override, tree: Tree, where: str) -> list[ScirsErr
         ConfigError(
             f"unknown {group} '{name}'",
             where=where,
-            near=near_names(name, known),
+            suggestions=did_you_mean(name, known),
             fix=fix or f"put {name}.yaml into ./configs/{group}/",
         )
         for name in map(str, value if isinstance(value, list) else [value])

@@ -15,7 +15,7 @@ from scirs_neural.config.schema import Named, RunConfig
 from scirs_neural.config.tree import SIDE_BY_SIDE, Tree
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
 from scirs_neural.core.importing import is_file, load_file, resolve
-from scirs_neural.core.near import MAX_NEAR, near_names
+from scirs_neural.core.suggestions import MAX_NEAR, did_you_mean
 
 _EXPECTED = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "list": "a list",
@@ -77,7 +77,7 @@ def check_section(section: type[S], values: S | Mapping[str, Any], where: str) -
             ...
         scirs_neural.core.errors.ConfigError: unknown setting 'run'
           from   paths
-          near   runs
+          maybe  runs
     """
     if isinstance(values, section):
         return values
@@ -98,17 +98,22 @@ def _part_faults(
     registry = tree.registries[group]
     if name not in registry:
         where = origin.of((*key, "name")) or origin.of_choice(group)
-        return [registry.unknown(name, where=where, near=near_names(name, tree.values(group)))]
+        return [registry.unknown(name, where=where, suggestions=did_you_mean(name, tree.values(group)))]
     known, options = registry.options(name), {option: value for option, value in part.items() if option not in declared}
     faults: list[ScirsError] = []
     for option, value in options.items():
         where, dotted = origin.of((*key, option)), ".".join(map(str, (*key, option)))
         if option not in known:
-            near = [".".join(map(str, (*key, n))) for n in near_names(str(option), [*declared, *known])]
+            suggestions = [".".join(map(str, (*key, n))) for n in did_you_mean(str(option), [*declared, *known])]
             taken = ", ".join([*declared, *known]) or "no options"
-            fix = None if near else f"{name} takes {taken}"
+            fix = None if suggestions else f"{name} takes {taken}"
             faults.append(
-                ConfigError(f"unknown setting '{dotted}' of {registry.kind} '{name}'", where=where, near=near, fix=fix)
+                ConfigError(
+                    f"unknown setting '{dotted}' of {registry.kind} '{name}'",
+                    where=where,
+                    suggestions=suggestions,
+                    fix=fix,
+                )
             )
         elif value != MISSING and (expected := _mismatch(value, known[option])) is not None:
             faults.append(ConfigError(f"{dotted} must be {expected}, not {_yaml(value)}", where=where))
@@ -167,9 +172,9 @@ def _schema_fault(
     key, kind = _own_key(detail, root), detail["type"]
     dotted, where = ".".join(map(str, key)), origin_of(key)
     if kind == "extra_forbidden":
-        near = _near_keys(key, root)
-        fix = None if near else "python -m scirs_neural.train --help shows every setting"
-        return ConfigError(f"unknown setting '{dotted}'", where=where, near=near, fix=fix)
+        suggestions = _near_keys(key, root)
+        fix = None if suggestions else "python -m scirs_neural.train --help shows every setting"
+        return ConfigError(f"unknown setting '{dotted}'", where=where, suggestions=suggestions, fix=fix)
     if kind == "missing":
         return ConfigError(f"the setting '{dotted}' is missing", where=where)
     value = detail["input"]
@@ -177,9 +182,12 @@ def _schema_fault(
         return ConfigError(f"{dotted}: {detail['ctx']['error']}", where=where)
     if kind == "literal_error":
         choices = [str(choice) for choice in _literal_choices(key, root)]
-        near = near_names(str(value), choices)
+        suggestions = did_you_mean(str(value), choices)
         return ConfigError(
-            f"{dotted} cannot be {_yaml(value)}", where=where, near=near, fix=f"choose one of {', '.join(choices)}"
+            f"{dotted} cannot be {_yaml(value)}",
+            where=where,
+            suggestions=suggestions,
+            fix=f"choose one of {', '.join(choices)}",
         )
     expected = _EXPECTED.get(kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float"))
     message = (
@@ -209,13 +217,13 @@ def _section_of(key: Key, root: type[BaseModel]) -> type[BaseModel]:
 def _near_keys(key: Key, root: type[BaseModel]) -> list[str]:
     """Settings near to an unknown one: in its own section first, then anywhere."""
     prefix = [str(part) for part in key[:-1]]
-    inside = [".".join([*prefix, name]) for name in near_names(str(key[-1]), _section_of(key, root).model_fields)]
+    inside = [".".join([*prefix, name]) for name in did_you_mean(str(key[-1]), _section_of(key, root).model_fields)]
     if inside:
         return inside
     by_last: dict[str, list[str]] = {}
     for setting in all_settings(root):
         by_last.setdefault(setting.rpartition(".")[2], []).append(setting)
-    return [setting for last in near_names(str(key[-1]), by_last) for setting in by_last[last]][:MAX_NEAR]
+    return [setting for last in did_you_mean(str(key[-1]), by_last) for setting in by_last[last]][:MAX_NEAR]
 
 
 def all_settings(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]:

@@ -1,1 +1,1 @@
-"""Floor 0: names, errors, seeds and paths. Nothing here imports torch."""
+"""Names, errors, seeds and paths. Nothing here imports torch."""

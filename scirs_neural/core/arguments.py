@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 _UNKNOWN = re.compile(r"unrecognized arguments: (\S+)")
 
@@ -25,7 +25,7 @@ class Arguments(argparse.ArgumentParser):
         Traceback (most recent call last):
         scirs_neural.core.errors.ConfigError: unrecognized arguments: --chek
           from   command line
-          near   --check
+          maybe  --check
           list   train --help
     """
 
@@ -41,5 +41,5 @@ class Arguments(argparse.ArgumentParser):
         """Raise it."""
         unknown = _UNKNOWN.search(message)
         options = [name for action in self._actions for name in action.option_strings]
-        near = near_names(unknown[1], options) if unknown and unknown[1].startswith("-") else []
-        raise ConfigError(message, where="command line", near=near, see=f"{self.prog} --help")
+        suggestions = did_you_mean(unknown[1], options) if unknown and unknown[1].startswith("-") else []
+        raise ConfigError(message, where="command line", suggestions=suggestions, see=f"{self.prog} --help")

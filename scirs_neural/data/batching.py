@@ -18,8 +18,8 @@ from torchvision.transforms import v2
 
 from scirs_neural.core.errors import DataError, ScirsError
 from scirs_neural.core.seeding import stream_seed
-from scirs_neural.data.augment import Augment, seeded
 from scirs_neural.data.dataset import ImageSplit
+from scirs_neural.data.image.augment import Augment, seeded
 
 Reseed = Callable[[int], object]
 
@@ -236,7 +236,7 @@ class BatchSource(Dataset["Batch | ScirsError"]):
 def _at_sample(error: DataError, index: int) -> DataError:
     what = f"sample {index}: {error.what}"
     fix = error.fix or "repair or remove it, or leave such samples out with data.on_corrupt=skip"
-    return DataError(what, where=error.where, near=error.near, fix=fix, see=error.see)
+    return DataError(what, where=error.where, suggestions=error.suggestions, fix=fix, see=error.see)
 
 
 def build_mix(mixup: float, cutmix: float, num_classes: int) -> v2.Transform | None:

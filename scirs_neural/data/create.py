@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError, ManyErrors, UnknownNameError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data import DATA, REQUIRED
 from scirs_neural.data.module import ImageDataModule
-from scirs_neural.data.table import TABLE_TASKS, TableDataModule
+from scirs_neural.data.table.table import TABLE_TASKS, TableDataModule
 
 
 def create_data(
@@ -68,7 +68,9 @@ def create_data(
     """
     known = DATA.options(name)
     faults: list[ConfigError] = [
-        UnknownNameError(f"data '{name}' has no option '{key}'", near=near_names(key, known), fix=_options_line(known))
+        UnknownNameError(
+            f"data '{name}' has no option '{key}'", suggestions=did_you_mean(key, known), fix=_options_line(known)
+        )
         for key in options
         if key not in known
     ]

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scirs_neural.data.preprocess import Preprocessor
+from scirs_neural.data.image.preprocess import Preprocessor
 from scirs_neural.data.samples import Samples, TensorSamples
 
 

@@ -15,12 +15,12 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import Dataset
 
 from scirs_neural.core.errors import ConfigError, DataError, UnknownNameError
-from scirs_neural.core.near import near_names
-from scirs_neural.data.augment import build_augment
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.batching import BatchSampler, BatchSource, build_mix
 from scirs_neural.data.dataset import ImageSplit
+from scirs_neural.data.image.augment import build_augment
+from scirs_neural.data.image.preprocess import build_preprocess
 from scirs_neural.data.loader import ResumableLoader
-from scirs_neural.data.preprocess import build_preprocess
 from scirs_neural.data.samples import Samples, TensorSamples
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.spec import DataSpec, Preprocess
@@ -141,7 +141,9 @@ class ImageDataModule(LightningDataModule):
         """
         if split not in SPLITS:
             known = ", ".join(SPLITS)
-            raise UnknownNameError(f"unknown split '{split}'", near=near_names(split, SPLITS), fix=f"one of {known}")
+            raise UnknownNameError(
+                f"unknown split '{split}'", suggestions=did_you_mean(split, SPLITS), fix=f"one of {known}"
+            )
         if not len(self._samples[split]):
             raise DataError(
                 f"data '{self.spec.name}' has no {split} split", fix=f"data.{split}_fraction=0.1, or give one"

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.data.image_file import load_image
+from scirs_neural.data.image.image_file import load_image
 
 
 @runtime_checkable

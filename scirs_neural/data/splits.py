@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from torch import Tensor
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.samples import Samples, choose
 from scirs_neural.data.source import DataSource
 
@@ -206,7 +206,7 @@ def column_of(samples: Samples, column: str, data: str) -> Sequence[str]:
         have = ", ".join(samples.columns)
         raise DataError(
             f"data '{data}' has no column '{column}'",
-            near=near_names(column, samples.columns),
+            suggestions=did_you_mean(column, samples.columns),
             fix=f"its columns are {have}" if have else "columns come from a csv file, or from_arrays(columns=…)",
         )
     return samples.columns[column]

@@ -1,4 +1,4 @@
-"""Floor 6: what a set of predictions is worth, with intervals, and whether one run is better than another."""
+"""What a set of predictions is worth, with intervals, and whether one run is better than another."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ if TYPE_CHECKING:
     from scirs_neural.evaluation.comparison import Comparison, compare_predictions
     from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
-    from scirs_neural.evaluation.run_record import RunRecord
 
-__all__ = ["Comparison", "Evaluation", "Predictions", "RunRecord", "compare_predictions", "evaluate_predictions"]
+__all__ = ["Comparison", "Evaluation", "Predictions", "compare_predictions", "evaluate_predictions"]
 
 _HOMES = {
     "Comparison": "comparison",
@@ -18,7 +17,6 @@ _HOMES = {
     "Predictions": "predictions",
     "Evaluation": "report",
     "evaluate_predictions": "report",
-    "RunRecord": "run_record",
 }
 
 

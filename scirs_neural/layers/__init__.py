@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.registry import Registry
-from scirs_neural.layers.own_table import OWN
+from scirs_neural.layers.builtin_layers import OWN
 from scirs_neural.layers.torch_table import TORCH, TORCHVISION
 
 if TYPE_CHECKING:

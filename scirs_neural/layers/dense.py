@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.layers.spec import build_layer
 
 # torch.nn.init functions that take nothing but the weight
@@ -72,7 +72,7 @@ class Dense(nn.Module):
     ) -> None:
         super().__init__()
         if init is not None and init not in _INITS:
-            raise ConfigError(f"unknown init '{init}'", near=near_names(init, _INITS))
+            raise ConfigError(f"unknown init '{init}'", suggestions=did_you_mean(init, _INITS))
         if in_features is not None:
             self.linear = nn.Linear(in_features, out_features, bias, device, dtype)
             _draw(self.linear, init)

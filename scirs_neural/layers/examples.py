@@ -1,7 +1,8 @@
 """One example of every shipped layer: options, inputs, and the shape that comes out. Pure data: no torch import.
 
 An input is ``"f 2 3"`` (floats of that shape), ``"i9 2 3"`` (whole numbers below 9) or ``"n 3"`` (the plain number 3).
-The output is the shape of the first tensor that the layer gives. `scirs_neural.layers.contract` and the tests run them.
+The output is the shape of the first tensor that the layer gives. `scirs_neural.layers.capabilities` and the tests run
+them.
 """
 
 from __future__ import annotations

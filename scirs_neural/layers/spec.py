@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.layers import LAYERS, SHIPPED
-from scirs_neural.layers.own_table import OWN
+from scirs_neural.layers.builtin_layers import OWN
 from scirs_neural.layers.torch_table import CLASS_OPTIONS, REQUIRED
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def create_layer(name: str, *args: Any, where: str | None = None, **options: Any
         Traceback (most recent call last):
             ...
         scirs_neural.core.errors.ConfigError: layer 'linear' has no option 'out_feature'
-          near   out_features
+          maybe  out_features
     """
     factory = LAYERS.get(name, where=where)
     _check_options(name, args, options, where)
@@ -84,8 +84,8 @@ def _check_options(name: str, args: tuple[Any, ...], options: Mapping[str, Any],
     if not _takes_any(name):
         for option in options:
             if option not in known:
-                near = near_names(option, known)
-                raise ConfigError(f"layer '{name}' has no option '{option}'", where=where, near=near)
+                suggestions = did_you_mean(option, known)
+                raise ConfigError(f"layer '{name}' has no option '{option}'", where=where, suggestions=suggestions)
     given = {*list(known)[: len(args)], *options}
     missing = [option for option, default in known.items() if default is REQUIRED and option not in given]
     if missing:

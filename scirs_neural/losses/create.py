@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.importing import is_file, resolve
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import signature_options
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.losses import LOSSES
 from scirs_neural.losses.composite import CompositeLoss, Term
 
@@ -154,12 +154,14 @@ def _build(name: str, options: Mapping[str, Any], where: str | None) -> nn.Modul
     free = not bare and any(p.kind is p.VAR_KEYWORD for p in inspect.signature(target).parameters.values())
     for option in options:
         if option not in known and not free:
-            near = near_names(str(option), known)
+            suggestions = did_you_mean(str(option), known)
             fix = f"it takes: {', '.join(known)}" if known else "it takes none"
-            raise ConfigError(f"loss '{name}' has no option '{option}'", where=where, near=near, fix=fix)
+            raise ConfigError(f"loss '{name}' has no option '{option}'", where=where, suggestions=suggestions, fix=fix)
     if "reduction" in options and options["reduction"] not in REDUCTIONS:
-        near = near_names(str(options["reduction"]), REDUCTIONS)
-        raise ConfigError(f"unknown reduction {options['reduction']!r} of loss '{name}'", where=where, near=near)
+        suggestions = did_you_mean(str(options["reduction"]), REDUCTIONS)
+        raise ConfigError(
+            f"unknown reduction {options['reduction']!r} of loss '{name}'", where=where, suggestions=suggestions
+        )
     ready = {key: _as_tensor(value) if key in _TENSOR_OPTIONS else value for key, value in options.items()}
     if not is_class:
         return FunctionLoss(target, **ready)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError, ShapeError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.losses.reduction import reduce_loss
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -86,11 +86,11 @@ class TripletMiningLoss(nn.Module):
         super().__init__()
         if mining not in MININGS:
             raise ConfigError(
-                f"unknown mining {mining!r}", near=near_names(str(mining), MININGS), fix=", ".join(MININGS)
+                f"unknown mining {mining!r}", suggestions=did_you_mean(str(mining), MININGS), fix=", ".join(MININGS)
             )
         if isinstance(distance, str) and distance not in DISTANCES:
-            near = near_names(distance, DISTANCES)
-            raise ConfigError(f"unknown distance {distance!r}", near=near, fix=", ".join(DISTANCES))
+            suggestions = did_you_mean(distance, DISTANCES)
+            raise ConfigError(f"unknown distance {distance!r}", suggestions=suggestions, fix=", ".join(DISTANCES))
         self.margin, self.mining, self.normalize = margin, mining, normalize
         self.distance = DISTANCES[distance] if isinstance(distance, str) else distance
 

@@ -1,4 +1,4 @@
-"""Floor 1: torchmetrics' classes by name. `METRICS` and what this file holds import no torch.
+"""Torchmetrics' classes by name. `METRICS` and what this file holds import no torch.
 
 A name stands for a factory ``(num_classes, multi_label) -> torchmetrics.Metric``. The classification and regression
 ones are fed with ``(probabilities or predictions, targets)``; those of the groups ``detection`` and ``text`` with what

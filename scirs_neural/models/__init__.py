@@ -1,4 +1,4 @@
-"""Floor 2: the zoo. ``MODELS`` maps names to builders, `list_models` finds names, `create_model` builds."""
+"""The zoo. ``MODELS`` maps names to builders, `list_models` finds names, `create_model` builds."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scirs_neural.core.errors import UnknownNameError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 CATALOG_FILE = Path(__file__).parent / "vision" / "catalog.json"
 
@@ -118,7 +118,7 @@ class ModelEntry:
         raise UnknownNameError(
             f"{self.name} has no weights '{name}'",
             where=where,
-            near=near_names(name, names),
+            suggestions=did_you_mean(name, names),
             fix=f"one of {', '.join(['DEFAULT', *names])}, or a path to a .pth or .safetensors file",
         )
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.core.importing import resolve
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import signature_options
 from scirs_neural.core.seeding import stream_seed
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.models import MODELS
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.meta import is_on_meta, output_shape
-from scirs_neural.models.official import weights_file
+from scirs_neural.models.pretrained import weights_file
 from scirs_neural.models.vision.build import Adaptation, build, wants_small
 from scirs_neural.models.vision.families import FAMILIES, Layout
 from scirs_neural.models.weights import find_weights, load_weights
@@ -198,7 +198,7 @@ def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, An
                 continue
             fix = f"its options are {', '.join(known)}" if known else "it has no options of its own"
             see = f"python -m scirs_neural.info {name}"
-            raise ConfigError(f"{name} has no option '{key}'", near=near_names(key, known), fix=fix, see=see)
+            raise ConfigError(f"{name} has no option '{key}'", suggestions=did_you_mean(key, known), fix=fix, see=see)
         if not _same_kind(value, known[key]):
             what = f"option {key} of {name} is of type {type(known[key]).__name__}, not {value!r}"
             raise ConfigError(what, fix=f"its default is {known[key]!r}")

@@ -1,4 +1,4 @@
-"""Floor 1: optimizers and learning-rate schedules by name, and the parameter groups that they work on."""
+"""Optimizers and learning-rate schedules by name, and the parameter groups that they work on."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 from pytorch_optimizer import Lookahead
 from torch.optim import Optimizer
 
-from scirs_neural.optim.around import make_base
+from scirs_neural.optim.wrapper import make_base
 
 
 def lookahead(

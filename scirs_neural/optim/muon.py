@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.optim.around import Around
 from scirs_neural.optim.groups import stages
+from scirs_neural.optim.wrapper import Around
 
 
 class MuonAndAdamW(Around):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
 from scirs_neural.core.registry import Registry
+from scirs_neural.core.suggestions import did_you_mean
 
 
 def check_options(registry: Registry, name: str, options: dict[str, Any]) -> None:
@@ -18,7 +18,9 @@ def check_options(registry: Registry, name: str, options: dict[str, Any]) -> Non
     known = registry.options(name)
     for option in options:
         if option not in known:
-            raise ConfigError(f"the {registry.kind} '{name}' has no option '{option}'", near=near_names(option, known))
+            raise ConfigError(
+                f"the {registry.kind} '{name}' has no option '{option}'", suggestions=did_you_mean(option, known)
+            )
 
 
 def tuples(value: Any) -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.optim.around import Around, make_base
+from scirs_neural.optim.wrapper import Around, make_base
 
 
 class SharpnessAware(Around):

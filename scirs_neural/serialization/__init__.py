@@ -1,4 +1,4 @@
-"""Floor 3: the portable package format (docs/format.md), and conversion between formats."""
+"""The portable package format (docs/format.md), and conversion between formats."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from scirs_neural.builder import load_model_file
 from scirs_neural.builder.model import Model
 from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError
-from scirs_neural.core.near import near_names
 from scirs_neural.core.paths import atomic_write, replacing, replacing_folder
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.tensor_bytes import tensors_in
 from scirs_neural.guard.weights import write_state_dict
@@ -119,8 +119,8 @@ def _kind(target: Path, to: str | None) -> str:
     kind = SUFFIXES.get(target.suffix.lower()) if to is None else to
     if kind not in _WRITERS:
         what = f"unknown format '{to}'" if to else f"no format is known by the suffix of '{target.name}'"
-        near = near_names(to or target.suffix, [*_WRITERS, *SUFFIXES])
-        raise ConfigError(what, where="the target", near=near, fix=f"one of {', '.join(_WRITERS)}")
+        suggestions = did_you_mean(to or target.suffix, [*_WRITERS, *SUFFIXES])
+        raise ConfigError(what, where="the target", suggestions=suggestions, fix=f"one of {', '.join(_WRITERS)}")
     if kind == "package" and to is None and not is_zip_name(target):
         raise ConfigError("a package file ends in .zip", where="the target")
     return kind

@@ -1,4 +1,4 @@
-"""Floor 4: what is learnt. One LightningModule a task."""
+"""What is learnt. One LightningModule a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 5: the Trainer, its callbacks and run folders. The only home of Lightning's Trainer."""
+"""The Trainer and its callbacks. The only home of Lightning's Trainer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from scirs_neural.core.registry import Registry
 
 if TYPE_CHECKING:
-    from scirs_neural.training.run import train_run as train_run
-    from scirs_neural.training.run_folder import RunFolder as RunFolder
     from scirs_neural.training.trainer import Trainer as Trainer
 
 CALLBACKS = Registry("callback")
@@ -33,11 +31,7 @@ _CALLBACKS: dict[str, tuple[str, str, dict[str, Any]]] = {
 for _name, (_target, _summary, _options) in _CALLBACKS.items():
     CALLBACKS.add(_name, f"{_LIGHTNING}:{_target}", summary=_summary, options=_options)
 
-_PUBLIC = {
-    "RunFolder": "scirs_neural.training.run_folder",
-    "Trainer": "scirs_neural.training.trainer",
-    "train_run": "scirs_neural.training.run",
-}
+_PUBLIC = {"Trainer": "scirs_neural.training.trainer"}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from scirs_neural.config.schema import RunConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.training.noise import quiet
-from scirs_neural.training.ranks import launcher
+from scirs_neural.training.distributed.ranks import launcher
+from scirs_neural.training.warnings_capture import quiet
 
 LR_STEPS, BATCH_STEPS, BATCH_TRIALS, FORMAT_ROUNDS = 60, 2, 12, 5
 FINDERS = ("find_lr", "find_batch_size", "find_memory_format")
 
 
-def settle(config: RunConfig, task: Any, data: Any, console: Console) -> RunConfig:
+def resolve_auto_settings(config: RunConfig, task: Any, data: Any, console: Console) -> RunConfig:
     """The configuration with what suits network and machine in it, where that is asked for.
 
     What is found is printed and kept in the run's ``config.yaml``: a run that goes on, or is made again, looks for

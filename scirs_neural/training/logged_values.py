@@ -20,7 +20,7 @@ from torch import Tensor
 LIMIT = 256  # values that wait at most: a run that logs seldom shall not keep a tensor for each of its steps
 
 
-class Quick:
+class DeferredMetric:
     """A sum whose values may wait.
 
     Args:
@@ -69,10 +69,10 @@ class LoggedValues(_ResultCollection):
 
     def __init__(self) -> None:
         super().__init__(training=True)
-        self.quick: dict[str, Quick] = {}
-        self.waiting: list[tuple[Quick, float | Tensor, int]] = []
+        self.quick: dict[str, DeferredMetric] = {}
+        self.waiting: list[tuple[DeferredMetric, float | Tensor, int]] = []
 
-    def quick_log(self, module: L.LightningModule) -> Callable[..., None]:
+    def deferred_log(self, module: L.LightningModule) -> Callable[..., None]:
         """In place of a module's `log` in training steps of one process: the same, for the means that it has seen."""
         slow_log = type(module).log.__get__(module)
         held_by_module, waiting, get_quick = vars(module), self.waiting, self.quick.get
@@ -91,7 +91,7 @@ class LoggedValues(_ResultCollection):
 
         return log
 
-    def add_up(self) -> None:
+    def flush(self) -> None:
         """Put every value that waits into its sum."""
         while self.waiting:
             quick = self.waiting[0][0]
@@ -100,32 +100,32 @@ class LoggedValues(_ResultCollection):
             quick.add([value for _, value, _ in mine], [size for _, _, size in mine])
 
     def __getitem__(self, key: str) -> _ResultMetric:
-        self.add_up()
+        self.flush()
         metric: _ResultMetric = super().__getitem__(key)
         return metric
 
     def __setitem__(self, key: str, metric: _ResultMetric) -> None:
-        self.add_up()
+        self.flush()
         self.quick.pop(key, None)
         super().__setitem__(key, metric)
 
     def __iter__(self) -> Iterator[str]:
-        self.add_up()
+        self.flush()
         return super().__iter__()
 
     def items(self) -> Any:
         """Names and sums."""
-        self.add_up()
+        self.flush()
         return super().items()
 
     def values(self) -> Any:
         """The sums."""
-        self.add_up()
+        self.flush()
         return super().values()
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Replace sums, as a move to another device does."""
-        self.add_up()
+        self.flush()
         self.quick.clear()
         super().update(*args, **kwargs)
 
@@ -139,7 +139,7 @@ class LoggedValues(_ResultCollection):
             and not metric.meta.enable_graph
             and metric.value.dtype == torch.float32
         ):
-            self.quick[key] = Quick(metric, options)
+            self.quick[key] = DeferredMetric(metric, options)
 
 
 def _add_numbers(total: Tensor, values: list[float], sizes: list[int]) -> Tensor:

@@ -16,12 +16,12 @@ from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
-from scirs_neural.training.lean_step import LeanSteps
+from scirs_neural.training.fast_path import FastPath
 from scirs_neural.training.logged_values import LoggedValues
 from scirs_neural.training.splitting import Optimization
 
 
-class AtRest(Protocol):
+class StepBoundary(Protocol):
     """What is called when nothing is half done."""
 
     def between_steps(self, trainer: L.Trainer) -> None:
@@ -40,7 +40,9 @@ class EpochLoop(_TrainingEpochLoop):
         on_out_of_memory: see `Optimization`.
     """
 
-    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest], on_out_of_memory: str, **limits: Any) -> None:
+    def __init__(
+        self, trainer: L.Trainer, listeners: Sequence[StepBoundary], on_out_of_memory: str, **limits: Any
+    ) -> None:
         super().__init__(trainer, **limits)
         self.listeners = listeners
         self.automatic_optimization = Optimization(trainer, on_out_of_memory)
@@ -50,7 +52,7 @@ class EpochLoop(_TrainingEpochLoop):
         """An epoch; steps that need nothing unusual are made without Lightning's calls that would do nothing."""
         self.reset()
         self.on_run_start(data_fetcher)
-        lean = LeanSteps.planned(self, data_fetcher, self._between_steps)
+        lean = FastPath.planned(self, data_fetcher, self._between_steps)
         while not self.done:
             try:
                 if lean is None or not lean.make():
@@ -85,7 +87,7 @@ class FitLoop(_FitLoop):
         on_out_of_memory: see `Optimization`.
     """
 
-    def __init__(self, trainer: L.Trainer, listeners: Sequence[AtRest], on_out_of_memory: str = "raise") -> None:
+    def __init__(self, trainer: L.Trainer, listeners: Sequence[StepBoundary], on_out_of_memory: str = "raise") -> None:
         old = trainer.fit_loop
         super().__init__(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
         limits = {"min_steps": old.epoch_loop.min_steps, "max_steps": old.epoch_loop.max_steps}

@@ -11,8 +11,8 @@ from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.training.async_checkpoint import AsyncCheckpointIO
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO
-from scirs_neural.training.spread import SpreadStrategy
-from scirs_neural.training.tensor_parallel import check_tensor_parallel
+from scirs_neural.training.distributed.sharded import ShardedStrategy
+from scirs_neural.training.distributed.tensor_parallel import check_tensor_parallel
 
 
 def check_machine(settings: TrainerConfig) -> None:
@@ -30,7 +30,7 @@ def check_machine(settings: TrainerConfig) -> None:
             f"trainer.accelerator={wanted}: torch sees no such device here", fix="use trainer.accelerator=auto"
         )
     if wanted in ("tpu", "xla_cpu"):
-        from scirs_neural.training import torch_tpu, xla
+        from scirs_neural.training.distributed import torch_tpu, xla
 
         if settings.checkpoint.async_save:
             raise ConfigError(
@@ -66,14 +66,14 @@ def machine_arguments(settings: TrainerConfig) -> dict[str, Any]:
     strategy: Any = settings.strategy
     if is_model_parallel(settings):
         size = settings.tensor_parallel
-        strategy = SpreadStrategy(
+        strategy = ShardedStrategy(
             _num_devices(settings) * settings.num_nodes // size, size, sharded=settings.checkpoint.sharded,
             form=settings.checkpoint.format,
         )  # fmt: skip
     given = {"accelerator": settings.accelerator, "devices": settings.devices, "strategy": strategy}
     if settings.accelerator not in ("tpu", "xla_cpu"):
         return {**given, "precision": settings.precision, "plugins": [io]}
-    from scirs_neural.training import torch_tpu, xla
+    from scirs_neural.training.distributed import torch_tpu, xla
 
     if torch_tpu.is_chosen(settings):
         return torch_tpu.torch_tpu_arguments(settings, io)

@@ -1,7 +1,7 @@
 """Where a number that is none came from: the run is gone through again from its last checkpoint, looking at everything.
 
 Resumed runs have the bits of unbroken ones, so going through it again meets the same numbers. What is found is kept as
-files, and can be met again without the run (`scirs_neural.training.replay`).
+files, and can be met again without the run (`scirs_neural.runs.replay`).
 """
 
 from __future__ import annotations

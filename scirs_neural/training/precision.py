@@ -11,7 +11,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 
 def choose_modules(network: nn.Module, patterns: Sequence[str], setting: str) -> list[str]:
@@ -38,8 +38,8 @@ def choose_modules(network: nn.Module, patterns: Sequence[str], setting: str) ->
         except re.error as error:
             raise ConfigError(f"{setting}: '{pattern}' is no regular expression: {error}") from error
         if not found:
-            near = near_names(pattern, [*{kind for _, kind in named}, *(name for name, _ in named)])
-            raise ConfigError(f"{setting}: no module of the network is called '{pattern}'", near=near)
+            suggestions = did_you_mean(pattern, [*{kind for _, kind in named}, *(name for name, _ in named)])
+            raise ConfigError(f"{setting}: no module of the network is called '{pattern}'", suggestions=suggestions)
         chosen |= found
     parents = [{".".join(name.split(".")[:i]) for i in range(1, name.count(".") + 1)} for name, _ in named]
     return [name for (name, _), above in zip(named, parents, strict=True) if name in chosen and not above & chosen]

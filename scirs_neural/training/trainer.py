@@ -38,17 +38,17 @@ from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
 from scirs_neural.training.checkpoint_io import read_index
 from scirs_neural.training.compiling import Compiled, compile_network
+from scirs_neural.training.distributed.ranks import end_other_ranks, shard, with_launched
+from scirs_neural.training.distributed.tensor_parallel import split
 from scirs_neural.training.loops import FitLoop
 from scirs_neural.training.machine import check_machine, is_model_parallel, machine_arguments
 from scirs_neural.training.memory import checkpoint_activations
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
-from scirs_neural.training.noise import Warned, quiet
 from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.precision import allow_tf32, pin_to_fp32
-from scirs_neural.training.ranks import end_other_ranks, shard, with_launched
-from scirs_neural.training.tensor_parallel import split
 from scirs_neural.training.tensorboard import TensorBoardExtras
+from scirs_neural.training.warnings_capture import WarningsCapture, quiet
 
 
 class Trainer:
@@ -90,7 +90,7 @@ class Trainer:
         self.seed, self.callbacks, self.loggers = seed, list(callbacks), list(loggers)
         self.console = console or terminal.console()
         self.metrics = MetricsFile(self.folder / "metrics.csv" if self.folder else None)
-        self.warned = Warned()
+        self.warned = WarningsCapture()
         self.lightning: L.Trainer | None = None
         self.compiled: Compiled | None = None
         check_machine(self.settings)
@@ -135,7 +135,7 @@ class Trainer:
             self.metrics.is_open = False
         return self.metrics.rows
 
-    def go_on_alone(self) -> None:
+    def continue_on_rank_zero(self) -> None:
         """After training on several processes, the first goes on as if it were the only one; the others end here."""
         if self.lightning is None or (self.lightning.world_size == 1 and not is_model_parallel(self.settings)):
             return
@@ -172,7 +172,7 @@ class Trainer:
         epoch, batch = int(search.step["epoch"]) + 1, int(search.step["batch"]) + 1
         return NonFiniteError(
             f"{error.what}: {search.found} is not finite, in batch {batch} of epoch {epoch}",
-            where=f"{search.place}; python -m scirs_neural.training.replay {search.place}",
+            where=f"{search.place}; python -m scirs_neural.runs.replay {search.place}",
             fix=error.fix,
         )
 
@@ -211,16 +211,16 @@ class Trainer:
             allow_tf32(self.settings.tf32)
         chosen = getattr(task, "optimizer_settings", None)
         is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
-        is_spread = is_model_parallel(self.settings)  # FSDP2 takes parameters that lie in order only
+        is_sharded = is_model_parallel(self.settings)  # FSDP2 takes parameters that lie in order only
         if (
             self.settings.channels_last
             and not is_xla
-            and not is_spread
+            and not is_sharded
             and not (chosen and traits(chosen.name).get("flattens"))
         ):
             network.to(memory_format=torch.channels_last)
-        if is_spread:
-            task.configure_model = partial(_spread, task, self.settings)  # type: ignore[method-assign]
+        if is_sharded:
+            task.configure_model = partial(_shard_network, task, self.settings)  # type: ignore[method-assign]
         if self.settings.compile:
             assert self.lightning is not None
             batch = next(iter(data.train_dataloader()))
@@ -334,7 +334,7 @@ class Trainer:
             yield LastCheckpoint(self.folder / "checkpoints" / "last.ckpt", chosen.every_n_steps, stopping)
 
 
-def _spread(task: Any, settings: TrainerConfig) -> None:
+def _shard_network(task: Any, settings: TrainerConfig) -> None:
     """Lay the parts of the network on the devices: layers split first, then what is left of them sharded."""
     mesh = task.trainer.strategy.device_mesh
     if settings.tensor_parallel > 1:

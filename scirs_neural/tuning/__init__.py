@@ -1,4 +1,4 @@
-"""Floor 6: searching among settings. Composed by us, driven by Optuna, kept in one study folder."""
+"""Searching among settings. Composed by us, driven by Optuna, kept in one study folder."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError, UnknownNameError
-from scirs_neural.core.near import near_names
+from scirs_neural.core.suggestions import did_you_mean
 
 COSTS = ("num_params", "macs", "train_sec")
 _SMALLER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "perplexity", *COSTS)
@@ -65,9 +65,12 @@ def parse_objectives(texts: Sequence[str], main: tuple[str, str], metrics: Seque
     for text in texts or [":".join(main)]:
         name, _, mode = text.partition(":")
         if name not in known:
-            near = near_names(name, known)
+            suggestions = did_you_mean(name, known)
             raise UnknownNameError(
-                f"unknown objective '{name}'", where="tune.objectives", near=near, fix=f"one of {', '.join(known)}"
+                f"unknown objective '{name}'",
+                where="tune.objectives",
+                suggestions=suggestions,
+                fix=f"one of {', '.join(known)}",
             )
         if mode not in ("", "min", "max"):
             raise ConfigError(f"an objective is to be min or max, not '{mode}'", where="tune.objectives")

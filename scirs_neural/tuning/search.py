@@ -15,15 +15,15 @@ from rich.console import Console
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig, TuneConfig
 from scirs_neural.core import terminal
-from scirs_neural.core.door import EXIT_INTERRUPTED
+from scirs_neural.core.command import EXIT_INTERRUPTED
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.paths import new_run_dir
 from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.folder import command_line
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.runs.parts import build_parts
 from scirs_neural.training.machine import check_machine
-from scirs_neural.training.parts import build_parts
-from scirs_neural.training.run_folder import command_line
 from scirs_neural.training.trainer import Trainer
 from scirs_neural.tuning.objectives import COSTS, parse_objectives
 from scirs_neural.tuning.space import Dimension, check_space, split_overrides

@@ -21,7 +21,7 @@ from scirs_neural.config.overrides import alternatives, as_override
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, ScirsError, StorageError
 from scirs_neural.guard.text import read_yaml
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 
 _RANGE = re.compile(
     r"(?P<low>[-+]?[\d.]+?(?:e[-+]?\d+)?)\.\.(?P<high>[-+]?[\d.]+(?:e[-+]?\d+)?)(?:/(?P<step>[^:]+))?(?::(?P<scale>.*))?"

@@ -21,7 +21,7 @@ from scirs_neural.core.errors import ConfigError, MissingExtraError
 from scirs_neural.core.paths import atomic_write
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.guard.text import read_json
-from scirs_neural.training.run_folder import RunFolder
+from scirs_neural.runs.folder import RunFolder
 from scirs_neural.tuning.objectives import Objective
 from scirs_neural.tuning.space import Dimension
 

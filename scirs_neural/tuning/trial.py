@@ -9,9 +9,9 @@ from rich.console import Console
 
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.errors import NonFiniteError, ScirsError
-from scirs_neural.training.callbacks.watching import Watching
-from scirs_neural.training.groups import config_groups
-from scirs_neural.training.run import train_run
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.runs.train import train_run
+from scirs_neural.training.callbacks.watching import PruningCallback
 from scirs_neural.tuning.storage import Study
 
 
@@ -36,7 +36,7 @@ def run_trial(study: Study, trial: Any, chosen: dict[str, str]) -> tuple[list[fl
             texts = [*plan.fixed, *(f"{key}={value}" for key, value in chosen.items())]
             texts += [f"trainer.resume='{run.path}'"] if run.last.is_file() else []
             config = load_config(Request(texts, plan.config_folder), config_groups())
-            watch = Watching(plan.objectives[0].name, _judge(study, trial))
+            watch = PruningCallback(plan.objectives[0].name, _judge(study, trial))
             silent = Console(quiet=True)
             done = train_run(config, console=silent, folder=run, callbacks=[watch] if one else [], splits=("val",))
             summary, pruned = done.summary, watch.ended_early

@@ -9,7 +9,7 @@ import pytest
 
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 
 
 @pytest.fixture

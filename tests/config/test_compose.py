@@ -12,7 +12,7 @@ from scirs_neural.config.overrides import sweep_points
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.config.tree import Tree
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 
 
 def test_the_shipped_configuration(compose):
@@ -111,7 +111,7 @@ def test_faults_in_the_user_s_files_are_found_with_file_and_line(faults, write):
     (fault,) = faults("model=wrong")
     assert (fault.what, fault.where) == ("unknown model 'resnet51'", "configs/model/wrong.yaml, line 2")
     (fault,) = faults("model=mien")
-    assert "mine" in fault.near
+    assert "mine" in fault.suggestions
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_an_experiment_that_cannot_be_composed(faults, text, what, line, write):
 def test_a_defaults_list_that_names_no_file(faults, write):
     write("configs/experiment/e.yaml", "# @package _global_\ndefaults:\n  - override /trainer: smok\n")
     (fault,) = faults("experiment=e")
-    assert (fault.what, fault.near, fault.where) == (
+    assert (fault.what, fault.suggestions, fault.where) == (
         "unknown trainer 'smok'",
         ("smoke",),
         "configs/experiment/e.yaml, line 3",

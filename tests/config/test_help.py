@@ -10,7 +10,7 @@ from rich.console import Console
 from scirs_neural.config.compose import Request
 from scirs_neural.config.help import print_help
 from scirs_neural.config.validate import all_settings
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 
 
 def shown(width: int, **how: bool) -> str:

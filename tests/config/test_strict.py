@@ -7,7 +7,7 @@ import pytest
 
 from scirs_neural.core.errors import ManyErrors
 
-# what is typed: (what is said, what is near, a part of the fix)
+# what is typed: (what is said, what is suggested, a part of the fix)
 ONE = {
     "trainer.max_epoch=3": ("unknown setting 'trainer.max_epoch'", ["trainer.max_epochs"], None),
     "+epoch=3": ("unknown setting 'epoch'", ["trainer.max_epochs"], None),
@@ -60,13 +60,13 @@ ONE = {
 
 @pytest.mark.parametrize("typed", ONE)
 def test_one_wrong_setting(faults, typed):
-    what, near, fix = ONE[typed]
+    what, suggestions, fix = ONE[typed]
     (fault,) = faults(typed)
     assert fault.what.startswith(what)
     assert fault.where == f"command line, {typed}"
-    assert set(near) <= set(fault.near)
-    if near:
-        assert fault.near[0] == near[0]
+    assert set(suggestions) <= set(fault.suggestions)
+    if suggestions:
+        assert fault.suggestions[0] == suggestions[0]
     assert fix is None or fix in fault.fix
     assert len(fault.render().splitlines()) <= 6
 

@@ -17,13 +17,13 @@ def test_options_may_stand_anywhere():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "what", "near"),
+    ("arguments", "what", "suggestions"),
     [(["--chek"], "unrecognized arguments: --chek", ("--check",)), (["--from"], "expected one argument", ())],
 )
-def test_mistakes_are_errors_of_ours(arguments, what, near):
+def test_mistakes_are_errors_of_ours(arguments, what, suggestions):
     with pytest.raises(ConfigError, match=what) as caught:
         train_parser().parse_args(arguments)
-    assert caught.value.near == near
+    assert caught.value.suggestions == suggestions
     assert caught.value.see == "python -m scirs_neural.train --help"
 
 

@@ -18,14 +18,14 @@ PLAIN = [
 
 
 def full(kind=ScirsError):
-    return kind("it is wrong", where="a.yaml, line 3", near=["b", "c"], fix="mend it", see="a list")
+    return kind("it is wrong", where="a.yaml, line 3", suggestions=["b", "c"], fix="mend it", see="a list")
 
 
 def test_every_part_has_a_labelled_line():
     assert full().render().splitlines() == [
         "error: it is wrong",
         "  from   a.yaml, line 3",
-        "  near   b, c",
+        "  maybe  b, c",
         "  fix    mend it",
         "  list   a list",
     ]
@@ -33,7 +33,7 @@ def test_every_part_has_a_labelled_line():
 
 
 def test_no_error_is_longer_than_six_lines():
-    long = ConfigError("one\ntwo\nthree\nfour\nfive", where="x", near=["y"], fix="z", see="w")
+    long = ConfigError("one\ntwo\nthree\nfour\nfive", where="x", suggestions=["y"], fix="z", see="w")
     assert len(long.render().splitlines()) == MAX_LINES == 6
 
 
@@ -42,7 +42,7 @@ def test_every_kind_can_be_raised_pickled_and_rendered(kind):
     again = pickle.loads(pickle.dumps(full(kind)))
     assert type(again) is kind
     assert again.render() == full(kind).render()
-    assert (again.what, again.near, again.args) == ("it is wrong", ("b", "c"), ("it is wrong",))
+    assert (again.what, again.suggestions, again.args) == ("it is wrong", ("b", "c"), ("it is wrong",))
 
 
 def test_errors_with_arguments_of_their_own_are_pickled_whole():

@@ -53,7 +53,7 @@ def test_what_cannot_be_imported_is_the_user_s_error(target, message):
 def test_a_missing_attribute_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError) as caught:
         resolve("math:sqrrt")
-    assert caught.value.near == ("sqrt",)
+    assert caught.value.suggestions == ("sqrt",)
 
 
 def test_a_fault_inside_the_user_s_module_is_shown_as_it_is(tmp_path, monkeypatch):

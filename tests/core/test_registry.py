@@ -72,7 +72,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_where_it_came_from(sha
     shapes.add("square", "math:sqrt")
     with pytest.raises(UnknownNameError) as caught:
         shapes.get("sqare", where="line 3")
-    assert caught.value.near == ("square",)
+    assert caught.value.suggestions == ("square",)
     assert caught.value.where == "line 3"
     assert isinstance(caught.value, LookupError)
 

@@ -127,7 +127,7 @@ def test_a_column_that_is_not_there_is_named_with_near_ones(listed, photo_root):
     _, write = listed()
     with pytest.raises(DataError, match="has no column 'patients'") as caught:
         create_data("csv", path=write(), root=photo_root, group_by="patients")
-    assert caught.value.near == ("patient",)
+    assert caught.value.suggestions == ("patient",)
     with pytest.raises(DataError, match="data 'digits' has no column 'writer'"):
         create_data("digits", group_by="writer")
 

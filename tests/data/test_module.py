@@ -66,16 +66,16 @@ def test_a_missing_extra_is_named(monkeypatch):
 def test_unknown_names_and_options():
     with pytest.raises(UnknownNameError) as caught:
         create_data("digit")
-    assert caught.value.near[0] == "digits"
+    assert caught.value.suggestions[0] == "digits"
     with pytest.raises(UnknownNameError) as caught:
         create_data("image_folder", root=".", rot="x")
-    assert caught.value.near == ("root",)
+    assert caught.value.suggestions == ("root",)
     with pytest.raises(ManyErrors) as many:
         create_data("image_folder", rot="x")
     assert len(many.value.errors) == 2
     with pytest.raises(UnknownNameError) as caught:
         create_data("digits").dataset("tset")
-    assert caught.value.near == ("test",)
+    assert caught.value.suggestions == ("test",)
     assert isinstance(caught.value, ConfigError)
 
 

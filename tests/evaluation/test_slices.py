@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from scirs_neural.api import Run
 from scirs_neural.core.errors import DataError
 from scirs_neural.data import from_arrays
-from scirs_neural.training.run import train_run
+from scirs_neural.runs.train import train_run
 from tests.training.tiny import tiny_config
 
 
@@ -31,4 +31,4 @@ def test_a_run_is_scored_by_a_column_of_its_data(tmp_path):
         assert part.right == saved.right[chosen].mean()
     with pytest.raises(DataError, match="has no column 'halff'") as caught:
         run.evaluate(by=["halff"])
-    assert caught.value.near == ("half",)
+    assert caught.value.suggestions == ("half",)

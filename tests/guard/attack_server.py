@@ -37,15 +37,15 @@ def readers() -> dict[str, Callable[[Path], Any]]:
     import scirs_neural as sn  # noqa: F401
     from scirs_neural.builder.files import load_model_file
     from scirs_neural.config.compose import Request, load_config
-    from scirs_neural.data.image_file import load_image
+    from scirs_neural.data.image.image_file import load_image
     from scirs_neural.guard import open_archive, read_json, read_state_dict, read_yaml
     from scirs_neural.guard.arrays import read_arrays
     from scirs_neural.guard.onnx import read_onnx
     from scirs_neural.guard.tokenizer import read_tokenizer
+    from scirs_neural.runs.groups import config_groups
     from scirs_neural.serialization import load_package
     from scirs_neural.serialization.sources import read_source
     from scirs_neural.training.checkpoint_io import read_checkpoint
-    from scirs_neural.training.groups import config_groups
 
     groups = config_groups()
 

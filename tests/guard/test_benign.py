@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from scirs_neural.core.errors import ScirsError
-from scirs_neural.data.image_file import load_image
+from scirs_neural.data.image.image_file import load_image
 from scirs_neural.guard import open_archive, read_checkpoint, read_json, read_state_dict, read_tokenizer, read_yaml
 from scirs_neural.guard.arrays import read_arrays
 from scirs_neural.guard.onnx import read_onnx

@@ -7,7 +7,7 @@ from torch import nn
 
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.layers import create_layer
-from scirs_neural.layers.contract import holds, onnx_works
+from scirs_neural.layers.capabilities import holds, onnx_works
 from scirs_neural.optim.weight_decay import no_decay_names
 
 X = torch.linspace(-6, 6, 101, dtype=torch.float64)

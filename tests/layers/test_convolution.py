@@ -168,7 +168,7 @@ def test_dense_init():
     assert not layer.linear.bias.any()
     with pytest.raises(ConfigError) as caught:
         create_layer("dense", 3, in_features=5, init="orthogonl")
-    assert caught.value.near == ("orthogonal",)
+    assert caught.value.suggestions == ("orthogonal",)
     lazy = create_layer("dense", 3, init="orthogonal", activation="relu")
     lazy(torch.randn(2, 5))
     assert type(lazy.linear) is nn.Linear

@@ -4,9 +4,9 @@ from torch import nn
 
 from scirs_neural.core.errors import ParityError
 from scirs_neural.layers import Recurrent, check_gradients, create_layer
-from scirs_neural.layers.contract import build_example, example_inputs
+from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.capabilities import build_example, example_inputs
 from scirs_neural.layers.examples import EXAMPLES
-from scirs_neural.layers.own_table import OWN
 
 # Whole numbers in, nothing to learn: no derivative to check.
 NO_GRADIENT = {"alibi"}

@@ -84,8 +84,8 @@ def test_gem_is_the_mean_at_1_and_nears_the_maximum():
     x = torch.rand(2, 3, 9, 7) + 0.1
     torch.testing.assert_close(create_layer("gem_pool", p=1.0)(x), x.mean((2, 3)))
     torch.testing.assert_close(create_layer("gem_pool", p=3.0)(x), x.pow(3).mean((2, 3)).pow(1 / 3))
-    near = create_layer("gem_pool", p=2000.0)(1e6 * x)
-    torch.testing.assert_close(near, 1e6 * x.amax((2, 3)), rtol=5e-3, atol=0.0)  # and does not overflow
+    suggestions = create_layer("gem_pool", p=2000.0)(1e6 * x)
+    torch.testing.assert_close(suggestions, 1e6 * x.amax((2, 3)), rtol=5e-3, atol=0.0)  # and does not overflow
     assert not list(create_layer("gem_pool", learnable=False).parameters())
     with pytest.raises(ConfigError, match="above 0"):
         create_layer("gem_pool", p=0.0)

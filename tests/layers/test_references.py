@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from scirs_neural.layers import EncoderDecoder, create_layer
-from scirs_neural.layers.contract import first_tensor
+from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.capabilities import first_tensor
 from scirs_neural.layers.examples import EXAMPLES
 from scirs_neural.layers.from_torch import copy_decoder_block, copy_encoder_block
-from scirs_neural.layers.own_table import OWN
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 GRID = {

@@ -12,9 +12,9 @@ import scirs_neural.layers as layers
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.registry import signature_options
 from scirs_neural.layers import LAYERS, create_layer
-from scirs_neural.layers.contract import build_example, example_inputs, first_tensor
+from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.capabilities import build_example, example_inputs, first_tensor
 from scirs_neural.layers.examples import EXAMPLES
-from scirs_neural.layers.own_table import OWN
 from scirs_neural.layers.torch_table import CLASS_OPTIONS, REQUIRED, TORCH, TORCHVISION
 
 # Public classes of torch.nn that are no layers: bases, containers, parameters, parallel wrappers.
@@ -122,7 +122,7 @@ def test_listing_needs_no_torch():
 def test_unknown_name_gives_near_ones(typed, meant):
     with pytest.raises(UnknownNameError) as caught:
         create_layer(typed)
-    assert meant in caught.value.near
+    assert meant in caught.value.suggestions
 
 
 def test_wrong_options_are_named():
@@ -132,7 +132,7 @@ def test_wrong_options_are_named():
         create_layer("softmax")
     with pytest.raises(ConfigError) as caught:
         create_layer("lstm", input_size=3, hidden_sizes=4)
-    assert caught.value.near == ("hidden_size",)
+    assert caught.value.suggestions == ("hidden_size",)
     with pytest.raises(ConfigError, match="layer 'conv2d' refuses its options"):
         create_layer("conv2d", 3, 8, kernel_size=3, groups=2)
     with pytest.raises(ConfigError, match="layer 'identity' has no option 'x'"):

@@ -60,8 +60,8 @@ def neighbour_accuracy(digits, step, seed=0, steps=250):
         step(net(train_x[chosen]), train_y[chosen]).backward()
         optimizer.step()
     with torch.no_grad():
-        near = KNeighborsClassifier(1).fit(net(train_x).numpy(), train_y.numpy())
-        return near.score(net(test_x).numpy(), test_y.numpy())
+        neighbours = KNeighborsClassifier(1).fit(net(train_x).numpy(), train_y.numpy())
+        return neighbours.score(net(test_x).numpy(), test_y.numpy())
 
 
 def pairwise(embeddings, labels):

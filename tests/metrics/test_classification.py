@@ -138,4 +138,4 @@ def test_what_cannot_be_built_says_why(names, options, message):
 def test_an_unknown_name_gives_the_nearest():
     with pytest.raises(UnknownNameError) as caught:
         create_metrics(["acuracy"], num_classes=3)
-    assert caught.value.near == ("accuracy",)
+    assert caught.value.suggestions == ("accuracy",)

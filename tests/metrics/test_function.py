@@ -63,4 +63,4 @@ def test_what_is_no_number_is_named(user_file):
 def test_a_wrong_name_in_the_file_gives_the_nearest(user_file):
     with pytest.raises(ConfigError) as caught:
         create_metrics([f"{user_file}:my_f2"], num_classes=2)
-    assert caught.value.near == ("my_f1",)
+    assert caught.value.suggestions == ("my_f1",)

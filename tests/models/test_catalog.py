@@ -133,6 +133,6 @@ def test_weights_are_found_by_name() -> None:
     assert resnet.find_weights("DEFAULT").name == "IMAGENET1K_V2"
     with pytest.raises(UnknownNameError) as caught:
         resnet.find_weights("IMAGENET1K_V3", where="command line")
-    assert set(caught.value.near) == {"IMAGENET1K_V1", "IMAGENET1K_V2"}
+    assert set(caught.value.suggestions) == {"IMAGENET1K_V1", "IMAGENET1K_V2"}
     with pytest.raises(UnknownNameError, match="no published weights"):
         catalogue()["cnn"].find_weights("IMAGENET1K_V1")

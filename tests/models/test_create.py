@@ -140,7 +140,7 @@ def test_vision_transformer_takes_other_sizes_and_patches() -> None:
     ("name", "options", "error", "text"),
     [
         ("resnet51", {}, UnknownNameError, "resnet50"),
-        ("vgg11", {"dropuot": 0.1}, ConfigError, "near   dropout"),
+        ("vgg11", {"dropuot": 0.1}, ConfigError, "maybe  dropout"),
         ("vgg11", {"dropout": "half"}, ConfigError, "is of type float"),
         ("vgg11", {"dropout": True}, ConfigError, "is of type float"),
         ("cnn", {"depth": 2.0}, ConfigError, "is of type int"),

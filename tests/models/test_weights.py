@@ -21,7 +21,7 @@ from scirs_neural.core.paths import cache_dir
 from scirs_neural.guard import write_state_dict
 from scirs_neural.models import catalogue, create_model, load_strictly, load_weights, on_meta
 from scirs_neural.models.cache import cached_file
-from scirs_neural.models.official import weights_file
+from scirs_neural.models.pretrained import weights_file
 from scirs_neural.models.vision.build import adapt_kernel
 from scirs_neural.models.vision.families import FAMILIES
 

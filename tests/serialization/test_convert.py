@@ -218,7 +218,7 @@ def test_what_cannot_be_converted_is_said(written, tmp_path: Path) -> None:
         convert(paths["package"], tmp_path / "net.tflite")
     with pytest.raises(ConfigError, match="unknown format 'onxx'") as caught:
         convert(paths["package"], tmp_path / "net", to="onxx")
-    assert "onnx" in caught.value.near
+    assert "onnx" in caught.value.suggestions
     with pytest.raises(ConfigError, match="needs the network"):
         convert(paths["torch"], tmp_path / "net.onnx")
     with pytest.raises(CheckpointError, match="the weights do not fit"):

@@ -13,8 +13,8 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 
 from scirs_neural.config.compose import Request, load_config
-from scirs_neural.training.groups import config_groups
-from scirs_neural.training.run import train_run
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.runs.train import train_run
 
 NAMES = ("even", "round", "late")  # of the digit: divisible by two; with a loop; 5 and more
 

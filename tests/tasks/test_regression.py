@@ -15,15 +15,15 @@ from sklearn import metrics as sk
 from scirs_neural import compare, train
 from scirs_neural.api import load_run
 from scirs_neural.config.compose import Request, load_config
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.data import create_data
-from scirs_neural.evaluation.cross_validation import cross_validate
 from scirs_neural.evaluation.numbers import NumberPredictions, load_predictions, scores
 from scirs_neural.evaluation.report import evaluate_predictions
 from scirs_neural.models import create_model
+from scirs_neural.runs.cross_validation import cross_validate
+from scirs_neural.runs.groups import config_groups
 from scirs_neural.tasks import create_task
-from scirs_neural.training.groups import config_groups
 
 JOB = ("data=diabetes", "task=regression", "model=mlp", "model.hidden=[]", "optimizer.lr=0.05", "trainer.max_epochs=4")
 
@@ -31,7 +31,7 @@ JOB = ("data=diabetes", "task=regression", "model=mlp", "model.hidden=[]", "opti
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
-    assert run_door(train.main, [*JOB, f"paths.runs={runs}"]) == 0
+    assert run_command(train.main, [*JOB, f"paths.runs={runs}"]) == 0
     return runs / "diabetes-mlp" / "1"
 
 
@@ -84,12 +84,12 @@ def test_cross_validation_of_numbers_is_refused(tmp_path):
 
 
 def test_the_task_must_be_the_datas(capsys):
-    assert run_door(train.main, ["--check", "data=diabetes", "model=mlp"]) == 2
+    assert run_command(train.main, ["--check", "data=diabetes", "model=mlp"]) == 2
     assert "fix    task=regression" in capsys.readouterr().err
 
 
 def test_a_network_for_images_is_refused(capsys):
-    assert run_door(train.main, ["--check", "data=diabetes", "task=regression", "model=resnet18"]) == 2
+    assert run_command(train.main, ["--check", "data=diabetes", "task=regression", "model=resnet18"]) == 2
     assert "error" in capsys.readouterr().err
 
 
@@ -120,7 +120,7 @@ def test_classes_of_rows(tmp_path):
         "optimizer.lr=0.02",
         "logger.tensorboard=false",
     ]
-    assert run_door(train.main, [*asked, *fast, f"paths.runs={tmp_path / 'runs'}"]) == 0
+    assert run_command(train.main, [*asked, *fast, f"paths.runs={tmp_path / 'runs'}"]) == 0
     summary = json.loads((tmp_path / "runs" / "table-mlp" / "1" / "summary.json").read_text())
     assert summary["test"]["accuracy"] > 0.9
     assert summary["data"]["shape"] == [13]

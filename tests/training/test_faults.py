@@ -17,11 +17,11 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import scirs_neural as sn
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import OutOfMemoryError, PreemptedError, WorkerError
 from scirs_neural.data.loader import _from_living_workers
+from scirs_neural.runs.folder import RunFolder
 from scirs_neural.training.metrics_file import read_metrics
-from scirs_neural.training.run_folder import RunFolder
 from tests.training.tiny import TINY, tiny_config
 
 QUIET = Console(quiet=True)
@@ -180,7 +180,7 @@ def test_a_run_that_was_asked_to_stop_ends_with_75() -> None:
     def stopped(argv: list[str]) -> None:
         raise PreemptedError("stopped by SIGTERM")
 
-    assert run_door(stopped, []) == 75
+    assert run_command(stopped, []) == 75
 
 
 @pytest.mark.slow

@@ -18,8 +18,8 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.data import from_arrays
 from scirs_neural.guard.weights import write_state_dict
 from scirs_neural.optim.groups import stages
-from scirs_neural.training.groups import config_groups
-from scirs_neural.training.run import train_run
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.runs.train import train_run
 
 
 class Snapshots(L.Callback):

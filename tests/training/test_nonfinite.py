@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scirs_neural.core.errors import NonFiniteError
-from scirs_neural.training.replay import main, replay
+from scirs_neural.runs.replay import main, replay
 
 
 class Fragile(nn.Module):
@@ -62,6 +62,6 @@ def test_the_step_is_found_named_kept_and_met_again(train: Any, tmp_path: Path, 
 
 
 def test_replay_wants_a_kept_step(tmp_path: Path) -> None:
-    from scirs_neural.core.door import run_door
+    from scirs_neural.core.command import run_command
 
-    assert run_door(main, [str(tmp_path)]) == 2
+    assert run_command(main, [str(tmp_path)]) == 2

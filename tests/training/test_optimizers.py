@@ -13,9 +13,9 @@ from torch import nn
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.optim.schedules import WARMUP_START
-from scirs_neural.training.check import check_run
+from scirs_neural.runs.check import check_run
+from scirs_neural.runs.train import RunResult
 from scirs_neural.training.checkpoint_io import read_checkpoint
-from scirs_neural.training.run import Finished
 from tests.training.tiny import tiny_config
 
 SIGN_SGD = """
@@ -73,7 +73,7 @@ LIKE_ADAM = {"asam+adamw", "lookahead", "lion", "lamb"}  # for the loop
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in LIKE_ADAM else name for name in CHOICES]
 )
 def test_every_kind_trains_and_resumes_to_the_bit(train: Any, name: str, tmp_path: Path) -> None:
-    whole: Finished = train(*LONG, *CHOICES[name])
+    whole: RunResult = train(*LONG, *CHOICES[name])
     first, second = (row["train/loss"] for row in read_rows(whole))
     assert second < first
     same_bits_after_a_break(train, whole, tmp_path, *CHOICES[name])
@@ -82,7 +82,7 @@ def test_every_kind_trains_and_resumes_to_the_bit(train: Any, name: str, tmp_pat
 @pytest.mark.feature(94)
 def test_a_class_of_the_user_s_trains_and_resumes_with_its_state(train: Any, sign_sgd: str, tmp_path: Path) -> None:
     chosen = (f"optimizer={sign_sgd}", "optimizer.lr=1e-3", "optimizer.momentum=0.8", "scheduler=cosine")
-    whole: Finished = train(*LONG, *chosen)
+    whole: RunResult = train(*LONG, *chosen)
     first, second = (row["train/loss"] for row in read_rows(whole))
     assert second < first
     kept = read_checkpoint(whole.folder.last)["optimizer_states"][0]
@@ -99,7 +99,7 @@ def test_the_logged_rate_of_every_step_is_the_closed_formula_s_after_a_resume_to
     chosen = (*LONG, "trainer.log_every_n_steps=1", "scheduler=cosine", "scheduler.warmup=4", "optimizer.lr=0.01")
     with pytest.raises(RuntimeError, match="broken off"):
         train(*chosen, f"callbacks=[{tmp_path}/stop.py:StopAt]")
-    done: Finished = train(*chosen, f"trainer.resume={tmp_path / 'runs' / 'digits-cnn' / '1'}")
+    done: RunResult = train(*chosen, f"trainer.resume={tmp_path / 'runs' / 'digits-cnn' / '1'}")
     events = EventAccumulator(str(done.folder.tensorboard), size_guidance={"scalars": 0})
     events.Reload()
     logged = {event.step: event.value for event in events.Scalars("lr_step")}
@@ -110,7 +110,7 @@ def test_the_logged_rate_of_every_step_is_the_closed_formula_s_after_a_resume_to
     assert [row["lr"] for row in read_rows(done)] == pytest.approx([formula[10], formula[21]], rel=1e-6)
 
 
-def same_bits_after_a_break(train: Any, whole: Finished, tmp_path: Path, *chosen: str) -> None:
+def same_bits_after_a_break(train: Any, whole: RunResult, tmp_path: Path, *chosen: str) -> None:
     (tmp_path / "stop.py").write_text(STOP)
     with pytest.raises(RuntimeError, match="broken off"):
         train(*LONG, *chosen, f"callbacks=[{tmp_path}/stop.py:StopAt]")
@@ -220,7 +220,7 @@ def test_clipping_leaves_sam_s_way_up_alone_and_limits_its_step(train: Any) -> N
 
 
 def test_schedule_free_is_validated_and_kept_at_the_average(train: Any) -> None:
-    done: Finished = train(*LONG, *CHOICES["schedule_free_adamw"])
+    done: RunResult = train(*LONG, *CHOICES["schedule_free_adamw"])
     kept = read_checkpoint(done.folder.last)
     (state,) = kept["optimizer_states"]
     point = kept["schedule_free_training_point"]
@@ -239,7 +239,7 @@ def test_schedule_free_is_validated_and_kept_at_the_average(train: Any) -> None:
     assert Run(done.folder).evaluate("val").metrics["accuracy"].value == pytest.approx(row["val/accuracy"], abs=1e-6)
 
 
-def read_rows(done: Finished) -> list[dict[str, float]]:
+def read_rows(done: RunResult) -> list[dict[str, float]]:
     from scirs_neural.training.metrics_file import read_metrics
 
     return read_metrics(done.folder.metrics)
@@ -271,7 +271,9 @@ def test_frozen_parameters_stay_and_ruled_ones_learn_at_their_rate(train: Any) -
     net = small_net()
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     frozen = "optimizer.groups=[{name: first, match: '^2[.]', frozen: true}, {name: rest, lr_ratio: 0.5}]"
-    done: Finished = train("trainer.max_epochs=1", frozen, "finetune.enabled=true", "finetune.head_epochs=0", model=net)
+    done: RunResult = train(
+        "trainer.max_epochs=1", frozen, "finetune.enabled=true", "finetune.head_epochs=0", model=net
+    )
     kept = read_checkpoint(done.folder.last)
     moved = {name for name, value in before.items() if not torch.equal(value, kept["state_dict"][f"model.{name}"])}
     assert moved == {name for name in before if not name.startswith("2.")}

@@ -103,7 +103,7 @@ def test_pinned_modules_compute_in_fp32_under_autocast() -> None:
         assert torch.is_autocast_enabled("cpu")
     with pytest.raises(ConfigError, match="no module of the network is called 'LayerNrom'") as caught:
         pin_to_fp32(small(), ["LayerNrom"])
-    assert "LayerNorm" in caught.value.near
+    assert "LayerNorm" in caught.value.suggestions
 
 
 def test_tf32_is_set_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import torch
 import scirs_neural as sn
 from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.training.checkpoint_io import write_checkpoint
-from scirs_neural.training.spread import SpreadStrategy
+from scirs_neural.training.distributed.sharded import ShardedStrategy
 from tests.training.test_ranks import SHORT, Job, assert_equal, assert_whole, compared
 from tests.training.tiny import TINY
 
@@ -76,7 +76,7 @@ def test_a_changed_bit_is_noticed_before_anything_is_loaded(tmp_path: Path) -> N
     content[content.index(torch.ones(100).numpy().tobytes())] ^= 1
     last.write_bytes(content)
     with pytest.raises(CheckpointError, match="refused"):
-        SpreadStrategy(2, 1, sharded=False, form="auto").load_checkpoint(last)
+        ShardedStrategy(2, 1, sharded=False, form="auto").load_checkpoint(last)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.layers.attention import SelfAttention
 from scirs_neural.layers.feed_forward import FeedForward
-from scirs_neural.training.tensor_parallel import _agree, by_mesh, plan_of
+from scirs_neural.training.distributed.tensor_parallel import _agree, by_mesh, plan_of
 
 
 def plan(network: nn.Module, size: int = 2, **settings: Any) -> dict[str, str]:

@@ -16,9 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import scirs_neural as sn
 from scirs_neural.core.errors import ConfigError, NonFiniteError, StorageError
+from scirs_neural.runs.train import RunResult
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
-from scirs_neural.training.noise import quiet
-from scirs_neural.training.run import Finished
+from scirs_neural.training.warnings_capture import quiet
 
 QUIET = Console(quiet=True)
 
@@ -126,7 +126,7 @@ def test_a_really_full_disk_is_named() -> None:
 
 
 def test_averaged_weights_are_kept_and_evaluated(train: Any) -> None:
-    done: Finished = train("trainer.max_epochs=3", "callbacks=[ema]", "callbacks.ema.decay=0.5")
+    done: RunResult = train("trainer.max_epochs=3", "callbacks=[ema]", "callbacks.ema.decay=0.5")
     assert done.summary["test"]["accuracy"] > 0.5
     kept = read_checkpoint(done.folder.last)
     moved = [n for n, w in kept["state_dict"].items() if not torch.equal(w, kept["current_model_state"][n])]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 
 TINY = (
     "model=cnn",

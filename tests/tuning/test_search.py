@@ -15,9 +15,9 @@ from rich.console import Console
 from scirs_neural import train, tune
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import TuneConfig
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 from scirs_neural.tuning import Search
 from scirs_neural.tuning.outcome import conclude
 from scirs_neural.tuning.storage import Plan, Study
@@ -45,7 +45,7 @@ def study(tmp_path_factory):
     """Five trials through the door."""
     runs = tmp_path_factory.mktemp("runs")
     asked = [*TINY, LR, "model.dropout=0..0.5", f"paths.runs={runs}", "tune.trials=4", "tune.startup=3"]
-    assert run_door(tune.main, asked) == 0
+    assert run_command(tune.main, asked) == 0
     return runs / "digits-mlp-tune" / "1"
 
 
@@ -76,7 +76,7 @@ def test_the_command_that_is_printed_trains_with_the_best_settings(study):
     config = load_config(Request(words[3:]), config_groups()).model_dump(mode="json")
     best = yaml.safe_load((study / summary["best"][0]["folder"] / "config.yaml").read_text())
     assert config == best
-    assert run_door(train.main, ["--check", *words[3:]]) == 0
+    assert run_command(train.main, ["--check", *words[3:]]) == 0
 
 
 def test_a_study_is_searched_on(study, capsys, tmp_path):
@@ -84,16 +84,16 @@ def test_a_study_is_searched_on(study, capsys, tmp_path):
 
     copy = tmp_path / "study"
     shutil.copytree(study, copy)
-    assert run_door(tune.main, ["--resume", str(copy), "tune.trials=5"]) == 0
+    assert run_command(tune.main, ["--resume", str(copy), "tune.trials=5"]) == 0
     shown = capsys.readouterr().out
     assert "trial   5/5" in shown
     assert "trial   4/5" not in shown
     assert len(json.loads((copy / "summary.json").read_text())["trials"]) == 5
-    assert run_door(tune.main, ["--resume", str(copy), "tune.sampler=random"]) == 2
+    assert run_command(tune.main, ["--resume", str(copy), "tune.sampler=random"]) == 2
     assert "tune.sampler is part of the study" in capsys.readouterr().err
-    assert run_door(tune.main, ["--resume", str(copy), "seed=1"]) == 2
+    assert run_command(tune.main, ["--resume", str(copy), "seed=1"]) == 2
     assert "a study keeps its settings" in capsys.readouterr().err
-    assert run_door(tune.main, ["--resume", str(tmp_path)]) == 2
+    assert run_command(tune.main, ["--resume", str(tmp_path)]) == 2
     assert "no study in" in capsys.readouterr().err
 
 
@@ -263,14 +263,14 @@ def test_what_is_wrong_is_said_before_any_trial(tmp_path, overrides, settings, t
 @pytest.mark.parametrize(
     ("word", "text"),
     [
-        ("tune.trails=3", "near   tune.trials"),
+        ("tune.trails=3", "maybe  tune.trials"),
         ("tune.trials=many", "tune.trials must be a whole number"),
         ("tune.sampler=tree", "choose one of tpe, random, grid"),
         ("tune.trials=1,2", "has several values"),
     ],
 )
 def test_settings_of_the_search_are_checked(word, text, capsys):
-    assert run_door(tune.main, [LR, word]) == 2
+    assert run_command(tune.main, [LR, word]) == 2
     assert text in capsys.readouterr().err
 
 

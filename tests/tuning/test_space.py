@@ -6,7 +6,7 @@ import pytest
 
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.errors import ConfigError, ManyErrors
-from scirs_neural.training.groups import config_groups
+from scirs_neural.runs.groups import config_groups
 from scirs_neural.tuning import parse_space
 from scirs_neural.tuning.objectives import Objective, parse_objectives
 from scirs_neural.tuning.space import check_space, split_overrides
@@ -100,7 +100,7 @@ def test_whole_ends_of_a_setting_for_fractions_search_fractions():
 
 
 @pytest.mark.parametrize(
-    ("texts", "message", "near"),
+    ("texts", "message", "suggestions"),
     [
         (["optimizer.lrr=1e-4..1e-1"], "unknown setting 'optimizer.lrr'", ("optimizer.lr",)),
         (["optimizer=adamw,sdg"], "unknown optimizer 'sdg'", ("sgd",)),
@@ -110,10 +110,10 @@ def test_whole_ends_of_a_setting_for_fractions_search_fractions():
         (["trainer.precision=32-true,bf16"], "trainer.precision cannot be 'bf16'", ("bf16-true", "bf16-mixed")),
     ],
 )
-def test_every_end_is_checked_before_any_trial(texts, message, near):
+def test_every_end_is_checked_before_any_trial(texts, message, suggestions):
     with pytest.raises(ConfigError, match=message) as caught:
         check_space(searched(*texts), [], compose)
-    assert set(near) <= set(caught.value.near)
+    assert set(suggestions) <= set(caught.value.suggestions)
 
 
 def test_all_faults_at_once_and_parts_in_every_combination():
@@ -148,7 +148,7 @@ def test_objectives():
     ]
     with pytest.raises(ConfigError, match="unknown objective 'val/acuracy'") as caught:
         parse_objectives(["val/acuracy"], main, known)
-    assert caught.value.near == ("val/accuracy",)
+    assert caught.value.suggestions == ("val/accuracy",)
     with pytest.raises(ConfigError, match="min or max, not 'best'"):
         parse_objectives(["val/loss:best"], main, known)
     summary = {"val": {"loss": 0.5}, "model": {"num_params": 10, "macs": None}, "timing": {"train_sec": 1.5}}

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
-from scirs_neural.training.tensor_parallel import by_mesh, is_split
+from scirs_neural.training.distributed.tensor_parallel import by_mesh, is_split
 
 
 class GradientClipping(L.Callback):

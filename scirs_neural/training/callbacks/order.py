@@ -15,7 +15,7 @@ from scirs_neural.core.errors import ConfigError
 
 
 @dataclass
-class Placed:
+class OrderedCallback:
     """A callback with what it says of its place.
 
     Args:
@@ -34,14 +34,15 @@ class Placed:
         return (named,) if isinstance(named, str) else tuple(named)
 
 
-def in_order(placed: Sequence[Placed]) -> list[Any]:
+def topological_sort(placed: Sequence[OrderedCallback]) -> list[Any]:
     """Callbacks so that every ``before`` and ``after`` holds, else in the order in which they were given.
 
     Raises:
         ConfigError: two of them conflict, or no order pleases all.
 
     Example:
-        >>> in_order([Placed("a", 1, {"after": "c"}), Placed("b", 2), Placed("c", 3)])
+        >>> first = OrderedCallback("a", 1, {"after": "c"})
+        >>> topological_sort([first, OrderedCallback("b", 2), OrderedCallback("c", 3)])
         [2, 3, 1]
     """
     names = [one.name for one in placed]

@@ -1,0 +1,31 @@
+"""Build everything that a configuration names without memory or training, and say what would be run."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from scirs_neural.config.schema import RunConfig
+from scirs_neural.core import terminal
+from scirs_neural.data import create_data
+from scirs_neural.models.meta import on_meta
+from scirs_neural.training.machine import check_machine
+from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.runs.parts import build_parts, make_callbacks
+from scirs_neural.runs.train import run_facts
+
+
+def check_run(config: RunConfig, console: Console) -> None:
+    """Build data, network (on the meta device), task and callbacks; print what they are.
+
+    Raises:
+        ScirsError: whatever would have stopped the run.
+    """
+    check_machine(config.trainer)
+    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
+    data = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
+    with on_meta():
+        parts = build_parts(config, data=data)  # nothing is loaded into a network without memory
+    make_callbacks(config)
+    terminal.header(console, run_facts(config, parts)["shown"])
+    console.print(Text("ok: this configuration can be run", style="green"))

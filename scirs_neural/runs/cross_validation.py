@@ -1,0 +1,334 @@
+"""``cv=5``: one run a fold under one parent folder, and what they are worth together.
+
+The folds divide the training samples. Each fold's run is a run like any other, whose test split is its part: its
+``config.yaml`` says so (``data.folds``), so it can be looked at, judged and run again alone. Its best epoch is chosen
+on validation samples taken from the other parts, so a part is seen by nothing that decides. What the data holds out as
+its test split stays out of all folds; at the end the folds' nets answer it together.
+
+The parent folder: ``fold-1 … fold-5`` (``repeat-2-fold-1 …`` with repeats), ``predictions/out_of_fold.npz`` (every
+sample once; ``out_of_fold-2.npz`` … for further repeats), ``predictions/test.npz`` (the mean of the folds' nets),
+``evaluation-*.json``, ``summary.json``, ``report.html``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from scirs_neural.config.compose import vary
+from scirs_neural.config.overrides import as_override
+from scirs_neural.config.schema import CrossValidationConfig, FoldConfig, RunConfig
+from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
+from scirs_neural.core.paths import atomic_write, new_run_dir
+from scirs_neural.data import create_data
+from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.evaluation.fold_statistics import FoldStatistics, ensemble, figures, pooled, spreads
+from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
+from scirs_neural.runs.record import RunRecord, differences
+from scirs_neural.guard.text import read_json
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.runs.parts import load_checkpoint, task_from_spec
+from scirs_neural.runs.train import RunResult, predict_split, train_run
+from scirs_neural.runs.folder import RunFolder
+
+OUT_OF_FOLD = "out_of_fold"
+_MAX_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: where its run goes, and its configuration, before anything is chosen within it."""
+
+    name: str
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """A cross-validation that has ended.
+
+    Args:
+        folder: the parent of the folds' runs.
+        spreads: figures over the folds by name, the main one first.
+        out_of_fold: the pooled predictions of the first repeat, judged.
+        together: the folds' nets on the test split, judged; None if there is none.
+        summary: as in ``summary.json``.
+    """
+
+    folder: RunFolder
+    spreads: dict[str, FoldStatistics]
+    out_of_fold: Evaluation
+    together: Evaluation | None
+    summary: dict[str, Any]
+
+
+def cross_validate(
+    config: RunConfig, console: Console, *, after_run: Callable[[RunResult, Console], object] | None = None
+) -> CrossValidated:
+    """Run every fold that has not ended yet, and put together what they found.
+
+    Args:
+        config: with ``cv.folds``; ``trainer.resume`` names the parent folder of one that was broken off, or is auto.
+        console: where progress is reported.
+        after_run: called with each fold's finished run and a silent console, such as to write its report.
+
+    Raises:
+        ConfigError: a setting of the grid is wrong, or the resumed cross-validation is another one. Nothing is run.
+        DataError: there are too few samples for the folds.
+    """
+    config = on_one_device(config, "cross-validation")
+    points = check_grid(config)
+    outer = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
+    if outer.spec.target_mean:
+        raise ConfigError(f"cross-validation is for classes, and '{outer.spec.name}' has numbers to be predicted")
+    folder = _begin(config)
+    folds = list(plan(config))
+    rows = []
+    for number, fold in enumerate(folds, start=1):
+        run = RunFolder(folder.path / fold.name)
+        if run.summary.is_file():
+            console.print(f"[{number}/{len(folds)}] {fold.name}: finished before", soft_wrap=True)
+        else:
+            console.print(f"[{number}/{len(folds)}] {fold.name}", soft_wrap=True)
+            chosen = _choose(fold, points, run, console, config.cv.inner) if points else fold.config
+            done = _run(chosen, run, console)
+            if after_run is not None:
+                after_run(done, Console(quiet=True))
+        rows.append(run)
+    return _put_together(config, outer, folder, rows)
+
+
+def check_cross_validation(config: RunConfig) -> RunConfig:
+    """Look at the grid and the dealing of samples without running anything; the configuration of the first fold.
+
+    Raises:
+        ConfigError: a setting of the grid is wrong, or several devices were asked for.
+    """
+    config = on_one_device(config, "cross-validation")
+    check_grid(config)
+    return next(plan(config)).config
+
+
+def plan(config: RunConfig) -> Iterator[Fold]:
+    """The folds of a configuration, each with its own."""
+    cv = config.cv
+    for repeat, index in product(range(cv.repeats), range(cv.folds)):
+        name = f"fold-{index + 1}" if cv.repeats == 1 else f"repeat-{repeat + 1}-fold-{index + 1}"
+        yield Fold(name, _within(config, FoldConfig(index=index, of=cv.folds, repeat=repeat)))
+
+
+def check_grid(config: RunConfig) -> list[dict[str, Any]]:
+    """Every combination of the grid's values: setting to value. None without a grid.
+
+    Raises:
+        ConfigError: a combination is wrong; all of them are looked at.
+    """
+    grid = config.cv.grid
+    if not grid:
+        return []
+    empty = [key for key, values in grid.items() if not values]
+    if empty:
+        raise ConfigError(
+            f"cv.grid has no value for {', '.join(empty)}", fix="give a list: {optimizer.lr:[0.01,0.001]}"
+        )
+    points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    faults: dict[str, ScirsError] = {}
+    for point in points:
+        for key in point:
+            if key.partition(".")[0] in ("cv", "paths", "seed") or key.startswith(("data.folds", "trainer.resume")):
+                fault = ConfigError(
+                    f"cv.grid cannot choose '{key}'", fix="choose among settings that a fold learns with"
+                )
+                faults[key] = fault
+        try:
+            _at(config, point)
+        except ManyErrors as several:
+            faults |= {error.render(): error for error in several.errors}
+        except ConfigError as error:
+            faults[error.render()] = error
+    if faults:
+        raise next(iter(faults.values())) if len(faults) == 1 else ManyErrors(faults.values())
+    return points
+
+
+def on_one_device(config: RunConfig, doing: str) -> RunConfig:
+    """The same configuration with one device a run: many runs share this process.
+
+    Raises:
+        ConfigError: several devices or machines were asked for.
+    """
+    asked, nodes = config.trainer.devices, config.trainer.num_nodes
+    if nodes > 1 or not (asked in ("auto", 1, "1") or (isinstance(asked, list) and len(asked) == 1)):
+        raise ConfigError(
+            f"{doing} trains each run on one device, not trainer.devices={asked}, trainer.num_nodes={nodes}",
+            fix="leave both out, or run one fold alone: data.folds=[{index:0,of:5}]",
+        )
+    one = asked if isinstance(asked, list) else 1
+    return config.model_copy(update={"trainer": config.trainer.model_copy(update={"devices": one})})
+
+
+def _begin(config: RunConfig) -> RunFolder:
+    resumed = config.trainer.resume
+    if resumed in (None, "auto"):
+        name = f"{config.data.name}-{Path(config.model.name.partition(':')[0]).stem}-cv"
+        found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed else None
+        folder = found or RunFolder(new_run_dir(config.paths.runs, name))
+        folder.begin(config)
+        return folder
+    folder = RunFolder.find(resumed)
+    before = RunRecord(folder.path).config
+    now = config.model_dump(mode="json")
+    for one in (before, now):
+        one.get("trainer", {}).pop("resume", None)
+        one.pop("paths", None)
+    changed = sorted(differences({"before": before, "now": now}))
+    if changed:
+        more = f" and {len(changed) - _MAX_SHOWN} others" if len(changed) > _MAX_SHOWN else ""
+        raise ConfigError(
+            f"the cross-validation in '{resumed}' had other settings: {', '.join(changed[:_MAX_SHOWN])}{more}",
+            fix=f"python -m scirs_neural.train --from {resumed} trainer.resume={resumed}",
+        )
+    return folder
+
+
+def _within(config: RunConfig, fold: FoldConfig) -> RunConfig:
+    data = config.data.model_copy(update={"folds": [*config.data.folds, fold]})
+    trainer = config.trainer.model_copy(update={"resume": None})
+    return config.model_copy(update={"data": data, "trainer": trainer, "cv": CrossValidationConfig()})
+
+
+def _at(config: RunConfig, point: dict[str, Any]) -> RunConfig:
+    return vary(config, [as_override(key, value) for key, value in point.items()], config_groups())
+
+
+def _run(config: RunConfig, run: RunFolder, console: Console, splits: tuple[str, ...] = ("val", "test")) -> RunResult:
+    """Train one run in its folder, from its newest checkpoint if it was broken off."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    if run.last.is_file():
+        config = config.model_copy(update={"trainer": config.trainer.model_copy(update={"resume": str(run.path)})})
+    return train_run(config, console=console, folder=run, splits=splits)
+
+
+def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: Console, parts: int) -> RunConfig:
+    """The fold's configuration at the point of the grid that is best within the fold's own training samples."""
+    kept = run.path / "choice.json"
+    if not kept.is_file():
+        tried = []
+        for number, point in enumerate(points, start=1):
+            found = []
+            for index in range(parts):
+                inner = RunFolder(run.path / f"choice-{number}" / f"inner-{index + 1}")
+                if not inner.summary.is_file():
+                    console.print(f"{fold.name}, choice {number} of {len(points)}, part {index + 1} of {parts}")
+                    _run(_within(_at(fold.config, point), FoldConfig(index=index, of=parts)), inner, console, ("test",))
+                found.append(figures(Predictions.load(inner.predictions("test"))))
+            tried.append(
+                {"settings": point, "scores": {name: spreads(found, parts)[name].to_dict() for name in found[0]}}
+            )
+        main = next(iter(tried[0]["scores"]))
+        best = max(range(len(tried)), key=lambda i: tried[i]["scores"][main]["mean"])
+        run.path.mkdir(parents=True, exist_ok=True)
+        atomic_write(kept, json.dumps({"by": main, "chosen": points[best], "tried": tried}, indent=1) + "\n")
+    chosen: dict[str, Any] = read_json(kept, allow_nan=True)["chosen"]
+    console.print(f"{fold.name}: chosen {', '.join(f'{key}={value}' for key, value in chosen.items())}", soft_wrap=True)
+    return _at(fold.config, chosen)
+
+
+def _put_together(
+    config: RunConfig, outer: ImageDataModule, folder: RunFolder, runs: list[RunFolder]
+) -> CrossValidated:
+    cv = config.cv
+    parts = [Predictions.load(run.predictions("test")) for run in runs]
+    found = spreads([figures(part) for part in parts], cv.folds)
+    judged = []
+    for repeat in range(cv.repeats):
+        whole = pooled(parts[repeat * cv.folds : (repeat + 1) * cv.folds])
+        name = OUT_OF_FOLD if repeat == 0 else f"{OUT_OF_FOLD}-{repeat + 1}"
+        whole.save(folder.predictions(name))
+        judged.append(evaluate_predictions(whole))
+        atomic_write(folder.path / f"evaluation-{name}.json", judged[-1].to_json() + "\n")
+    together = None
+    if outer.spec.sizes["test"]:
+        answers = ensemble([_answers(run, outer) for run in runs])
+        answers.save(folder.predictions("test"))
+        together = evaluate_predictions(answers)
+        atomic_write(folder.path / "evaluation-test.json", together.to_json() + "\n")
+    summary = _summary(config, outer, runs, found, judged, together)
+    folder.write_summary(summary)
+    return CrossValidated(folder, found, judged[0], together, summary)
+
+
+def _answers(run: RunFolder, outer: ImageDataModule) -> Predictions:
+    """What a fold's net says of the test split that was kept out of all folds."""
+    path = run.predictions("outer_test")
+    if not path.is_file():
+        spec = DataSpec.from_dict(run.read_summary()["data"])
+        task = task_from_spec(run.read_config(config_groups()), spec)
+        load_checkpoint(task, run.checkpoint())
+        outer.use_preprocess(spec.preprocess)  # each net's inputs are scaled as its own training samples say
+        Predictions(**predict_split(task, outer, "test")).save(path)  # type: ignore[arg-type]
+    return Predictions.load(path)
+
+
+def _summary(
+    config: RunConfig,
+    outer: ImageDataModule,
+    runs: list[RunFolder],
+    found: dict[str, FoldStatistics],
+    judged: list[Evaluation],
+    together: Evaluation | None,
+) -> dict[str, Any]:
+    ended = [run.read_summary() for run in runs]
+    folds = []
+    for place, (run, one) in enumerate(zip(runs, ended, strict=True)):
+        choice = run.path / "choice.json"
+        folds.append({
+            "folder": run.path.name, "best": one["best"], "val": one["val"], "epochs": one["epochs"],
+            "test": {name: _finite(held.values[place]) for name, held in found.items()},
+            "samples": one["data"]["sizes"],
+            **({"chosen": read_json(choice, allow_nan=True)["chosen"]} if choice.is_file() else {}),
+        })  # fmt: skip
+    seconds = sum(one["timing"]["train_sec"] for one in ended)
+    val = {name: float(np.mean([one["val"][name] for one in ended])) for name in ended[0]["val"]}
+    main = next(iter(found))
+    return {
+        "name": f"{outer.spec.name}-{config.model.name}-cv",
+        "seed": config.seed,
+        "model": ended[0]["model"],
+        "data": outer.spec.to_dict(),
+        "cv": config.cv.model_dump(mode="json"),
+        "folds": folds,
+        "best": {"metric": f"val/{main}", "value": val.get(main)},
+        "val": val,
+        "test": {name: _finite(held.mean) for name, held in found.items()},
+        "scores": {name: {k: _finite(v) for k, v in held.to_dict().items()} for name, held in found.items()},
+        "out_of_fold": [evaluation.to_dict()["metrics"] for evaluation in judged],
+        "ensemble": together.to_dict()["metrics"] if together else {},
+        "epochs": sum(one["epochs"] for one in ended),
+        "timing": {"train_sec": round(seconds, 2), "sec_per_fold": round(seconds / len(runs), 2)},
+        "warnings": _counted(ended),
+    }  # fmt: skip
+
+
+def _counted(ended: list[dict[str, Any]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for one in ended:
+        for text, number in one["warnings"].items():
+            counts[text] = counts.get(text, 0) + number
+    return counts
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,67 @@
+"""Meet a step again whose numbers were none: ``python -m scirs_neural.runs.replay RUN/nonfinite/step-12``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from scirs_neural.core.command import run_command
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.guard.text import read_json
+from scirs_neural.guard.weights import read_state_dict
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.training.nonfinite import bad_gradient, watch
+from scirs_neural.runs.parts import task_from_spec
+from scirs_neural.runs.folder import RunFolder
+
+
+def replay(place: str | Path, *, model: nn.Module | None = None) -> str | None:
+    """Compute a kept step once more.
+
+    Args:
+        place: its folder.
+        model: your own network, for a run of one.
+
+    Returns:
+        The first module output or gradient that is not finite; None if all are.
+
+    Raises:
+        ConfigError: there is no kept step.
+    """
+    place = Path(place)
+    if not (place / "step.json").is_file():
+        fix = "name a folder such as runs/digits-resnet18/1/nonfinite/step-12"
+        raise ConfigError(f"no kept step in '{place}'", fix=fix)
+    step: dict[str, Any] = read_json(place / "step.json")
+    run = RunFolder(place.parent.parent)
+    config = run.read_config(config_groups() if model is None else {})
+    task = task_from_spec(config, DataSpec.from_dict(step["data"]), model)
+    task.model.load_state_dict(read_state_dict(place / "weights.safetensors"))
+    held = read_state_dict(place / "batch.safetensors")
+    found: list[str] = []
+    watch(task.model, found.append)
+    task.train()
+    torch.manual_seed(step["seed"])
+    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(step["precision"])
+    with torch.autocast("cpu", dtype=mixed or torch.bfloat16, enabled=mixed is not None):
+        loss = task.loss_of(task(held["0"]), held["1"])
+    loss.backward()
+    return found[0] if found else bad_gradient(task.model)
+
+
+def main(argv: list[str]) -> int:
+    """Print what is not finite; 1 if there is something."""
+    if len(argv) != 1:
+        raise ConfigError("name one kept step", fix="python -m scirs_neural.runs.replay RUN/nonfinite/step-12")
+    found = replay(argv[0])
+    print(f"not finite: {found}" if found else "every number is finite")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

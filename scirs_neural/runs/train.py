@@ -1,0 +1,275 @@
+"""One run from a configuration: data, network, task, training, test, and the folder that holds it all."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import Logger
+from rich.console import Console
+from torch import nn
+
+from scirs_neural.config.schema import ModelConfig, RunConfig
+from scirs_neural.core import terminal
+from scirs_neural.core.environment import environment, num_cpus
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
+from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.models.meta import count_macs, count_parameters
+from scirs_neural.optim.groups import group_table
+from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.inference import predict_loader
+from scirs_neural.training.finders import FINDERS, resolve_auto_settings
+from scirs_neural.training.machine import is_model_parallel
+from scirs_neural.training.memory import peak_memory_mb
+from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.runs.parts import Parts, build_parts, load_checkpoint, make_callbacks, task_from_spec
+from scirs_neural.training.precision import pin_to_fp32
+from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
+from scirs_neural.runs.folder import RunFolder
+from scirs_neural.training.trainer import Trainer
+
+_NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
+
+
+@dataclass
+class RunResult:
+    """A run that has ended.
+
+    Args:
+        folder: what it left behind.
+        task: with the best weights.
+        data: that it learnt from.
+        summary: how it ended, as in ``summary.json``.
+    """
+
+    folder: RunFolder
+    task: ImageClassification
+    data: ImageDataModule
+    summary: dict[str, Any]
+
+
+def train_run(
+    config: RunConfig,
+    *,
+    model: nn.Module | None = None,
+    data: ImageDataModule | None = None,
+    console: Console | None = None,
+    folder: RunFolder | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    splits: Sequence[str] = ("val", "test"),
+) -> RunResult:
+    """Train, test, and fill the run folder.
+
+    Args:
+        config: everything that decides the run.
+        model: a network of the user's, in place of a named one.
+        data: data of the user's, in place of a named one.
+        console: where progress is reported.
+        folder: where the run is kept, if it is part of something larger; None makes the next free one.
+        callbacks: after those that the configuration names.
+        splits: whose predictions are kept; a search among settings must leave "test" alone.
+    """
+    console = (console or terminal.console()) if is_first() else Console(quiet=True)
+    _set_threads(config)
+    began = time.perf_counter()
+    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
+    parts = build_parts(config, model=model, data=data)
+    own = [part for part, given in (("model", model), ("data", data)) if given is not None]
+    config = resolve_auto_settings(_as_given(config, model, data), parts.task, parts.data, console)
+    folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(_make_folder(config, parts).path))))
+    if is_first():
+        folder.begin(config)
+    facts = run_facts(config, parts)
+    terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
+    trainer = Trainer(
+        folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config), *callbacks],
+        loggers=_loggers(config, folder), **config.trainer.model_dump(exclude=_NOT_THE_TRAINERS),
+    )  # fmt: skip
+    if is_first():
+        _save_input_batch(parts, folder)
+    is_sharded = is_model_parallel(config.trainer)
+    untrained = copy.deepcopy(model) if is_sharded else None
+    with run_dir_env(folder):
+        rows = trainer.fit(parts.task, parts.data)
+    trainer.continue_on_rank_zero()
+    if is_sharded:  # the network that was trained has its parts in processes that are gone
+        task = _whole_task(config, parts.data.spec, untrained)
+        parts = Parts(parts.data, task.model, task)
+    trained_sec = time.perf_counter() - began
+    load_checkpoint(parts.task, folder.checkpoint())
+    tested = "test" in splits and parts.data.spec.sizes["test"]
+    scores = trainer.test(parts.task, parts.data) if tested else {}
+    for split in splits:
+        if parts.data.spec.sizes[split]:
+            _save_arrays(folder.predictions(split), predict_split(parts.task, parts.data, split))
+    monitor, best = trainer.monitor(parts.task)[0], trainer.best_row(parts.task)
+    summary = {
+        "name": f"{parts.data.spec.name}-{config.model.name}",
+        "seed": config.seed,
+        "own": own,
+        "model": facts["model"],
+        "data": parts.data.spec.to_dict(),
+        "best": {"epoch": int(best["epoch"]) + 1, "metric": monitor, "value": best[monitor]} if best else {},
+        "val": {k.removeprefix("val/"): v for k, v in best.items() if k.startswith("val/")},
+        "test": {k.removeprefix("test/"): v for k, v in scores.items()},
+        "epochs": len(rows),
+        "timing": {"train_sec": round(trained_sec, 2), "sec_per_epoch": round(trained_sec / max(1, len(rows)), 2)},
+        "peak_memory_mb": peak_memory_mb(),
+        "compiled": dataclasses.asdict(trainer.compiled) if trainer.compiled is not None else None,
+        "skipped_samples": parts.data.corrupt_count,
+        "warnings": dict(trainer.warned.counts),
+    }
+    folder.write_summary(summary)
+    _log_hyper_parameters(trainer, config, summary)
+    return RunResult(folder, parts.task, parts.data, summary)
+
+
+def _whole_task(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> ImageClassification:
+    task = task_from_spec(config, spec, model)
+    if config.trainer.fp32_modules:
+        pin_to_fp32(task.model, config.trainer.fp32_modules)
+    return task
+
+
+def _set_threads(config: RunConfig) -> None:
+    if config.trainer.num_threads:
+        torch.set_num_threads(config.trainer.num_threads)
+    wanted = config.trainer.num_interop_threads
+    if wanted and wanted != torch.get_num_interop_threads():
+        try:
+            torch.set_num_interop_threads(wanted)
+        except RuntimeError as error:  # torch takes it once, before it has computed anything in parallel
+            raise ConfigError(
+                "trainer.num_interop_threads can be set once, before anything is computed", fix="start a new process"
+            ) from error
+
+
+def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule | None) -> RunConfig:
+    """The configuration that names what was really used, where the user gave objects instead of names."""
+    given: dict[str, Any] = {}
+    if model is not None:
+        given["model"] = ModelConfig(name=type(model).__name__)
+    if data is not None:
+        given["data"] = config.data.model_copy(update={"name": f"{data.spec.name} in memory"})
+    return config.model_copy(update=given)
+
+
+def predict_split(task: ImageClassification, data: ImageDataModule, split: str) -> dict[str, np.ndarray]:
+    """Class probabilities and targets of every sample of a split, in its order, with the samples' ids."""
+    probabilities, targets = predict_loader(task, data.eval_dataloader(split))
+    skipped = set(map(str, data.skipped[split]))
+    ids = np.asarray([name for i in data.dataset(split).ids if (name := str(i)) not in skipped])
+    if task.spec.target_mean:
+        return {"ids": ids, "targets": targets, "values": probabilities, "outputs": np.asarray(task.spec.classes)}
+    return {"ids": ids, "targets": targets, "probabilities": probabilities, "classes": np.asarray(task.spec.classes)}
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _make_folder(config: RunConfig, parts: Parts) -> RunFolder:
+    resumed, name = config.trainer.resume, f"{parts.data.spec.name}-{Path(config.model.name.partition(':')[0]).stem}"
+    if resumed not in (None, "auto"):
+        return RunFolder.find(resumed)
+    is_handed_down = bool(os.environ.get(RUN_DIR_ENV))
+    found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed and not is_handed_down else None
+    return found or RunFolder(new_run_dir(config.paths.runs, name))
+
+
+@contextlib.contextmanager
+def run_dir_env(folder: RunFolder) -> Iterator[None]:
+    """Tell ranks that are started from here which folder is theirs."""
+    before = os.environ.get(RUN_DIR_ENV)
+    os.environ[RUN_DIR_ENV] = str(folder.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[RUN_DIR_ENV]
+        else:
+            os.environ[RUN_DIR_ENV] = before
+
+
+def _loggers(config: RunConfig, folder: RunFolder) -> list[Logger]:
+    if not config.logger.tensorboard:
+        return []
+    return [TensorBoardLogger(str(folder.path), name="", version="tensorboard", default_hp_metric=False)]
+
+
+def _log_hyper_parameters(trainer: Trainer, config: RunConfig, summary: Mapping[str, Any]) -> None:
+    """Give TensorBoard's table of runs the settings, beside how the run ended."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            sections = config.model_dump(mode="json", exclude={"paths", "logger"})
+            flat = {f"{s}/{k}": v for s, held in sections.items() if isinstance(held, dict) for k, v in held.items()}
+            plain = {key: value for key, value in flat.items() if isinstance(value, int | float | str)}
+            logger.log_hyperparams(plain, {f"hp/test_{name}": value for name, value in summary["test"].items()})
+            logger.finalize("success")
+
+
+def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
+    """What a run is made of: "shown" by label, as it is printed, and "model", as it is kept in the summary."""
+    spec, found = parts.data.spec, environment()
+    macs = count_macs(parts.model, spec.input_shape)
+    model = {
+        "name": config.model.name,
+        "num_params": count_parameters(parts.model),
+        "macs": macs,
+        "input_shape": list(spec.input_shape),
+    }
+    devices = ", ".join(found["devices"]) or f"CPU, {torch.get_num_threads()} of {num_cpus()} threads"
+    packages = found["packages"]
+    shown = {
+        "versions": {name: packages[name] for name in ("scirs-neural", "torch", "lightning") if packages[name]},
+        "device": f"{devices}; precision {config.trainer.precision}",
+        "model": {
+            "name": model["name"],
+            "parameters": model["num_params"],
+            "MACs": "not countable" if macs is None else terminal.count(macs),
+            "weights": config.model.weights or "none, from scratch",
+        },
+        "data": [
+            f"{spec.name}: {spec.description}" if spec.description else spec.name,
+            {
+                "outputs" if spec.target_mean else "classes": spec.num_classes,
+                "input": "x".join(map(str, spec.input_shape)),
+                **spec.sizes,
+            },
+        ],
+        "optimizer": [
+            f"{config.optimizer.name}, {config.scheduler.name} schedule",
+            *group_table(parts.model, parts.task.parameter_groups),
+        ],
+        "seed": config.seed,
+    }
+    return {"model": model, "shown": shown}
+
+
+def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
+    """Keep the first training batch as the net sees it, for the report."""
+    parts.data.setup("fit")
+    images, targets = next(iter(parts.data.train_dataloader()))
+    _save_arrays(folder.plots / "input_batch.npz", {"images": images[:32].numpy(), "targets": targets[:32].numpy()})
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

@@ -1,0 +1,1 @@
+"""Several processes: ranks, sharded networks, tensor parallelism, XLA."""
