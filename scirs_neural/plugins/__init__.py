@@ -1,0 +1,1 @@
+"""Plugins: what is done to a training run, network included. Quantization, pruning, distillation, averaging."""

@@ -1,0 +1,123 @@
+"""The contract of a plugin: something that is done to a training run, and that may change the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from scirs_neural.data.context import Batch, Context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from scirs_neural.tasks.task import Task
+
+STRUCTURE, ADAPTERS, MASKS, NUMERICS, LOSSES, AVERAGES = 10, 20, 30, 40, 50, 60
+"""Stages: plugins prepare in this order, and are finalized in reverse."""
+
+
+class Plugin:
+    """Something that is done to a training run. Not a callback: it may change the network.
+
+    Registered in `scirs_neural.plugins.registry.PLUGINS` under its name, or by an entry point ``scirs_neural.plugin``.
+
+    Args:
+        **options: plain data.
+
+    Attributes:
+        name: under which it is registered.
+        stage: place in the order; see `STRUCTURE` and those after it.
+        conflicts: names of plugins that it cannot run beside.
+        tolerance: largest relative change of the answers that `finalize` may make.
+    """
+
+    name: ClassVar[str]
+    stage: ClassVar[int] = LOSSES
+    conflicts: ClassVar[tuple[str, ...]] = ()
+    tolerance: float = 1e-4
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def prepare(self, model: nn.Module, task: Task, example: Batch) -> nn.Module:
+        """The network that is trained. Comes before the optimizer is made and before a checkpoint's weights are read."""
+        return model
+
+    def modules(self) -> nn.Module | None:
+        """Further trained parameters (an adversarial head, a projection): in checkpoints, never in packages."""
+        return None
+
+    def taps(self) -> Sequence[str]:
+        """Names of modules of the network whose outputs `losses` wants to see."""
+        return ()
+
+    def rows(self, ctx: Context) -> Sequence[Mapping[str, Any]]:
+        """Further raw samples for this step, a function of the context; they arrive in ``batch[<plugin's name>]``."""
+        return ()
+
+    def losses(
+        self, outputs: Any, batch: Batch, taps: Mapping[str, Tensor], model: nn.Module, ctx: Context
+    ) -> dict[str, Tensor]:
+        """Further terms of the loss, each a mean over ``counts(batch)[term]`` items."""
+        return {}
+
+    def counts(self, batch: Batch) -> dict[str, float]:
+        """Of how many items each of its terms is a mean; the default is the number of samples."""
+        return {}
+
+    def at_epoch(self, model: nn.Module, ctx: Context) -> nn.Module | None:
+        """Before an epoch, at a step boundary. A network means that parameters are other ones.
+
+        The optimizer is then made anew; its state is kept by name for parameters whose shape has not changed, and
+        `map_state` may say how the others follow.
+        """
+        return None
+
+    def map_state(self, name: str, state: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """The optimizer's state of a parameter whose shape `at_epoch` has changed; None starts anew."""
+        return None
+
+    def after_step(self, model: nn.Module, ctx: Context) -> None:
+        """After an optimizer step."""
+
+    def shown(self, model: nn.Module) -> nn.Module:
+        """The network that is validated, ranked and kept, such as an average."""
+        return model
+
+    def may_rank(self, ctx: Context) -> bool:
+        """Whether the epoch that has just ended may be the best one."""
+        return True
+
+    def finalize(self, model: nn.Module, batches: Callable[[], Iterable[Batch]], task: Task) -> nn.Module:
+        """The network that is shipped, from the best one. What `prepare` put on comes off here, last first.
+
+        Args:
+            model: with its best weights.
+            batches: makes a pass over training batches without augmentation, for calibration.
+            task: for the loss of a batch.
+        """
+        return model
+
+    def record(self) -> dict[str, Any]:
+        """What must be done to a fresh network so that it takes the present weights, as plain data.
+
+        It stands in every checkpoint and in the package. It may name tensors that `tensors` gives.
+        """
+        return {}
+
+    def rebuild(self, model: nn.Module, record: Mapping[str, Any]) -> nn.Module:
+        """A fresh network as the record has it."""
+        return model
+
+    def artifacts(self, folder: Path) -> Mapping[str, Path]:
+        """Files beside the network, such as an int8 graph, written into a folder at the end: name to path."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the plugin itself must remember, as plain data and tensors."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` gave."""

@@ -1,0 +1,166 @@
+"""The contract of a task: what is asked of a network, apart from the network itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from scirs_neural.data.context import Batch, Context
+from scirs_neural.data.spec2 import DataSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from scirs_neural.evaluation.predictions import Predictions
+
+ALL_OTHERS = "*"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer's turn.
+
+    Args:
+        name: of the phase, as ``ctx.phase`` has it.
+        parameters: prefix of the names of the network's parameters that it moves; "" means all.
+        every: it takes place in every so many steps.
+    """
+
+    name: str = "main"
+    parameters: str = ""
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One exportable module: tensors by name in, tensors by name out.
+
+    Args:
+        module: called with the inputs in order; gives a tuple of the outputs in order.
+        inputs: name to an example.
+        outputs: names.
+        dynamic: input to {axis: name} of the axes whose length may differ.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: Sequence[str]
+    dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+
+class Task:
+    """What is asked of a network: how it is called, what it is to minimise, what it answers, how answers are judged.
+
+    A plain object: it holds no network, no optimizer, and nothing of Lightning's; one generic module of the engine
+    hosts every task. The module of a task imports no torch at its top, so that `decode` and its predictions work
+    without it. Losses and un-scaling are computed in float32 or wider, whatever the network computes in.
+
+    Registered in `scirs_neural.tasks.registry.TASKS` under its name, or by an entry point ``scirs_neural.task``. With
+    the trait ``targets``, the kinds of the data's targets that it is for, it is chosen by itself for such data.
+
+    Args:
+        spec: the data's description.
+        **options: of the task, plain data: they are kept with every run and package.
+
+    Attributes:
+        name: under which it is registered.
+        main_metric: the metric of its predictions that ranks epochs.
+        mixes_samples: the loss couples the samples of a batch, as a contrastive loss does.
+        has_eval_loss: `losses` can be computed from outputs in evaluation mode.
+    """
+
+    name: ClassVar[str]
+    main_metric: str
+    mixes_samples: ClassVar[bool] = False
+    has_eval_loss: ClassVar[bool] = True
+
+    def __init__(self, spec: DataSpec, **options: Any) -> None:
+        self.spec, self.options = spec, options
+
+    @property
+    def predictions(self) -> type[Predictions]:
+        """The class of the predictions that hold this task's columns. It imports no torch."""
+        raise NotImplementedError
+
+    def model_arguments(self) -> dict[str, Any]:
+        """What a network must be built with to fit the data: ``num_classes``, ``in_channels``, …."""
+        from scirs_neural.data.pipeline import Pipeline
+
+        fields = Pipeline(self.spec)
+        found: dict[str, Any] = {}
+        for held in (*fields.inputs.values(), *fields.targets.values()):
+            found |= held.model_arguments()
+        return found
+
+    def phases(self) -> Sequence[Phase]:
+        """The optimizers, in the order in which they take their turns in a step."""
+        return (Phase(),)
+
+    def forward(self, model: nn.Module, batch: Batch, ctx: Context) -> Any:
+        """The network's outputs in training, of which losses are made: it is called with the inputs in order."""
+        return model(*(batch[name] for name in self.spec.inputs))
+
+    def losses(self, outputs: Any, batch: Batch, ctx: Context) -> dict[str, Tensor]:
+        """Terms of the loss by name, each a mean over ``counts(batch)[term]`` items; without items 0, not NaN."""
+        raise NotImplementedError
+
+    def counts(self, batch: Batch) -> dict[str, float]:
+        """Of how many items each term is a mean, from the batch alone, which is still on the CPU.
+
+        "*" stands for every term that is not named. The engine weighs the parts of a step by them, so that the gradient
+        is that of the whole, however it is cut into parts, batches and ranks.
+        """
+        return {ALL_OTHERS: len(batch["id"])}
+
+    def answer(self, model: nn.Module, batch: Batch, ctx: Context) -> Any:
+        """The outputs of which answers are made: of `forward`, or of generation or sampling. Sees no targets."""
+        return self.forward(model, batch, ctx)
+
+    def to_tensors(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+        """The last part of an answer, which belongs into an exported graph: softmax, un-scaling. Traceable.
+
+        A column ``x`` beside a column ``x.length`` (N,) is ragged: padded here, cut to its lengths in `to_arrays`.
+
+        Shape: (N, …) each.
+        """
+        raise NotImplementedError
+
+    def to_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
+        """The columns of the predictions: an array (N, …), a list of N arrays (ragged), or a list of N texts."""
+        held = {name: _array(tensor) for name, tensor in self.to_tensors(outputs, batch).items()}
+        lengths = {name.removesuffix(".length"): n for name, n in held.items() if name.endswith(".length")}
+        whole = {name: array for name, array in held.items() if not name.endswith(".length")}
+        return {
+            name: [row[:n] for row, n in zip(array, lengths[name], strict=True)] if name in lengths else array
+            for name, array in whole.items()
+        }
+
+    def target_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
+        """Further columns where targets are known: the truth, or statistics a sample where answers are too large."""
+        return {}
+
+    def header(self) -> dict[str, Any]:
+        """What is true of all predictions: class names, units. Plain data."""
+        return {}
+
+    def decode(self, columns: Mapping[str, Any]) -> list[Any]:
+        """Answers as JSON has them, one a sample. numpy only."""
+        raise NotImplementedError
+
+    def graphs(self, model: nn.Module, batch: Batch) -> dict[str, Graph]:
+        """The exportable parts by name: by default `answer` and `to_tensors` in one, over all inputs of the batch."""
+        from scirs_neural.tasks.graph import answer_graph
+
+        return {"main": answer_graph(self, model, batch)}
+
+    def record(self) -> dict[str, Any]:
+        """The task as plain data, from which it is made again."""
+        return {"name": self.name, "version": 1, "options": dict(self.options)}
+
+
+def _array(tensor: Tensor) -> Any:
+    import torch
+
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).cpu().numpy()
