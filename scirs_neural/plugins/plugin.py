@@ -42,7 +42,7 @@ class Plugin:
         self.options = options
 
     def prepare(self, model: nn.Module, task: Task, example: Batch) -> nn.Module:
-        """The network that is trained. Comes before the optimizer is made and before a checkpoint's weights are read."""
+        """The network that is trained: before the optimizer is made and a checkpoint's weights are read."""
         return model
 
     def modules(self) -> nn.Module | None:
