@@ -10,7 +10,9 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scirs_neural.core.lazy import lazy
 
 __version__ = "0.1.0"
 
@@ -35,38 +37,24 @@ if TYPE_CHECKING:
     from scirs_neural.tasks import create_task as create_task
     from scirs_neural.training import Trainer as Trainer
 
-_PUBLIC = {
-    "NeuralClassifier": "scirs_neural.estimators",
-    "NeuralRegressor": "scirs_neural.estimators",
-    "Package": "scirs_neural.serialization",
-    "Run": "scirs_neural.api",
-    "ScirsError": "scirs_neural.core.errors",
-    "Trainer": "scirs_neural.training",
-    "create_data": "scirs_neural.data",
-    "create_loss": "scirs_neural.losses",
-    "create_model": "scirs_neural.models",
-    "create_task": "scirs_neural.tasks",
-    "fit": "scirs_neural.api",
-    "guess": "scirs_neural.api",
-    "inspect_package": "scirs_neural.serialization",
-    "list_models": "scirs_neural.models",
-    "load_package": "scirs_neural.serialization",
-    "load_run": "scirs_neural.api",
-    "migrate_package": "scirs_neural.serialization",
-    "save_package": "scirs_neural.serialization",
-    "verify_package": "scirs_neural.serialization",
-}
-
-__all__ = ["__version__", *_PUBLIC]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+lazy(
+    globals(),
+    {
+        "api": ["Run", "fit", "guess", "load_run"],
+        "core.errors": ["ScirsError"],
+        "data": ["create_data"],
+        "estimators": ["NeuralClassifier", "NeuralRegressor"],
+        "losses": ["create_loss"],
+        "models": ["create_model", "list_models"],
+        "serialization": [
+            "Package",
+            "inspect_package",
+            "load_package",
+            "migrate_package",
+            "save_package",
+            "verify_package",
+        ],
+        "tasks": ["create_task"],
+        "training": ["Trainer"],
+    },
+)

@@ -9,15 +9,17 @@ from scirs_neural.core.registry import Registry
 from scirs_neural.core.suggestions import did_you_mean
 
 REGISTRIES: dict[str, tuple[str, str]] = {  # kind as it is typed: (module, attribute)
-    "models": ("scirs_neural.models", "MODELS"),
-    "data": ("scirs_neural.data", "DATA"),
-    "layers": ("scirs_neural.layers", "LAYERS"),
-    "losses": ("scirs_neural.losses", "LOSSES"),
-    "optimizers": ("scirs_neural.optim", "OPTIMIZERS"),
-    "schedulers": ("scirs_neural.optim", "SCHEDULERS"),
-    "metrics": ("scirs_neural.metrics", "METRICS"),
-    "callbacks": ("scirs_neural.training", "CALLBACKS"),
-    "tasks": ("scirs_neural.tasks", "TASKS"),
+    "models": ("scirs_neural.models.registry", "MODELS"),
+    "data": ("scirs_neural.data.registry", "DATA"),
+    "layers": ("scirs_neural.layers.registry", "LAYERS"),
+    "losses": ("scirs_neural.losses.registry", "LOSSES"),
+    "optimizers": ("scirs_neural.optim.registry", "OPTIMIZERS"),
+    "schedulers": ("scirs_neural.optim.registry", "SCHEDULERS"),
+    "metrics": ("scirs_neural.metrics.registry", "METRICS"),
+    "callbacks": ("scirs_neural.training.registry", "CALLBACKS"),
+    "tasks": ("scirs_neural.tasks.registry", "TASKS"),
+    "fields": ("scirs_neural.data.registry", "FIELDS"),
+    "pipelines": ("scirs_neural.data.registry", "PIPELINES"),
 }
 _SINGULAR = {"loss": "losses", "data": "data"}
 

@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scirs_neural.core.importing import resolve
+from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
     from scirs_neural.builder.compose import branch as branch
@@ -30,27 +30,15 @@ if TYPE_CHECKING:
     from scirs_neural.builder.symbol import concat as concat
     from scirs_neural.builder.table import summary as summary
 
-_PUBLIC = {
-    "Input": "symbol",
-    "Model": "model",
-    "Sequential": "sequential",
-    "branch": "compose",
-    "build": "files",
-    "chain": "compose",
-    "concat": "symbol",
-    "dense_skip": "compose",
-    "gated_skip": "compose",
-    "layer": "leaf",
-    "load_model_file": "files",
-    "parallel": "compose",
-    "repeat": "compose",
-    "residual": "compose",
-    "summary": "table",
-}
-__all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return resolve(f"scirs_neural.builder.{_PUBLIC[name]}:{name}")
+lazy(
+    globals(),
+    {
+        "compose": ["branch", "chain", "dense_skip", "gated_skip", "parallel", "repeat", "residual"],
+        "files": ["build", "load_model_file"],
+        "leaf": ["layer"],
+        "model": ["Model"],
+        "sequential": ["Sequential"],
+        "symbol": ["Input", "concat"],
+        "table": ["summary"],
+    },
+)

@@ -17,9 +17,9 @@ from scirs_neural.builder.initial import apply_init, check_init
 from scirs_neural.builder.symbol import Auto, Path, Step, Symbol, dotted, first_sentence, show_shape
 from scirs_neural.core.errors import ConfigError, ScirsError, ShapeError
 from scirs_neural.core.importing import resolve
-from scirs_neural.core.registry import signature_options
-from scirs_neural.layers import LAYERS, create_layer
-from scirs_neural.layers.torch_table import REQUIRED
+from scirs_neural.core.registry import REQUIRED, signature_options
+from scirs_neural.layers.registry import LAYERS
+from scirs_neural.layers.spec import create_layer
 
 M = TypeVar("M", bound=nn.Module)
 

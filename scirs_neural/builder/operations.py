@@ -5,15 +5,13 @@ Pure data: each operation has options with defaults and a function that writes t
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.registry import REQUIRED
 from scirs_neural.core.suggestions import did_you_mean
-
-REQUIRED: Any = inspect.Parameter.empty
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from scirs_neural.builder.operations import OPERATIONS
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.registry import signature_options
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.layers import LAYERS
+from scirs_neural.layers.registry import LAYERS
 
 COMPOSITIONS: dict[str, tuple[type[Block], str]] = {  # name -> class, and the option that a bare value is
     "sequential": (Chain, "items"),

@@ -23,6 +23,9 @@ from scirs_neural.core.suggestions import did_you_mean
 
 T = TypeVar("T")
 
+REQUIRED: Any = inspect.Parameter.empty
+"""The default of an option that has none."""
+
 
 @dataclass
 class Entry:

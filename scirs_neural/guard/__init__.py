@@ -6,33 +6,34 @@ Nothing that a file names is imported or called, and no file costs more than `BU
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from scirs_neural.guard.archive import Archive, open_archive
-    from scirs_neural.guard.budgets import BUDGETS, Budgets
-    from scirs_neural.guard.tensors import Header, TensorInfo, read_header
-    from scirs_neural.guard.text import read_json, read_yaml
-    from scirs_neural.guard.tokenizer import read_tokenizer
-    from scirs_neural.guard.weights import read_checkpoint, read_metadata, read_state_dict, write_state_dict
+    from scirs_neural.guard.archive import Archive as Archive
+    from scirs_neural.guard.archive import open_archive as open_archive
+    from scirs_neural.guard.budgets import BUDGETS as BUDGETS
+    from scirs_neural.guard.budgets import Budgets as Budgets
+    from scirs_neural.guard.tensors import Header as Header
+    from scirs_neural.guard.tensors import TensorInfo as TensorInfo
+    from scirs_neural.guard.tensors import read_header as read_header
+    from scirs_neural.guard.text import read_json as read_json
+    from scirs_neural.guard.text import read_yaml as read_yaml
+    from scirs_neural.guard.tokenizer import read_tokenizer as read_tokenizer
+    from scirs_neural.guard.weights import read_checkpoint as read_checkpoint
+    from scirs_neural.guard.weights import read_metadata as read_metadata
+    from scirs_neural.guard.weights import read_state_dict as read_state_dict
+    from scirs_neural.guard.weights import write_state_dict as write_state_dict
 
-_HOMES = {
-    "Archive": "archive", "open_archive": "archive",
-    "BUDGETS": "budgets", "Budgets": "budgets",
-    "Header": "tensors", "TensorInfo": "tensors", "read_header": "tensors",
-    "read_json": "text", "read_yaml": "text",
-    "read_tokenizer": "tokenizer",
-    "read_checkpoint": "weights", "read_metadata": "weights",
-    "read_state_dict": "weights", "write_state_dict": "weights",
-}  # fmt: skip
-__all__ = [
-    "BUDGETS", "Archive", "Budgets", "Header", "TensorInfo", "open_archive", "read_checkpoint", "read_header",
-    "read_json", "read_metadata", "read_state_dict", "read_tokenizer", "read_yaml", "write_state_dict",
-]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"scirs_neural.guard.{_HOMES[name]}"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+lazy(
+    globals(),
+    {
+        "archive": ["Archive", "open_archive"],
+        "budgets": ["BUDGETS", "Budgets"],
+        "tensors": ["Header", "TensorInfo", "read_header"],
+        "text": ["read_json", "read_yaml"],
+        "tokenizer": ["read_tokenizer"],
+        "weights": ["read_checkpoint", "read_metadata", "read_state_dict", "write_state_dict"],
+    },
+)

@@ -1,25 +1,20 @@
 """Layers by name: torch's own classes under torch's argument names, and the few that torch lacks.
 
-`LAYERS` is the table, `create_layer` builds from it, `list` names what is there. Nothing here imports torch until a
-layer is built.
+`LAYERS` is the table, `create_layer` builds from it. Nothing here imports torch until a layer is built.
 
 Example:
+    >>> from scirs_neural.layers import LAYERS, create_layer
     >>> LAYERS.names("snake"), dict(LAYERS.options("dropout"))
     (['snake'], {'p': 0.5, 'inplace': False})
-    >>> from scirs_neural.layers import create_layer
     >>> create_layer("conv2d", 3, 8, kernel_size=3)
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
 """
 
 from __future__ import annotations
 
-import builtins
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scirs_neural.core.importing import resolve
-from scirs_neural.core.registry import Registry
-from scirs_neural.layers.builtin_layers import OWN
-from scirs_neural.layers.torch_table import TORCH, TORCHVISION
+from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
     from scirs_neural.layers.attention import CrossAttention as CrossAttention
@@ -39,48 +34,29 @@ if TYPE_CHECKING:
     from scirs_neural.layers.penalties import collect_penalties as collect_penalties
     from scirs_neural.layers.recurrent import Recurrent as Recurrent
     from scirs_neural.layers.recurrent import RecurrentCell as RecurrentCell
+    from scirs_neural.layers.registry import LAYERS as LAYERS
+    from scirs_neural.layers.registry import SHIPPED as SHIPPED
     from scirs_neural.layers.spec import build_layer as build_layer
     from scirs_neural.layers.spec import create_layer as create_layer
     from scirs_neural.layers.word_vectors import load_word_vectors as load_word_vectors
     from scirs_neural.layers.word_vectors import tied_linear as tied_linear
     from scirs_neural.layers.word_vectors import word_embedding as word_embedding
 
-SHIPPED = {**TORCH, **TORCHVISION, **OWN}
-
-LAYERS = Registry("layer")
-for _name, (_target, _summary, _options) in SHIPPED.items():
-    LAYERS.add(_name, _target, summary=_summary, options=_options)
-
-_PUBLIC = {
-    "attention": ("CrossAttention", "MultiHeadAttention", "SelfAttention"),
-    "bidirectional": ("Bidirectional",),
-    "dot_product": ("dot_product_attention",),
-    "encoder_decoder": ("EncoderDecoder",),
-    "gradcheck": ("check_gradients",),
-    "kv_cache": ("KVCache",),
-    "monte_carlo": ("mc_dropout", "mc_predict"),
-    "norms": ("convert_batch_norm", "freeze_batch_norm", "recalibrate_batch_norm", "unfreeze_batch_norm"),
-    "penalties": ("collect_penalties",),
-    "recurrent": ("Recurrent", "RecurrentCell"),
-    "spec": ("build_layer", "create_layer"),
-    "word_vectors": ("load_word_vectors", "tied_linear", "word_embedding"),
-}
-_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
-
-__all__ = ["LAYERS", "SHIPPED", "list", *sorted(_HOME)]
-
-
-def list(pattern: str = "*") -> builtins.list[str]:
-    """The names of all layers that match a shell-style pattern.
-
-    Example:
-        >>> list("*glu")
-        ['geglu', 'glu', 'reglu', 'swiglu']
-    """
-    return LAYERS.names(pattern)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return resolve(f"{__name__}.{_HOME[name]}:{name}")
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+lazy(
+    globals(),
+    {
+        "attention": ["CrossAttention", "MultiHeadAttention", "SelfAttention"],
+        "bidirectional": ["Bidirectional"],
+        "dot_product": ["dot_product_attention"],
+        "encoder_decoder": ["EncoderDecoder"],
+        "gradcheck": ["check_gradients"],
+        "kv_cache": ["KVCache"],
+        "monte_carlo": ["mc_dropout", "mc_predict"],
+        "norms": ["convert_batch_norm", "freeze_batch_norm", "recalibrate_batch_norm", "unfreeze_batch_norm"],
+        "penalties": ["collect_penalties"],
+        "recurrent": ["Recurrent", "RecurrentCell"],
+        "registry": ["LAYERS", "SHIPPED"],
+        "spec": ["build_layer", "create_layer"],
+        "word_vectors": ["load_word_vectors", "tied_linear", "word_embedding"],
+    },
+)

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from scirs_neural.core.command import run_command
-from scirs_neural.layers import LAYERS
 from scirs_neural.layers.declared_capabilities import Row, to_markdown, write
 from scirs_neural.layers.examples import EXAMPLES, Example
+from scirs_neural.layers.registry import LAYERS
 from scirs_neural.layers.spec import create_layer
 
 

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from scirs_neural.core.paths import atomic_write
-from scirs_neural.layers import SHIPPED
 from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.registry import SHIPPED
 
 FILE = Path(__file__).with_name("capabilities.json")
 PROMISES = ("autocast", "compile", "export", "onnx")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.layers import LAYERS, SHIPPED
 from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.registry import LAYERS, SHIPPED
 from scirs_neural.layers.torch_table import CLASS_OPTIONS, REQUIRED
 
 if TYPE_CHECKING:

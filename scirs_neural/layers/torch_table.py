@@ -7,11 +7,10 @@ without one. Two kinds of default cannot be written as plain data and stand here
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
-REQUIRED: Any = inspect.Parameter.empty
+from scirs_neural.core.registry import REQUIRED
 
 Row = tuple[str, str, Mapping[str, Any]]
 

@@ -14,8 +14,8 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.importing import is_file, resolve
 from scirs_neural.core.registry import signature_options
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.losses import LOSSES
 from scirs_neural.losses.composite import CompositeLoss, Term
+from scirs_neural.losses.registry import LOSSES
 
 REDUCTIONS = ("mean", "sum", "none", "batchmean")
 _TENSOR_OPTIONS = ("weight", "pos_weight")  # YAML has lists where torch wants tensors

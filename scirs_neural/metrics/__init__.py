@@ -1,88 +1,22 @@
-"""Torchmetrics' classes by name. `METRICS` and what this file holds import no torch.
-
-A name stands for a factory ``(num_classes, multi_label) -> torchmetrics.Metric``. The classification and regression
-ones are fed with ``(probabilities or predictions, targets)``; those of the groups ``detection`` and ``text`` with what
-torchmetrics says of the class.
-
-Several labels a sample: ``accuracy`` counts each label decision (1 - Hamming loss; ``exact_match`` asks for all labels
-of a sample), ``f1 precision recall auroc average_precision iou`` are means over the labels, ``calibration_error`` and
-``matthews`` pool all label decisions. A label is predicted when its probability is above 0.5.
-"""
+"""Torchmetrics' classes by name, and functions of the user's on arrays."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scirs_neural.core.registry import Registry
+from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from scirs_neural.metrics.collection import create_metrics
-    from scirs_neural.metrics.function import FunctionMetric
+    from scirs_neural.metrics.collection import create_metrics as create_metrics
+    from scirs_neural.metrics.function import FunctionMetric as FunctionMetric
+    from scirs_neural.metrics.registry import METRICS as METRICS
+    from scirs_neural.metrics.registry import NOT_SCALAR as NOT_SCALAR
 
-__all__ = ["METRICS", "NOT_SCALAR", "FunctionMetric", "create_metrics"]
-
-METRICS = Registry("metric")
-
-_CLASSES = {"num_classes": None, "multi_label": False}
-_FAMILIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
-    "classification": {
-        "accuracy": ("share of samples whose likeliest class is right; of label decisions if multi-label", {}),
-        "balanced_accuracy": ("mean recall over the classes that occur", {}),
-        "top5_accuracy": ("share of samples whose class is among the five likeliest", {}),
-        "exact_match": ("multi-label: share of samples with every label right", {}),
-        "f1": ("harmonic mean of precision and recall, mean over classes", {}),
-        "precision": ("share of the predictions of a class that are right, mean over classes", {}),
-        "recall": ("share of a class that is found, mean over classes", {}),
-        "auroc": ("area under the ROC curve, one class against the rest, mean over classes; keeps all scores", {}),
-        "average_precision": ("area under the precision-recall curve, mean over classes; keeps all scores", {}),
-        "cohen_kappa": ("agreement beyond chance", {}),
-        "matthews": ("correlation of predicted and true classes", {}),
-        "calibration_error": ("ECE: gap between confidence and accuracy, by bins; keeps all scores", {"num_bins": 15}),
-        "confusion_matrix": ("counts, true class by predicted class: a matrix", {}),
-        "iou": ("intersection over union of each class over all pixels, mean over classes", {}),
-        "dice": ("Dice score of each class over all pixels, mean over classes; the same figure as f1", {}),
+lazy(
+    globals(),
+    {
+        "collection": ["create_metrics"],
+        "function": ["FunctionMetric"],
+        "registry": ["METRICS", "NOT_SCALAR"],
     },
-    "regression": {
-        "mse": ("mean squared error", {}),
-        "rmse": ("root of the mean squared error", {}),
-        "mae": ("mean absolute error", {}),
-        "r2": ("share of the variance that is explained, mean over the outputs", {}),
-        "pearson": ("linear correlation, one output", {}),
-        "spearman": ("rank correlation, one output; keeps all values", {}),
-    },
-    "detection": {
-        "map": ("COCO's mean average precision: 12 figures and per-class ones", {"box_format": "xyxy"}),
-    },
-    "text": {
-        "bleu": ("BLEU of tokens split at blanks", {"max_order": 4}),
-        "sacre_bleu": ("BLEU as sacrebleu counts it", {"tokenize": "13a"}),
-        "chrf": ("chrF++: F-score of character and word n-grams", {}),
-        "rouge": ("ROUGE-1, -2 and -L: 9 figures", {}),
-        "ter": ("translation edit rate", {}),
-        "wer": ("word error rate", {}),
-        "cer": ("character error rate", {}),
-        "perplexity": ("exp of the mean cross-entropy of (N, T, V) logits", {}),
-    },
-}
-_ATTRIBUTES = {"map": "mean_average_precision"}  # would shadow a builtin
-
-NOT_SCALAR = frozenset({"confusion_matrix", "map", "rouge"})
-"""Metrics whose value is no single number: they can be computed, but not logged or monitored."""
-
-for _family, _metrics in _FAMILIES.items():
-    for _name, (_summary, _own) in _metrics.items():
-        METRICS.add(
-            _name,
-            f"scirs_neural.metrics.{_family}:{_ATTRIBUTES.get(_name, _name)}",
-            summary=_summary,
-            options={**_CLASSES, **_own},
-        )
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    homes = {"create_metrics": "collection", "FunctionMetric": "function"}
-    if name in homes:
-        return getattr(import_module(f"{__name__}.{homes[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+)

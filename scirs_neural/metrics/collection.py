@@ -9,8 +9,8 @@ from torchmetrics import Metric, MetricCollection
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.importing import resolve
-from scirs_neural.metrics import METRICS, NOT_SCALAR
 from scirs_neural.metrics.function import FunctionMetric
+from scirs_neural.metrics.registry import METRICS, NOT_SCALAR
 
 # Metrics with the same state share it. torchmetrics would find such groups itself, but by comparing states after the
 # first batch: a first batch that is all right makes top-1 and top-5 accuracy one metric for the rest of the run.

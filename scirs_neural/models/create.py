@@ -16,10 +16,10 @@ from scirs_neural.core.importing import resolve
 from scirs_neural.core.registry import signature_options
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.models import MODELS
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.meta import is_on_meta, output_shape
 from scirs_neural.models.pretrained import weights_file
+from scirs_neural.models.registry import MODELS
 from scirs_neural.models.vision.build import Adaptation, build, wants_small
 from scirs_neural.models.vision.families import FAMILIES, Layout
 from scirs_neural.models.weights import find_weights, load_weights

@@ -12,9 +12,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.importing import resolve
-from scirs_neural.optim import OPTIMIZERS, SCHEDULERS
 from scirs_neural.optim.groups import ParameterGroup
 from scirs_neural.optim.options import check_options, tuples
+from scirs_neural.optim.registry import OPTIMIZERS, SCHEDULERS
 from scirs_neural.optim.schedules import Span
 
 

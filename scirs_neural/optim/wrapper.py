@@ -8,8 +8,8 @@ from typing import Any
 from torch.optim import Optimizer
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.optim import OPTIMIZERS
 from scirs_neural.optim.options import check_options, tuples
+from scirs_neural.optim.registry import OPTIMIZERS
 
 
 class Around(Optimizer):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from scirs_neural.core.registry import Registry
-from scirs_neural.data import DATA
-from scirs_neural.models import MODELS
-from scirs_neural.optim import OPTIMIZERS, SCHEDULERS
-from scirs_neural.tasks import TASKS
-from scirs_neural.training import CALLBACKS
+from scirs_neural.data.registry import DATA
+from scirs_neural.models.registry import MODELS
+from scirs_neural.optim.registry import OPTIMIZERS, SCHEDULERS
+from scirs_neural.tasks.registry import TASKS
+from scirs_neural.training.registry import CALLBACKS
 
 
 def config_groups() -> dict[str, Registry]:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from scirs_neural.serialization.package import (
-        Package,
-        PackageFacts,
-        inspect_package,
-        load_package,
-        migrate_package,
-        save_package,
-        verify_package,
-    )
+    from scirs_neural.serialization.package import Package as Package
+    from scirs_neural.serialization.package import PackageFacts as PackageFacts
+    from scirs_neural.serialization.package import inspect_package as inspect_package
+    from scirs_neural.serialization.package import load_package as load_package
+    from scirs_neural.serialization.package import migrate_package as migrate_package
+    from scirs_neural.serialization.package import save_package as save_package
+    from scirs_neural.serialization.package import verify_package as verify_package
 
-__all__ = [
-    "Package",
-    "PackageFacts",
-    "inspect_package",
-    "load_package",
-    "migrate_package",
-    "save_package",
-    "verify_package",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module("scirs_neural.serialization.package"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+lazy(
+    globals(),
+    {
+        "package": [
+            "Package",
+            "PackageFacts",
+            "inspect_package",
+            "load_package",
+            "migrate_package",
+            "save_package",
+            "verify_package",
+        ],
+    },
+)

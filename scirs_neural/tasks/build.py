@@ -10,8 +10,8 @@ from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, Schedule
 from scirs_neural.config.validate import check_section
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.tasks import TASKS
 from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.registry import TASKS
 
 
 def create_task(

@@ -1,0 +1,49 @@
+"""The table of networks. Imports no torch."""
+
+from __future__ import annotations
+
+from scirs_neural.core.registry import Registry
+from scirs_neural.models.catalog import catalogue
+
+MODELS = Registry("model")
+for _entry in catalogue().values():
+    MODELS.add(_entry.name, _entry.builder, summary=_entry.summary, options=_entry.options)
+
+
+def list_models(
+    pattern: str = "*",
+    *,
+    task: str | None = None,
+    max_params: int | None = None,
+    has_weights: bool | None = None,
+    family: str | None = None,
+) -> list[str]:
+    """The names of the networks that match, sorted. Needs no torch.
+
+    Networks that a user registered are found by pattern alone: nothing else is known of them.
+
+    Args:
+        pattern: shell-style, such as "resnet*".
+        task: the task that the network's own head is for, such as "image_classification".
+        max_params: parameters at most, counted with the network's own head.
+        has_weights: whether there are published weights.
+        family: such as "resnet" or "efficientnet_v2".
+
+    Example:
+        >>> list_models("resnet*", max_params=30_000_000)
+        ['resnet18', 'resnet34', 'resnet50']
+    """
+    known = catalogue()
+
+    def fits(name: str) -> bool:
+        entry = known.get(name)
+        if entry is None:
+            return task is None and max_params is None and not has_weights and family is None
+        return (
+            (task is None or entry.task == task)
+            and (max_params is None or entry.num_params <= max_params)
+            and (has_weights is None or bool(entry.weights) == has_weights)
+            and (family is None or entry.family == family)
+        )
+
+    return [name for name in MODELS.names(pattern) if fits(name)]
