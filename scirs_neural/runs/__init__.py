@@ -1,0 +1,1 @@
+"""One run from its configuration to its report, and what is built from several runs."""
