@@ -7,21 +7,19 @@ number of loader workers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 from torch import distributed as dist
 from torch.utils.data import Dataset, Sampler
-from torchvision.transforms import v2
 
 from scirs_neural.core.errors import DataError, ScirsError
 from scirs_neural.core.seeding import stream_seed
-from scirs_neural.data.dataset import ImageSplit
-from scirs_neural.data.image.augment import Augment, seeded
-
-Reseed = Callable[[int], object]
+from scirs_neural.data.context import Batch, Context
+from scirs_neural.data.mixing import Mix
+from scirs_neural.data.pipeline import ID, WEIGHT, Pipeline
+from scirs_neural.data.samples import Samples
 
 
 class BatchKey(NamedTuple):
@@ -33,11 +31,10 @@ class BatchKey(NamedTuple):
     indices: tuple[int, ...]
 
 
-class Batch(NamedTuple):
-    """What a worker hands to the loader: the batch itself, and what it had to leave out."""
+class Made(NamedTuple):
+    """What a worker hands to the loader: a batch, and the samples that it had to leave out, with the reasons."""
 
-    images: Tensor
-    targets: Tensor
+    batch: Batch
     skipped: tuple[tuple[int, str], ...] = ()
 
 
@@ -134,102 +131,88 @@ def rank_and_world_size() -> tuple[int, int]:
     return 0, 1
 
 
-class BatchSource(Dataset["Batch | ScirsError"]):
-    """Makes batches: a map from `BatchKey` to `Batch`. Lives in the loader's workers.
+class BatchSource(Dataset["Made | ScirsError"]):
+    """Makes batches: a map from `BatchKey` to `Made`. Lives in the loader's workers.
 
     An error that the user must see is handed back instead of being raised: torch would turn it into a text with the
     worker's traceback and lose its parts.
 
     Args:
-        split: the samples.
+        samples: of one split.
+        pipeline: makes batches of them.
         seed: of augmentation and mixing.
-        augment: applied to each sample, seeded by (seed, epoch, sample); None in evaluation.
-        mix: MixUp or CutMix, applied to the batch, seeded by (seed, epoch, step, rank).
+        stage: "train", where fields may augment, or another.
+        mix: MixUp or CutMix, applied to the batch.
         on_corrupt: "raise", or "skip". In training the next sample that can be read takes the place of one
             that cannot, so batches keep their size and ranks stay in step; in evaluation it is left out, so that no
             sample counts twice.
-        training: see ``on_corrupt``.
     """
 
     def __init__(
         self,
-        split: ImageSplit,
+        samples: Samples,
+        pipeline: Pipeline,
         *,
         seed: int = 0,
-        augment: Augment | None = None,
-        mix: v2.Transform | None = None,
+        stage: str = "val",
+        mix: Mix | None = None,
         on_corrupt: str = "raise",
-        training: bool = False,
     ) -> None:
-        self.split, self.seed, self.augment, self.mix = split, seed, augment, mix
-        self.on_corrupt, self.training = on_corrupt, training
+        self.samples, self.pipeline, self.seed, self.stage = samples, pipeline, seed, stage
+        self.mix, self.on_corrupt = mix, on_corrupt
+        self.names = [str(name) for name in samples.ids]
 
     def __len__(self) -> int:
-        return len(self.split)
+        return len(self.samples)
 
-    def __getitem__(self, key: BatchKey) -> Batch | ScirsError:
+    def __getitem__(self, key: BatchKey) -> Made | ScirsError:
         try:
             return self._make(key)
         except ScirsError as error:
             return error
 
-    def _make(self, key: BatchKey) -> Batch:
-        to_input = self.split.to_input
-        with seeded() as reseed:
-            images, indices, skipped = self._pictures(key, reseed)
-            inputs, targets = to_input.normalise(images), self.split.targets[indices]
-            if self.mix is not None and len(indices):
-                reseed(stream_seed("mix", self.seed, key.epoch, key.step, key.rank))
-                inputs, targets = self.mix(inputs, targets)
-        return Batch(inputs, targets, tuple(skipped))
+    def _make(self, key: BatchKey) -> Made:
+        ctx = Context(self.stage, self.seed, key.epoch, key.step, key.rank)
+        indices: list[int] = list(key.indices)
+        skipped: list[tuple[int, str]] = []
+        columns = self.samples.stacked(indices)
+        if columns is None:
+            columns, indices, skipped = self._read(indices)
+        batch = self.pipeline.batch([self.names[index] for index in indices], columns, ctx, indices)
+        if self.mix is not None and indices:
+            batch = self.mix(batch, ctx)
+        return Made(batch, tuple(skipped))
 
-    def _pictures(self, key: BatchKey, reseed: Reseed) -> tuple[Tensor, Tensor, list[tuple[int, str]]]:
-        to_input, augment = self.split.to_input, self.augment
-        raw = self.split.stacked(key.indices)
-        if raw is not None:
-            images = raw if augment and augment.crops else to_input.fit(raw)
-            if augment is not None:
-                seeds = [self._seed(key, index) for index in key.indices]
-                images = torch.stack([self._at_size(image) for image in augment.batch(images, seeds, reseed)])
-            return images, torch.tensor(key.indices), []
-        pictures: list[Tensor] = []
+    def _read(self, wanted: Sequence[int]) -> tuple[dict[str, list[Any]], list[int], list[tuple[int, str]]]:
+        """The encoded columns of samples that are read one by one, which samples they are, and what was left out."""
+        names = [*self.pipeline.inputs, *self.pipeline.targets]
+        columns: dict[str, list[Any]] = {name: [] for name in names}
         indices: list[int] = []
         skipped: list[tuple[int, str]] = []
-        for wanted in key.indices:
-            index, picture = self._readable(wanted, skipped)
-            if picture is None:
-                continue
-            if augment is None or not augment.crops:
-                picture = to_input.fit(picture)
-            if augment is not None:
-                reseed(self._seed(key, index))
-                picture = self._at_size(augment(picture))
-            pictures.append(picture)
-            indices.append(index)
-        if not pictures:
-            channels, size = to_input.preprocess.channels, to_input.preprocess.size
-            return torch.empty(0, channels, *size), torch.empty(0, dtype=torch.int64), skipped
-        return torch.stack(pictures), torch.tensor(indices), skipped
+        for place in wanted:
+            index, row = self._readable(place, skipped)
+            if row is not None:
+                indices.append(index)
+                for name, values in columns.items():
+                    values.append(row[name])
+                if WEIGHT in row:
+                    columns.setdefault(WEIGHT, []).append(row[WEIGHT])
+        return columns, indices, skipped
 
-    def _seed(self, key: BatchKey, index: int) -> int:
-        return stream_seed("augment", self.seed, key.epoch, index)
-
-    def _at_size(self, picture: Tensor) -> Tensor:
-        to_input = self.split.to_input
-        return picture if picture.shape[-2:] == to_input.preprocess.size else to_input.fit(picture)
-
-    def _readable(self, wanted: int, skipped: list[tuple[int, str]]) -> tuple[int, Tensor | None]:
-        tries = len(self.split) if self.training and self.on_corrupt == "skip" else 1
+    def _readable(self, wanted: int, skipped: list[tuple[int, str]]) -> tuple[int, dict[str, Any] | None]:
+        is_training = self.stage == "train"
+        tries = len(self.samples) if is_training and self.on_corrupt == "skip" else 1
         for step in range(tries):
-            index = (wanted + step) % len(self.split)
+            index = (wanted + step) % len(self.samples)
             try:
-                return index, self.split.raw(index)
+                raw = {ID: self.names[index], **self.samples.raw(index)}
+                return index, self.pipeline.encode(raw, targets=True)
             except DataError as error:
                 if self.on_corrupt == "raise":
                     raise _at_sample(error, index) from error
                 skipped.append((index, error.what))
-        if self.training:
-            raise DataError(f"none of the {len(self.split)} samples can be read", where=str(self.split.ids[wanted]))
+        if is_training:
+            raise DataError(f"none of the {len(self.samples)} samples can be read", where=self.names[wanted])
         return wanted, None
 
 
@@ -237,21 +220,3 @@ def _at_sample(error: DataError, index: int) -> DataError:
     what = f"sample {index}: {error.what}"
     fix = error.fix or "repair or remove it, or leave such samples out with data.on_corrupt=skip"
     return DataError(what, where=error.where, suggestions=error.suggestions, fix=fix, see=error.see)
-
-
-def build_mix(mixup: float, cutmix: float, num_classes: int) -> v2.Transform | None:
-    """MixUp, CutMix, or for each batch one of the two; None if both are off.
-
-    Args:
-        mixup: alpha of MixUp's Beta distribution; 0 is off.
-        cutmix: alpha of CutMix's; 0 is off.
-        num_classes: targets become rows of so many numbers.
-
-    Source: Zhang et al. 2018 (arXiv:1710.09412), Yun et al. 2019 (arXiv:1905.04899); torchvision's code.
-    """
-    chosen: list[v2.Transform] = []
-    if mixup > 0:
-        chosen.append(v2.MixUp(alpha=mixup, num_classes=num_classes))
-    if cutmix > 0:
-        chosen.append(v2.CutMix(alpha=cutmix, num_classes=num_classes))
-    return v2.RandomChoice(chosen) if len(chosen) > 1 else next(iter(chosen), None)

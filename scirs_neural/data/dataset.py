@@ -1,30 +1,31 @@
-"""One split as users see it: inputs and targets by index, without augmentation."""
+"""One split as users see it: its samples by index, without augmentation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
-from torch.utils.data import Dataset
+import numpy as np
 
-from scirs_neural.data.image.preprocess import Preprocessor
-from scirs_neural.data.samples import Samples, TensorSamples
+from scirs_neural.core.errors import DataError
+from scirs_neural.data.context import Batch, Context
+from scirs_neural.data.pipeline import ID, Pipeline
+from scirs_neural.data.samples import Samples
 
 
-class ImageSplit(Dataset[tuple[Tensor, Tensor]]):
-    """The samples of one split, as the model sees them in evaluation.
+class Split:
+    """The samples of one split, as a network sees them in evaluation.
 
-    ``ids[i]`` names sample i (its file, or its place in the source) and ``targets[i]`` is its label, so predictions of
-    an evaluation loader, which keeps this order, can be joined to them.
+    ``ids[i]`` names sample i (its file, or its place in the source), so predictions of an evaluation loader, which
+    keeps this order, can be joined to them.
 
-    Shape: an item is ((C, H, W) float32, () int64 or (K,) float32).
+    Args:
+        samples: of the split.
+        pipeline: of the data.
     """
 
-    def __init__(self, samples: Samples, to_input: Preprocessor) -> None:
-        self.samples, self.to_input = samples, to_input
+    def __init__(self, samples: Samples, pipeline: Pipeline) -> None:
+        self.samples, self.pipeline = samples, pipeline
 
     @property
     def ids(self) -> Sequence[Any]:
@@ -37,30 +38,42 @@ class ImageSplit(Dataset[tuple[Tensor, Tensor]]):
         return self.samples.columns
 
     @property
-    def targets(self) -> Tensor:
-        """All targets: (N,) int64, or (N, K) float32 for several labels a sample."""
-        return self.samples.targets
+    def targets(self) -> np.ndarray:
+        """The encoded values (N, …) of the only target.
+
+        Raises:
+            DataError: the data has no target or several, or its target is only read with each sample.
+        """
+        if len(self.pipeline.targets) != 1:
+            raise DataError(f"the data has {len(self.pipeline.targets)} targets: use samples.known(name)")
+        (name,) = self.pipeline.targets
+        values = self.samples.known(name)
+        if values is None:
+            raise DataError(f"the target '{name}' is read with each sample: it is not in memory")
+        return values
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """One sample: its "id", inputs and targets, without a batch's axis."""
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        return self.to_input(self.raw(index % len(self))), self.targets[index]
+        batch = self.batch([index % len(self)])
+        return {name: values[0] for name, values in batch.items()}
 
-    def raw(self, index: int) -> Tensor:
-        """The image before scaling and normalising: (channels, height, width), uint8 or float32 on 0..1."""
-        return self.to_input.to_tensor(self.samples.image(index))
+    def raw(self, index: int) -> dict[str, Any]:
+        """One sample before it is encoded, with its "id"."""
+        return {ID: str(self.ids[index]), **self.samples.raw(index)}
 
-    def picture(self, index: int) -> Image.Image:
-        """The image for people to look at."""
-        from torchvision.transforms.v2.functional import to_pil_image
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """The batch of some samples."""
+        columns = self.samples.stacked(indices)
+        if columns is None:
+            return self.pipeline.collate([self.raw(index) for index in indices], targets=True, keys=indices)
+        return self.pipeline.batch([str(self.ids[index]) for index in indices], columns, Context("val"), indices)
 
-        return to_pil_image(self.raw(index))
-
-    def stacked(self, indices: Sequence[int]) -> Tensor | None:
-        """Raw images of many samples in one tensor, if they are in memory; else None."""
-        if not isinstance(self.samples, TensorSamples):
-            return None
-        return self.to_input.to_tensor(self.samples.images[torch.as_tensor(indices, dtype=torch.int64)])
+    def show(self, index: int) -> Any:
+        """The first input of a sample for people to look at: an array (H, W) or (H, W, 3), or a text."""
+        name, held = next(iter(self.pipeline.inputs.items()))
+        return held.show(self.samples.raw(index)[name])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from scirs_neural.core.errors import CheckpointError, DataError
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scirs_neural.data.context import Context
-    from scirs_neural.data.samples2 import Samples
+    from scirs_neural.data.samples import Samples
 
 FieldSpec = Mapping[str, Any]
 """Plain data that describes a field: its "kind", the "version" of that kind's description, and what prediction needs to
@@ -119,6 +120,14 @@ class Field:
     def show(self, value: Any) -> Any:
         """A raw value as a report shows it: an image array (H, W) or (H, W, 3), or a text."""
         return str(value)
+
+    def read(self, inputs: Any) -> Iterator[tuple[str, Any]]:
+        """Name and raw value of each sample in what a user hands to ``predict``: one value, or any iterable of them."""
+        for number, value in enumerate([inputs] if isinstance(inputs, str) else inputs):
+            yield str(number), value
+
+    def write_samples(self, values: Mapping[str, Any], folder: Path) -> None:
+        """Write a few raw values, by name, as files that ``predict`` takes; a kind may have none."""
 
     def refuse(self, what: str, where: str = "") -> DataError:
         """The error for a value that is none of this kind."""

@@ -11,11 +11,14 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from scirs_neural.core.errors import ConfigError, DataError, ShapeError
-from scirs_neural.data.image.labels import class_names, class_targets
-from scirs_neural.data.module import ImageDataModule
-from scirs_neural.data.samples import DatasetSamples, Samples, TensorSamples, as_targets
-from scirs_neural.data.source import DataSource
+from scirs_neural.data.image.field import channels_first
+from scirs_neural.data.image.source import image_source
+from scirs_neural.data.module import DataModule
+from scirs_neural.data.samples import ArraySamples, DatasetSamples, Samples, class_numbers
 from scirs_neural.data.stream import StreamSamples
+from scirs_neural.data.targets import class_names, class_targets
+
+_LOOKED_AT = 256  # pictures, for their range of values
 
 
 def from_arrays(
@@ -30,7 +33,7 @@ def from_arrays(
     kind: str | None = None,
     value_range: tuple[float, float] | None = None,
     **loading: Any,
-) -> ImageDataModule:
+) -> DataModule:
     """Data from images and labels in memory.
 
     Args:
@@ -45,7 +48,7 @@ def from_arrays(
         kind: what is in the pictures, for augmentation (see `build_augment`).
         value_range: the numbers that mean black and white, if not uint8. None: 0 and 1 if all of ``x`` lies there,
             else its smallest and largest number.
-        **loading: settings of `ImageDataModule`, such as ``batch_size`` or ``seed``.
+        **loading: settings of `DataModule`, such as ``batch_size`` or ``seed``.
 
     Shape: x (N, H, W), (N, C, H, W) or (N, H, W, C); y (N,) or (N, K).
 
@@ -57,33 +60,34 @@ def from_arrays(
         >>> from sklearn.datasets import load_digits
         >>> scans = load_digits()
         >>> data = from_arrays(scans.images, scans.target)
-        >>> data.spec.num_classes, data.spec.input_shape, data.spec.sizes["test"]
-        (10, (1, 8, 8), 359)
+        >>> len(data.spec.target["classes"]), data.spec.input["size"], data.spec.sizes["test"]
+        (10, [8, 8], 359)
     """
     images = _images(x)
     scale = value_range or _value_range(images)
     names = _class_names(y, classes)
     given = {"val": val, "test": test}
     splits = {
-        key: _samples(_images(parts[0]), parts[1], names, classes, scale, *parts[2:])
-        for key, parts in given.items()
-        if parts
+        key: _samples(_images(parts[0]), parts[1], names, classes, *parts[2:]) for key, parts in given.items() if parts
     }
-    train = _samples(images, y, names, classes, scale, columns)
+    train = _samples(images, y, names, classes, columns)
     seen = "" if images.dtype == torch.uint8 else f", {scale[0]:g} as black and {scale[1]:g} as white"
-    source = DataSource(
+    labels = train.known("label")
+    assert labels is not None
+    source = image_source(
         name,
         names,
         train,
         splits.get("val"),
         splits.get("test"),
-        kind=kind,
+        picture=kind,
         channels=images.shape[1],
-        image_size=(images.shape[2], images.shape[3]),
-        multi_label=train.targets.ndim == 2,
+        size=(images.shape[2], images.shape[3]),
+        multi_label=labels.ndim == 2,
         description=f"arrays in memory{seen}",
+        value_range=(0.0, 1.0) if images.dtype == torch.uint8 else scale,
     )
-    return ImageDataModule(source, **loading)
+    return DataModule(source, **loading)
 
 
 def from_datasets(
@@ -97,7 +101,7 @@ def from_datasets(
     shuffle_window: int = 1024,
     stream_length: int | None = None,
     **loading: Any,
-) -> ImageDataModule:
+) -> DataModule:
     """Data from torch datasets whose items are (image, target): with a length and an index, or iterable ones.
 
     Images are PIL pictures, uint8 tensors, or float tensors (on 0..1, or normalised already). Mean and deviation of
@@ -116,7 +120,7 @@ def from_datasets(
         kind: what is in the pictures, for augmentation (see `build_augment`).
         shuffle_window: of an iterable one, so many samples in a row are shuffled among each other.
         stream_length: of an iterable ``train``, so many samples make an epoch; None: all. An endless one needs it.
-        **loading: settings of `ImageDataModule`.
+        **loading: settings of `DataModule`.
 
     Raises:
         DataError: a dataset is empty, or a target is no class number.
@@ -142,7 +146,7 @@ def from_datasets(
     for key, dataset in given.items():
         length = stream_length if key == "train" else None
         samples[key] = _dataset_samples(dataset, key, shuffle_window, length)
-    targets = {key: held.targets for key, held in samples.items()}
+    targets = {key: np.asarray(held.known("label")) for key, held in samples.items()}
     names = tuple(classes or getattr(train, "classes", None) or ())
     if not names:
         count = (
@@ -151,22 +155,39 @@ def from_datasets(
         names = tuple(str(index) for index in range(count))
     for key, rows in targets.items():
         _check_numbers(rows, len(names), f"the {key} dataset")
-    first = samples["train"].image(0)
-    shape = tuple(first.shape) if isinstance(first, Tensor) else (len(first.getbands()), first.height, first.width)
-    source = DataSource(
+    channels, size, value_range = _look_at(samples["train"])
+    source = image_source(
         name,
-        tuple(str(each) for each in names),
+        names,
         samples["train"],
         samples.get("val"),
         samples.get("test"),
-        kind=kind,
-        channels=1 if shape[0] == 1 else 3,
-        image_size=(shape[1], shape[2]),
+        picture=kind,
+        channels=channels,
+        size=size,
+        value_range=value_range,
         multi_label=targets["train"].ndim == 2,
         description=f"a {type(train).__name__} of the user's",
         shuffle_window=shuffle_window if isinstance(train, IterableDataset) else None,
     )
-    return ImageDataModule(source, **loading)
+    return DataModule(source, **loading)
+
+
+def _look_at(samples: Samples) -> tuple[int, tuple[int, int], tuple[float, float] | None]:
+    """Channels, size and range of values of a dataset's pictures, from the first ones."""
+    first = samples.raw(0)["image"]
+    if hasattr(first, "getbands"):
+        return (1 if len(first.getbands()) == 1 else 3), (first.height, first.width), (0.0, 1.0)
+    array = channels_first(first)
+    if array is None:
+        shape = getattr(first, "shape", None)
+        of_shape = "" if shape is None else f" of shape {tuple(shape)}"
+        raise DataError(f"expected an image (PIL, array or tensor), got {type(first).__name__}{of_shape}")
+    is_unit = array.dtype == np.uint8
+    if not is_unit:
+        seen = [np.asarray(samples.raw(index)["image"]) for index in range(min(len(samples), _LOOKED_AT))]
+        is_unit = all(values.min() >= 0 and values.max() <= 1 for values in seen)
+    return len(array), (array.shape[1], array.shape[2]), (0.0, 1.0) if is_unit else None
 
 
 def _images(x: Any) -> Tensor:
@@ -185,20 +206,6 @@ def _images(x: Any) -> Tensor:
         if not images.isfinite().all():
             raise DataError("x has numbers that are not finite", fix="replace NaN and infinity before training")
     return images.contiguous()
-
-
-def unit_images(x: Any, value_range: tuple[float, float] | None = None) -> tuple[Tensor, tuple[float, float]]:
-    """Images as float32 on 0..1, and the numbers that meant black and white.
-
-    Shape: x as for `from_arrays` -> (N, C, H, W).
-    """
-    images = _images(x)
-    scale = value_range or ((0.0, 255.0) if images.dtype == torch.uint8 else _value_range(images))
-    return _to_unit(images.float(), scale), scale
-
-
-def _to_unit(images: Tensor, scale: tuple[float, float]) -> Tensor:
-    return ((images - scale[0]) / (scale[1] - scale[0])).clamp(0.0, 1.0)
 
 
 def _value_range(images: Tensor) -> tuple[float, float]:
@@ -220,26 +227,23 @@ def _samples(
     y: Any,
     names: tuple[str, ...],
     classes: Sequence[str] | None,
-    scale: tuple[float, float],
     columns: Mapping[str, Any] | None = None,
-) -> TensorSamples:
+) -> ArraySamples:
     labels = np.asarray(y)
     if len(labels) != len(images) or labels.ndim not in (1, 2):
         raise ShapeError(
             f"y has shape {labels.shape} for {len(images)} images", fix="give one label, or one row of labels, an image"
         )
-    if images.dtype != torch.uint8:
-        images = _to_unit(images, scale)
     if labels.ndim == 2 and labels.shape[1] > 1:
-        targets = torch.from_numpy(labels.astype(np.float32))
+        targets = labels.astype(np.float32)
         _check_numbers(targets, len(names), "y")
     elif classes is not None and labels.dtype.kind in "iub":
-        targets = torch.from_numpy(labels.reshape(-1).astype(np.int64))
+        targets = labels.reshape(-1).astype(np.int64)
         _check_numbers(targets, len(names), "y")
     else:
         spelt = _spelt(labels)
         targets = class_targets(spelt, names, [f"y[{index}]" for index in range(len(spelt))])
-    return TensorSamples(images, targets, columns=_columns(columns or {}, len(images)))
+    return ArraySamples({"image": images, "label": targets}, columns=_columns(columns or {}, len(images)))
 
 
 def _columns(columns: Mapping[str, Any], samples: int) -> dict[str, list[str]]:
@@ -264,19 +268,19 @@ def _dataset_samples(dataset: Any, split: str, window: int, length: int | None) 
         return StreamSamples(dataset, window=window, length=length)
     if not hasattr(dataset, "__len__") or not len(dataset):
         raise DataError(f"the {split} dataset is empty or has no length", fix="a Dataset, or an IterableDataset")
-    return DatasetSamples(dataset, _dataset_targets(dataset))
+    return DatasetSamples(dataset, "image", {"label": _dataset_targets(dataset)})
 
 
-def _dataset_targets(dataset: Any) -> Tensor:
+def _dataset_targets(dataset: Any) -> np.ndarray:
     for attribute in ("targets", "labels"):
         if getattr(dataset, attribute, None) is not None:
-            return as_targets(getattr(dataset, attribute))
+            return class_numbers(getattr(dataset, attribute))
     if isinstance(dataset, torch.utils.data.TensorDataset):
-        return as_targets(dataset.tensors[1])
-    return as_targets([np.asarray(dataset[index][1]) for index in range(len(dataset))])
+        return class_numbers(dataset.tensors[1])
+    return class_numbers([np.asarray(dataset[index][1]) for index in range(len(dataset))])
 
 
-def _check_numbers(targets: Tensor, num_classes: int, where: str) -> None:
+def _check_numbers(targets: np.ndarray, num_classes: int, where: str) -> None:
     if targets.ndim == 2:
         if targets.shape[1] != num_classes or not ((targets == 0) | (targets == 1)).all():
             raise DataError(f"rows of labels must be zeros and ones for {num_classes} classes", where=where)

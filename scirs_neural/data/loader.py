@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from scirs_neural.core.errors import ScirsError, WorkerError
-from scirs_neural.data.batching import Batch, BatchSampler, rank_and_world_size
+from scirs_neural.data.batching import BatchSampler, Made, rank_and_world_size
+from scirs_neural.data.context import Batch
 
 
-class ResumableLoader(DataLoader["Batch | ScirsError"]):
+class ResumableLoader(DataLoader["Made | ScirsError"]):
     """A DataLoader over whole batches whose place is part of a checkpoint.
 
     Lightning calls ``state_dict`` and ``load_state_dict`` by themselves, and the sampler's ``set_epoch``. In a loop of
@@ -26,7 +26,8 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
         on_skip: called once a pass with the samples that could not be read, {index: reason}, if there were any.
         **options: DataLoader's own, such as ``num_workers``.
 
-    Shape: yields (images (N, C, H, W) float32, targets (N,) int64 or (N, K) float32).
+    Yields:
+        Batches: plain dicts, see `scirs_neural.data.context.Batch`.
     """
 
     def __init__(
@@ -82,21 +83,21 @@ class ResumableLoader(DataLoader["Batch | ScirsError"]):
         if skipped and self.on_skip is not None:
             self.on_skip(skipped)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         order, count = self._order, len(self)
         batches = super().__iter__()
         self.epoch, self.place, order.start = order.epoch, order.start, 0
         try:
-            for batch in _from_living_workers(batches, self.num_workers):
-                if isinstance(batch, ScirsError):
-                    raise batch
-                self._unreported.update(batch.skipped)
+            for made in _from_living_workers(batches, self.num_workers):
+                if isinstance(made, ScirsError):
+                    raise made
+                self._unreported.update(made.skipped)
                 self.place += 1
                 if self.place == count:  # now, not after the last batch: who knows the length never asks for more
                     order.set_epoch(self.epoch + 1)
                     self.report()
-                if len(batch.targets):
-                    yield batch.images, batch.targets
+                if made.batch["id"]:
+                    yield made.batch
         finally:
             self.report()  # of a pass that is broken off
 
@@ -135,5 +136,5 @@ def worker_error(error: Exception) -> WorkerError:
     )
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
+def _as_it_is(made: Made) -> Made:
+    return made

@@ -1,4 +1,4 @@
-"""The data of a run: splits, their description, and the loaders that feed a model."""
+"""The data of a run: splits, their description, and the loaders that feed a network."""
 
 from __future__ import annotations
 
@@ -9,51 +9,45 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
-import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
-from torch.utils.data import Dataset
 
 from scirs_neural.core.errors import ConfigError, DataError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.data.batching import BatchSampler, BatchSource, build_mix
-from scirs_neural.data.dataset import ImageSplit
-from scirs_neural.data.image.augment import build_augment
-from scirs_neural.data.image.preprocess import build_preprocess
+from scirs_neural.data.batching import BatchSampler, BatchSource
+from scirs_neural.data.dataset import Split
 from scirs_neural.data.loader import ResumableLoader
-from scirs_neural.data.samples import Samples, TensorSamples
+from scirs_neural.data.mixing import build_mix
+from scirs_neural.data.pipeline import Pipeline, field_of
+from scirs_neural.data.registry import FIELDS, PIPELINES
 from scirs_neural.data.source import DataSource
-from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.data.spec import DataSpec
 from scirs_neural.data.splits import SplitRule, divide
 
 SPLITS = ("train", "val", "test")
 MAX_WORKERS = 4
-_MEASURED_IMAGES = 1024
+OFF: Mapping[str, Any] = {"image_size": None, "transforms": "auto", "mixup": 0.0, "cutmix": 0.0, "scale_targets": True}
+"""Settings of some kinds of fields alone, with the values that ask for nothing."""
 
 
 class CorruptDataWarning(UserWarning):
     """Samples could not be read and were skipped."""
 
 
-class ImageDataModule(LightningDataModule):
-    """Images with labels, divided into "train", "val" and "test".
+class DataModule:
+    """Samples of any kind, divided into "train", "val" and "test", with their spec, pipeline and loaders.
 
-    Batches are (images float32 (N, C, H, W), targets int64 (N,)), or targets float32 (N, K) where a sample has several
-    labels or samples are mixed. Everything random is a function of the seed, the epoch and the sample, so the batches
-    are the same for any number of workers, and a run that is resumed meets the batches it would have met.
+    Batches are plain dicts: "id", the inputs and the targets by name. Everything random is a function of the seed, the
+    epoch and the sample, so the batches are the same for any number of workers, and a run that is resumed meets the
+    batches it would have met.
 
     Args:
         source: the samples and what is known about them.
         seed: of shuffling, augmentation and mixing.
         batch_size: samples a step and process.
-        image_size: side of the square input in px; None: what suits the data.
-        transforms: augmentation: a preset or a list (see `build_augment`); "auto": what suits the data.
-        mixup: alpha of MixUp; 0 is off.
-        cutmix: alpha of CutMix; 0 is off.
-        val_fraction: share of the training samples held out, if the data has no validation split of its own.
-        test_fraction: share of all samples held out, if the data has no test split of its own.
+        val_fraction: fraction of the training samples held out, if the data has no validation split of its own.
+        test_fraction: fraction of all samples held out, if the data has no test split of its own.
         split_seed: of the split.
-        stratify: whether every class gives its share to each split.
+        stratify: whether every class gives its fraction to each split.
         group_by: a column of the data whose equal values stay in one split (see `SplitRule`).
         folds: the part of the training samples that is the test split, in cross-validation (see `SplitRule`).
         num_workers: loader processes; None: 0 for data in memory, else one a CPU up to 4.
@@ -62,18 +56,22 @@ class ImageDataModule(LightningDataModule):
         persistent_workers: keep the workers between epochs.
         on_corrupt: "raise", or "skip" a sample that cannot be read (see `BatchSource`).
         drop_last: leave out training samples that make no full batch.
+        spec: a saved description, which is taken instead of a measured one; sizes are counted anew.
+        **settings: of the kinds of fields that the data has: ``image_size``, ``transforms``, ``mixup``, ``cutmix`` for
+            images.
 
     Raises:
         DataError: the data is empty, has one class, or cannot be split.
+        ConfigError: a setting is for a kind of field that the data does not have.
 
     Example:
         >>> from scirs_neural.data import create_data
         >>> data = create_data("digits", batch_size=32, image_size=8)
-        >>> data.spec.input_shape, dict(data.spec.sizes)
-        ((1, 8, 8), {'train': 1294, 'val': 144, 'test': 359})
-        >>> images, targets = next(iter(data.train_dataloader()))
-        >>> images.shape, targets.dtype
-        (torch.Size([32, 1, 8, 8]), torch.int64)
+        >>> data.spec.input["size"], dict(data.spec.sizes)
+        ([8, 8], {'train': 1294, 'val': 144, 'test': 359})
+        >>> batch = next(iter(data.train_dataloader()))
+        >>> batch["image"].shape, batch["label"].dtype, len(batch["id"])
+        (torch.Size([32, 1, 8, 8]), torch.int64, 32)
     """
 
     def __init__(
@@ -82,10 +80,6 @@ class ImageDataModule(LightningDataModule):
         *,
         seed: int = 0,
         batch_size: int = 64,
-        image_size: int | None = None,
-        transforms: str | Sequence[str | Mapping[str, Any]] = "auto",
-        mixup: float = 0.0,
-        cutmix: float = 0.0,
         val_fraction: float = 0.1,
         test_fraction: float = 0.2,
         split_seed: int = 0,
@@ -98,41 +92,35 @@ class ImageDataModule(LightningDataModule):
         persistent_workers: bool = True,
         on_corrupt: str = "raise",
         drop_last: bool = False,
+        spec: DataSpec | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__()
-        _check_classes(source)
-        self.source, self.seed, self.batch_size = source, seed, batch_size
-        self.transforms = source.augment if transforms == "auto" else transforms
-        self.mixup, self.cutmix = mixup, cutmix
+        if not len(source.train):
+            raise DataError(f"data '{source.name}' has no training samples")
+        _check_settings(source, settings)
+        self.source, self.seed, self.batch_size, self.settings = source, seed, batch_size, settings
         self.prefetch_factor, self.pin_memory, self.persistent_workers = prefetch_factor, pin_memory, persistent_workers
         self.on_corrupt, self.drop_last = on_corrupt, drop_last
         self.skipped: dict[str, dict[Any, str]] = {split: {} for split in SPLITS}
         self._loaders: WeakSet[ResumableLoader] = WeakSet()  # a cycle would keep workers alive
         self._samples = divide(source, SplitRule(split_seed, stratify, group_by, val_fraction, test_fraction, folds))
-        in_memory = isinstance(self._samples["train"], TensorSamples)
+        in_memory = self._samples["train"].stacked([0]) is not None
         self.num_workers = _checked_workers(num_workers, 0 if in_memory else min(_cpus(), MAX_WORKERS))
-        self.spec = DataSpec(
-            source.name,
-            source.task,
-            source.classes,
-            _preprocess(source, self._samples["train"], image_size),
-            {split: len(samples) for split, samples in self._samples.items()},
-            source.multi_label,
-            source.description,
-            source.licence,
-        )
-        build_augment(self.transforms, source.kind, self.spec.preprocess)  # wrong names are said now, not in fit
+        self.use_spec(spec or self._fitted())
 
-    def use_preprocess(self, preprocess: Preprocess) -> None:
-        """Feed images as another description says, such as that of pretrained weights. Before any loader is made."""
-        self.spec = replace(self.spec, preprocess=preprocess)
+    def use_spec(self, spec: DataSpec) -> None:
+        """Feed samples as another description of the same fields says. Before any loader is made."""
+        sizes = {split: len(samples) for split, samples in self._samples.items()}
+        self.spec = replace(spec, sizes=sizes)
+        self.pipeline = self._pipeline(training=False)
+        build_mix(self.settings.get("mixup", 0.0), self.settings.get("cutmix", 0.0), self.pipeline)
 
     @property
     def corrupt_count(self) -> dict[str, int]:
         """How many different samples of each split could not be read so far; `skipped` names them, with reasons."""
-        return {split: len(found) for split, found in self.skipped.items()}
+        return {split: len(skipped) for split, skipped in self.skipped.items()}
 
-    def dataset(self, split: str) -> ImageSplit:
+    def dataset(self, split: str) -> Split:
         """The samples of a split, in the order of its evaluation loader, without augmentation.
 
         Raises:
@@ -148,7 +136,7 @@ class ImageDataModule(LightningDataModule):
             raise DataError(
                 f"data '{self.spec.name}' has no {split} split", fix=f"data.{split}_fraction=0.1, or give one"
             )
-        return ImageSplit(self._samples[split], build_preprocess(self.spec.preprocess))
+        return Split(self._samples[split], self.pipeline)
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled, augmented batches.
@@ -156,12 +144,10 @@ class ImageDataModule(LightningDataModule):
         Raises:
             DataError: there is no full batch, with ``drop_last``.
         """
-        augment = build_augment(self.transforms, self.source.kind, self.spec.preprocess)
-        mix = build_mix(self.mixup, self.cutmix, self.spec.num_classes)
-        loader = self._loader("train", augment=augment, mix=mix, training=True)
+        loader = self._loader("train", training=True)
         if len(loader) == 0:
             raise DataError(
-                f"{len(loader.dataset)} training samples make no full batch of {self.batch_size}",  # type: ignore[arg-type]
+                f"{len(self._samples['train'])} training samples make no full batch of {self.batch_size}",
                 fix="a smaller data.batch_size, or keep the last batch",
             )
         return loader
@@ -179,30 +165,10 @@ class ImageDataModule(LightningDataModule):
         self.dataset(split)
         return self._loader(split)
 
-    def teardown(self, stage: str) -> None:
-        """Say what was skipped in passes that were broken off. Lightning calls it."""
+    def report(self) -> None:
+        """Say what was skipped in passes that were broken off."""
         for loader in list(self._loaders):
             loader.report()
-
-    def _loader(self, split: str, *, training: bool = False, **options: Any) -> ResumableLoader:
-        dataset = self.dataset(split)
-        source = self._batches(dataset, training=training, **options)
-        drop_last = training and self.drop_last
-        order = BatchSampler(
-            len(dataset), self.batch_size, seed=self.seed, shuffle=training, drop_last=drop_last,
-            window=self.source.shuffle_window,
-        )  # fmt: skip
-        workers: dict[str, Any] = {"num_workers": self.num_workers}
-        if self.num_workers:
-            workers |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
-        pin = torch.cuda.is_available() if self.pin_memory is None else self.pin_memory
-        loader = ResumableLoader(source, order, on_skip=_Reporter(self, split), pin_memory=pin, **workers)
-        self._loaders.add(loader)
-        return loader
-
-    def _batches(self, dataset: ImageSplit, **options: Any) -> Dataset[Any]:
-        """What makes the batches of a split."""
-        return BatchSource(dataset, seed=self.seed, on_corrupt=self.on_corrupt, **options)
 
     def note_skipped(self, split: str, found: Mapping[int, str]) -> None:
         """Count samples that could not be read, and warn of them."""
@@ -215,45 +181,78 @@ class ImageDataModule(LightningDataModule):
             stacklevel=2,
         )
 
+    def _fitted(self) -> DataSpec:
+        """The description, measured on the training samples."""
+        source, train = self.source, self._samples["train"]
+
+        def fit(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+            return {n: FIELDS.get(known["kind"]).fit(n, known, train, self.settings) for n, known in fields.items()}
+
+        return DataSpec(
+            source.name,
+            fit(source.inputs),
+            fit(source.targets),
+            {},
+            source.description,
+            source.licence,
+            source.pipeline,
+        )
+
+    def _pipeline(self, *, training: bool) -> Pipeline:
+        made: Pipeline = PIPELINES.get(self.spec.pipeline)(self.spec)
+        if training:
+            for fields, known in ((made.inputs, self.source.inputs), (made.targets, self.source.targets)):
+                for name, held in fields.items():
+                    fields[name] = field_of(name, held.spec, {**self.settings, **known.get(name, {})})
+        return made
+
+    def _loader(self, split: str, *, training: bool = False) -> ResumableLoader:
+        self.dataset(split)
+        samples = self._samples[split]
+        pipeline = self._pipeline(training=True) if training else self.pipeline
+        mix = None
+        if training:
+            mix = build_mix(self.settings.get("mixup", 0.0), self.settings.get("cutmix", 0.0), pipeline)
+        stage = "train" if training else "val"
+        batches = BatchSource(samples, pipeline, seed=self.seed, stage=stage, mix=mix, on_corrupt=self.on_corrupt)
+        order = BatchSampler(
+            len(samples), self.batch_size, seed=self.seed, shuffle=training,
+            drop_last=training and self.drop_last, window=self.source.shuffle_window,
+        )  # fmt: skip
+        workers: dict[str, Any] = {"num_workers": self.num_workers}
+        if self.num_workers:
+            workers |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
+        pin = torch.cuda.is_available() if self.pin_memory is None else self.pin_memory
+        loader = ResumableLoader(batches, order, on_skip=_Reporter(self, split), pin_memory=pin, **workers)
+        self._loaders.add(loader)
+        return loader
+
 
 class _Reporter:
-    def __init__(self, module: ImageDataModule, split: str) -> None:
+    def __init__(self, module: DataModule, split: str) -> None:
         self.module, self.split = module, split
 
     def __call__(self, found: dict[int, str]) -> None:
         self.module.note_skipped(self.split, found)
 
 
-def _check_classes(source: DataSource) -> None:
-    if not len(source.train):
-        raise DataError(f"data '{source.name}' has no training samples")
-    if len(source.classes) < 2 and not source.multi_label:
-        raise DataError(
-            f"data '{source.name}' has one class ({source.classes[0]!r}): there is nothing to tell apart",
-            fix="give samples of at least two classes",
+def _check_settings(source: DataSource, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that no field of the data understands."""
+    fields = [FIELDS.get(known["kind"]) for known in (*source.inputs.values(), *source.targets.values())]
+    used = {name for kind in fields for name in kind.settings_used}
+    for name, value in settings.items():
+        if name in used or (name in OFF and value == OFF[name]) or (name == "transforms" and value == "none"):
+            continue
+        kinds = sorted(kind for kind in FIELDS if name in FIELDS.get(kind).settings_used)
+        shown = ", ".join(f"{n} ({known['kind']})" for n, known in source.inputs.items())
+        if not kinds:
+            known_names = sorted({key for kind in FIELDS for key in FIELDS.get(kind).settings_used})
+            raise UnknownNameError(
+                f"data '{source.name}' has no option '{name}'", suggestions=did_you_mean(name, known_names)
+            )
+        raise ConfigError(
+            f"data.{name} is for {' or '.join(kinds)} fields, and '{source.name}' has {shown}", fix="leave it out"
         )
-
-
-def _preprocess(source: DataSource, train: Samples, image_size: int | None) -> Preprocess:
-    size = source.image_size if image_size is None else image_size
-    height, width = (size, size) if isinstance(size, int) else size
-    resize = round(min(height, width) * 8 / 7) if source.crop else None
-    plain = Preprocess(
-        source.channels, (height, width), resize, "bilinear", (0.0,) * source.channels, (1.0,) * source.channels
-    )
-    if source.mean is not None and source.std is not None:
-        return replace(plain, mean=source.mean, std=source.std)
-    mean, std = _measured(ImageSplit(train, build_preprocess(plain)))
-    return replace(plain, mean=mean, std=std)
-
-
-def _measured(split: ImageSplit) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel over the training images, or over evenly spaced ones of very many."""
-    picked = np.unique(np.linspace(0, len(split) - 1, min(len(split), _MEASURED_IMAGES)).astype(int)).tolist()
-    inputs = torch.stack([split.to_input(split.raw(i)) for i in picked]).double()
-    mean, std = inputs.mean((0, 2, 3)), inputs.std((0, 2, 3), correction=0)
-    std = torch.where(std > 1e-6, std, torch.ones_like(std))
-    return tuple(round(float(x), 4) for x in mean), tuple(round(float(x), 4) for x in std)
 
 
 def _checked_workers(wanted: int | None, automatic: int) -> int:

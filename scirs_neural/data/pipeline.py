@@ -10,10 +10,10 @@ from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.field import Field
 from scirs_neural.data.registry import FIELDS
-from scirs_neural.data.spec2 import DataSpec
+from scirs_neural.data.spec import DataSpec
 
 if TYPE_CHECKING:
-    from scirs_neural.data.samples2 import Samples
+    from scirs_neural.data.samples import Samples
 
 ID, WEIGHT = "id", "weight"
 

@@ -1,112 +1,185 @@
-"""Undecoded samples: what every dataset is turned into before anything else happens to it."""
+"""Raw samples: what every dataset is turned into before anything else happens to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.data.image.image_file import load_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @runtime_checkable
 class Samples(Protocol):
     """One set of samples.
 
-    ``targets`` has shape (N,) and type int64, or (N, K) and type float32 where a sample has any number of labels.
     ``ids`` names each sample: its file, or its place in the source. ``columns`` holds what else is known of each, by
     name: who or where it is from, for splits that keep groups together and for scores by slice.
     """
 
     ids: Sequence[Any]
-    targets: Tensor
     columns: Mapping[str, Sequence[str]]
 
     def __len__(self) -> int: ...
 
-    def image(self, index: int) -> Image.Image | Tensor:
-        """One image; raises `DataError` if it cannot be read."""
+    def raw(self, index: int) -> Mapping[str, Any]:
+        """The inputs and targets of one sample, by field, as `Field.encode` takes them.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+
+    def stacked(self, indices: Sequence[int]) -> dict[str, Any] | None:
+        """The encoded fields of many samples at once, by name, where they are in memory; else None."""
+
+    def known(self, name: str) -> np.ndarray | None:
+        """The encoded values (N, …) of a target (or "weight") of all samples; None where only reading would tell."""
+
+    def chosen(self, indices: Sequence[int]) -> Samples:
+        """The samples at some places, in that order."""
 
 
-class TensorSamples:
-    """Samples that are all in memory.
+class ArraySamples:
+    """Samples that are all in memory, encoded.
 
     Args:
-        images: (N, C, H, W), uint8, or float32 on the scale 0..1.
-        targets: see `Samples`.
-        ids: see `Samples`; None counts from 0.
+        fields: name to values (N, …), a tensor or an array: images (N, C, H, W) in uint8 or float32, classes int64,
+            numbers float64.
+        ids: one a sample; None counts from 0.
+        columns: see `Samples`.
+
+    Example:
+        >>> samples = ArraySamples({"x": np.arange(6).reshape(3, 2), "label": np.array([0, 1, 0])})
+        >>> len(samples), samples.known("label").tolist(), samples.chosen([2]).raw(0)["x"].tolist()
+        (3, [0, 1, 0], [4, 5])
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Tensor | np.ndarray],
+        ids: Sequence[Any] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.fields, self.columns = dict(fields), columns or {}
+        self._length = len(next(iter(self.fields.values())))
+        self.ids: Sequence[Any] = range(self._length) if ids is None else ids
+
+    def __len__(self) -> int:
+        return self._length
+
+    def raw(self, index: int) -> Mapping[str, Any]:
+        """One sample's values."""
+        return {name: values[index] for name, values in self.fields.items()}
+
+    def stacked(self, indices: Sequence[int]) -> dict[str, Any]:
+        """The values of many samples."""
+        import torch
+
+        places = torch.as_tensor(indices, dtype=torch.int64)
+        return {n: v[places] if isinstance(v, torch.Tensor) else v[places.numpy()] for n, v in self.fields.items()}
+
+    def known(self, name: str) -> np.ndarray | None:
+        """All values of a field."""
+        values = self.fields.get(name)
+        return None if values is None else np.asarray(values)
+
+    def chosen(self, indices: Sequence[int]) -> ArraySamples:
+        """Some of the samples, copied so that whole batches can be indexed at once."""
+        ids = [self.ids[i] for i in indices]
+        return ArraySamples(self.stacked(indices), ids, chosen_columns(self.columns, indices))
+
+
+class ReadSamples:
+    """Samples of which one input is read when it is needed, and the rest is in memory.
+
+    Args:
+        name: of the input that is read.
+        values: of it, one a sample: paths, or anything else that the field's `encode` takes.
+        fields: name to encoded values (N, …) of the others, targets above all.
+        ids: one a sample; None: the values as texts.
         columns: see `Samples`.
     """
 
     def __init__(
         self,
-        images: Tensor,
-        targets: Tensor,
+        name: str,
+        values: Sequence[Any],
+        fields: Mapping[str, np.ndarray],
         ids: Sequence[Any] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.images, self.targets, self.columns = images, targets, columns or {}
-        self.ids: Sequence[Any] = range(len(images)) if ids is None else ids
+        self.name, self.values, self.fields, self.columns = name, values, dict(fields), columns or {}
+        self.ids: Sequence[Any] = [str(value) for value in values] if ids is None else ids
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.values)
 
-    def image(self, index: int) -> Tensor:
-        """One image as (C, H, W)."""
-        return self.images[index]
+    def raw(self, index: int) -> Mapping[str, Any]:
+        """One sample: what is to be read, and what is known."""
+        return {self.name: self.values[index], **{name: values[index] for name, values in self.fields.items()}}
 
-    def chosen(self, indices: Sequence[int]) -> TensorSamples:
-        """Some of the samples, copied so that whole batches can be indexed at once."""
-        picked = torch.as_tensor(indices, dtype=torch.int64)
-        ids = [self.ids[i] for i in indices]
-        return TensorSamples(self.images[picked], self.targets[picked], ids, _chosen(self.columns, indices))
+    def stacked(self, indices: Sequence[int]) -> None:
+        """Nothing: they are read one by one."""
+
+    def known(self, name: str) -> np.ndarray | None:
+        """All values of a field that is in memory."""
+        return self.fields.get(name)
+
+    def chosen(self, indices: Sequence[int]) -> ChosenSamples:
+        """Some of the samples."""
+        return ChosenSamples(self, indices)
 
 
-class FileSamples:
-    """Samples that are image files, read when they are needed."""
-
-    def __init__(
-        self,
-        paths: Sequence[str | Path],
-        targets: Tensor,
-        channels: int = 3,
-        columns: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        self.ids: Sequence[str] = [str(path) for path in paths]
-        self.targets, self.mode, self.columns = targets, "L" if channels == 1 else "RGB", columns or {}
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def image(self, index: int) -> Image.Image:
-        """One image, read now."""
-        return load_image(self.ids[index], self.mode)
+def file_samples(
+    name: str, paths: Sequence[str | Path], columns: Mapping[str, Sequence[str]] | None = None, **targets: np.ndarray
+) -> ReadSamples:
+    """Samples whose input is a file each; the file's path names the sample."""
+    return ReadSamples(name, [str(path) for path in paths], targets, columns=columns)
 
 
 class DatasetSamples:
-    """Samples of any torch dataset whose items are (image, target)."""
+    """Samples of any torch dataset whose items are (input, target).
 
-    def __init__(self, dataset: Any, targets: Tensor, ids: Sequence[Any] | None = None) -> None:
-        self.dataset, self.targets = dataset, targets
+    Args:
+        dataset: with a length and an index.
+        input_name: field of an item's first part.
+        targets: field to encoded values (N, …).
+        ids: one a sample; None counts from 0.
+    """
+
+    def __init__(
+        self, dataset: Any, input_name: str, targets: Mapping[str, np.ndarray], ids: Sequence[Any] | None = None
+    ) -> None:
+        self.dataset, self.input_name, self.targets = dataset, input_name, dict(targets)
         self.columns: Mapping[str, Sequence[str]] = {}
         self.ids: Sequence[Any] = range(len(dataset)) if ids is None else ids
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def image(self, index: int) -> Image.Image | Tensor:
-        """One image, as the dataset gives it."""
+    def raw(self, index: int) -> Mapping[str, Any]:
+        """One sample, as the dataset gives it."""
         try:
-            item = self.dataset[index][0]
+            value = self.dataset[index][0]
         except (OSError, ValueError, SyntaxError, EOFError) as error:  # what readers raise; bugs stay what they are
             raise DataError(f"the sample cannot be read: {error}", where=str(self.ids[index])) from error
-        return as_image(item)
+        return {self.input_name: value, **{name: values[index] for name, values in self.targets.items()}}
+
+    def stacked(self, indices: Sequence[int]) -> None:
+        """Nothing: they are read one by one."""
+
+    def known(self, name: str) -> np.ndarray | None:
+        """All values of a target."""
+        return self.targets.get(name)
+
+    def chosen(self, indices: Sequence[int]) -> ChosenSamples:
+        """Some of the samples."""
+        return ChosenSamples(self, indices)
 
 
 class ChosenSamples:
@@ -114,58 +187,51 @@ class ChosenSamples:
 
     def __init__(self, samples: Samples, indices: Sequence[int]) -> None:
         self.samples, self.indices = samples, [int(i) for i in indices]
-        self.targets = samples.targets[torch.as_tensor(self.indices, dtype=torch.int64)]
         self.ids: Sequence[Any] = [samples.ids[i] for i in self.indices]
-        self.columns: Mapping[str, Sequence[str]] = _chosen(samples.columns, self.indices)
+        self.columns: Mapping[str, Sequence[str]] = chosen_columns(samples.columns, self.indices)
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def image(self, index: int) -> Image.Image | Tensor:
-        """One image of the set chosen from."""
-        return self.samples.image(self.indices[index])
+    def raw(self, index: int) -> Mapping[str, Any]:
+        """One sample of the set chosen from."""
+        return self.samples.raw(self.indices[index])
+
+    def stacked(self, indices: Sequence[int]) -> dict[str, Any] | None:
+        """Many samples of the set chosen from."""
+        return self.samples.stacked([self.indices[i] for i in indices])
+
+    def known(self, name: str) -> np.ndarray | None:
+        """The values of a field, of the samples chosen."""
+        values = self.samples.known(name)
+        return None if values is None else values[self.indices]
+
+    def chosen(self, indices: Sequence[int]) -> ChosenSamples:
+        """Some of them."""
+        return ChosenSamples(self.samples, [self.indices[i] for i in indices])
 
 
-def choose(samples: Samples, indices: Sequence[int]) -> Samples:
-    """The samples at some places, in that order."""
-    chosen = [int(i) for i in indices]
-    return samples.chosen(chosen) if isinstance(samples, TensorSamples) else ChosenSamples(samples, chosen)
-
-
-def _chosen(columns: Mapping[str, Sequence[str]], indices: Sequence[int]) -> dict[str, list[str]]:
+def chosen_columns(columns: Mapping[str, Sequence[str]], indices: Sequence[int]) -> dict[str, list[str]]:
+    """The values at some places of every column."""
     return {name: [values[i] for i in indices] for name, values in columns.items()}
 
 
-def as_image(item: Any) -> Image.Image | Tensor:
-    """An item of a foreign dataset as an image: PIL, or a tensor of (C, H, W) in uint8 or float32 0..1.
-
-    Raises:
-        DataError: it is neither.
-    """
-    if isinstance(item, Image.Image):
-        return item
-    if isinstance(item, np.ndarray):
-        item = torch.from_numpy(np.ascontiguousarray(item))
-        item = item.permute(2, 0, 1) if item.ndim == 3 and item.shape[-1] in (1, 3) else item
-    if isinstance(item, Tensor):
-        item = item[None] if item.ndim == 2 else item
-        return item if item.dtype == torch.uint8 else item.float()
-    raise DataError(f"expected an image (PIL, array or tensor), got {type(item).__name__}")
-
-
-def as_targets(found: Any) -> Tensor:
-    """The targets of a foreign dataset as `Samples` has them.
+def class_numbers(values: Any) -> np.ndarray:
+    """The targets of a foreign dataset: class numbers (N,) int64, or rows of labels (N, K) float32.
 
     Raises:
         DataError: they are no whole numbers, nor rows of numbers.
     """
     try:
-        values = torch.as_tensor(np.asarray(found))
-    except (TypeError, ValueError) as error:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"of type {array.dtype}")
+    except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"targets are class numbers, or rows of zeros and ones: {error}") from error
-    if values.ndim == 2 and values.shape[1] > 1:
-        return values.float()
-    numbers = values.reshape(len(values)).long()
-    if not torch.equal(numbers.to(values.dtype), values.reshape(len(values))):
+    if array.ndim == 2 and array.shape[1] > 1:
+        return array.astype(np.float32)
+    flat = array.reshape(len(array))
+    numbers = flat.astype(np.int64)
+    if not np.array_equal(numbers, flat):
         raise DataError("targets have fractions: classes are whole numbers")
     return numbers

@@ -1,102 +1,127 @@
-"""What data says of itself. Heads, transforms, metrics, exports and servers are wired from it. No torch here."""
+"""The data spec: what everything after the data needs to know of it. No torch here."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from scirs_neural.core.errors import DataError
 
-@dataclass(frozen=True)
-class Preprocess:
-    """How one image file becomes one model input, the same in training, prediction and every deployment.
-
-    Args:
-        channels: 1 (grey) or 3 (RGB); files are converted to it.
-        size: height and width of the input in px.
-        resize: length in px to which the shorter side is scaled before the centre crop to `size`; None scales both
-            sides straight to `size`.
-        interpolation: "bilinear", "bicubic" or "nearest" (torchvision's names).
-        mean: per channel, on the scale 0..1; subtracted.
-        std: per channel, on the scale 0..1; divided by.
-    """
-
-    channels: int
-    size: tuple[int, int]
-    resize: int | None
-    interpolation: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """The facts about a dataset that everything downstream needs.
+    """A description of a dataset: its inputs and targets by name, as plain data.
+
+    A field's description has a "kind" and whatever prediction needs to repeat what training saw: size and range of
+    pictures, columns and their scaling, class names, a tokenizer. Networks, losses, metrics, reports and packages are
+    wired from it; nobody types ``num_classes``.
 
     Args:
         name: the dataset's name.
-        task: the task that it is for, by registry name.
-        classes: class names, in the order of the labels; of regression, the names of the outputs.
-        preprocess: from a file to the model's input.
+        inputs: name to description, in the order in which a network takes them.
+        targets: name to description; several are several heads, none is for tasks that need none.
         sizes: samples per split: "train", "val", "test".
-        multi_label: whether a sample has any number of classes rather than one. Targets are then 0/1 rows.
         description: one line: what it is and where it came from.
         licence: of the data, if known.
-        shape: of one input that is no image but a row of numbers, such as (64,). Each number then counts as a channel
-            of a single pixel, and `preprocess` only scales it.
-        target_mean: of each output of regression: what the network learns is scaled by it.
-        target_std: see `target_mean`.
+        pipeline: name of the pipeline in `scirs_neural.data.registry.PIPELINES`.
 
     Example:
-        >>> pre = Preprocess(1, (32, 32), None, "bilinear", (0.5,), (0.25,))
-        >>> spec = DataSpec("digits", "image_classification", tuple("0123456789"), pre)
-        >>> spec.num_classes, spec.input_shape
-        (10, (1, 32, 32))
+        >>> image = {"kind": "image", "version": 1, "channels": 1, "size": [8, 8]}
+        >>> spec = DataSpec("digits", {"image": image}, {"label": {"kind": "class", "classes": ["0", "1"]}})
+        >>> spec.target["classes"]
+        ['0', '1']
         >>> DataSpec.from_dict(spec.to_dict()) == spec
         True
     """
 
     name: str
-    task: str
-    classes: tuple[str, ...]
-    preprocess: Preprocess
+    inputs: Mapping[str, Mapping[str, Any]]
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
-    multi_label: bool = False
     description: str = ""
     licence: str = ""
-    shape: tuple[int, ...] = ()
-    target_mean: tuple[float, ...] = ()
-    target_std: tuple[float, ...] = ()
+    pipeline: str = "fields"
 
     @property
-    def num_classes(self) -> int:
-        """How many classes, or outputs, there are."""
-        return len(self.classes)
+    def input(self) -> Mapping[str, Any]:
+        """The description of the only input."""
+        return self._only("input", self.inputs)
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """(channels, height, width) of one input; of a row of numbers, (their count,)."""
-        return self.shape or (self.preprocess.channels, *self.preprocess.size)
+    def target(self) -> Mapping[str, Any]:
+        """The description of the only target."""
+        return self._only("target", self.targets)
+
+    def part(self, target: str) -> DataSpec:
+        """The same data with one of its targets."""
+        return DataSpec(
+            self.name, self.inputs, {target: self.targets[target]}, self.sizes, self.description, self.licence,
+            self.pipeline,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as it is kept in checkpoints and packages."""
-        plain = asdict(self)
+        """Plain data, as it is kept in run folders, checkpoints and packages."""
         return {
-            **_listed(plain),
-            "classes": list(self.classes),
+            "format": FORMAT,
+            "name": self.name,
+            "inputs": {name: copy.deepcopy(dict(held)) for name, held in self.inputs.items()},
+            "targets": {name: copy.deepcopy(dict(held)) for name, held in self.targets.items()},
             "sizes": dict(self.sizes),
-            "preprocess": _listed(plain["preprocess"]),
+            "description": self.description,
+            "licence": self.licence,
+            "pipeline": self.pipeline,
         }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> DataSpec:
-        """The spec that `to_dict` gave the plain data of."""
-        pre: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in plain["preprocess"].items()
-        }
-        own: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
-        return cls(**{**own, "preprocess": Preprocess(**pre)})
+        """The spec that `to_dict` gave the plain data of, also in its first format.
+
+        Raises:
+            DataError: it is of a newer format.
+        """
+        plain = migrate(plain)
+        return cls(**{key: value for key, value in plain.items() if key != "format"})
+
+    @staticmethod
+    def _only(what: str, fields: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+        if len(fields) != 1:
+            names = ", ".join(fields) or "none"
+            raise DataError(f"the data has {len(fields)} {what}s ({names}) where one is needed")
+        return next(iter(fields.values()))
 
 
-def _listed(plain: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+def migrate(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A spec of any format as one of the newest.
+
+    The first format knew images with classes, and rows of numbers as images of one pixel.
+    """
+    version = plain.get("format", 1)
+    if version == FORMAT:
+        return plain
+    if version != 1:
+        raise DataError(f"a data spec of format {version!r}, this library knows {FORMAT}", fix="update scirs-neural")
+    pre, names = plain["preprocess"], list(plain["classes"])
+    if plain.get("shape"):
+        columns = [
+            {"name": f"column_{i}", "type": "number", "mean": mean, "std": std}
+            for i, (mean, std) in enumerate(zip(pre["mean"], pre["std"], strict=True))
+        ]
+        inputs = {"row": {"kind": "table", "version": 1, "columns": columns}}
+    else:
+        image = {"kind": "image", "version": 1, **{k: list(v) if isinstance(v, tuple) else v for k, v in pre.items()}}
+        inputs = {"image": image}
+    if plain.get("target_mean"):
+        target = {
+            "kind": "numbers", "names": names, "mean": list(plain["target_mean"]), "std": list(plain["target_std"]),
+        }  # fmt: skip
+    else:
+        target = {"kind": "labels" if plain.get("multi_label") else "class", "classes": names}
+    return {
+        "format": FORMAT, "name": plain["name"], "inputs": inputs, "targets": {"label": {"version": 1, **target}},
+        "sizes": dict(plain.get("sizes", {})), "description": plain.get("description", ""),
+        "licence": plain.get("licence", ""), "pipeline": "fields",
+    }  # fmt: skip

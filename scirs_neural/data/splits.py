@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, train_test_split
-from torch import Tensor
 
 from scirs_neural.core.errors import DataError
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.data.samples import Samples, choose
+from scirs_neural.data.samples import Samples
 from scirs_neural.data.source import DataSource
 
 MAX_PARTS = 10  # groups are dealt to so many parts at most, of which some are held out
@@ -49,24 +48,33 @@ def divide(source: DataSource, rule: SplitRule) -> dict[str, Samples]:
     """
     held = source.train
     groups = None if rule.group_by is None else _groups(source, rule.group_by)
-    train, targets = np.arange(len(held)), held.targets
+    train, targets = np.arange(len(held)), strata(source)
     val, test = source.val, source.test
     if test is None:
         train, taken = hold_out(train, targets, rule.test_fraction, rule.seed, "test", rule.stratify, groups)
-        test = choose(held, taken.tolist())
+        test = held.chosen(taken.tolist())
     for fold in rule.folds:
         parts = list(deal(train, targets, fold["of"], rule.seed + fold.get("repeat", 0), rule.stratify, groups))
         train, taken = parts[fold["index"]]
-        test = choose(held, taken.tolist())
+        test = held.chosen(taken.tolist())
     if val is None:
         train, taken = hold_out(train, targets, rule.val_fraction, rule.seed, "val", rule.stratify, groups)
-        val = choose(held, taken.tolist())
-    return {"train": held if len(train) == len(held) else choose(held, train.tolist()), "val": val, "test": test}
+        val = held.chosen(taken.tolist())
+    return {"train": held if len(train) == len(held) else held.chosen(train.tolist()), "val": val, "test": test}
+
+
+def strata(source: DataSource) -> np.ndarray | None:
+    """The class numbers of the training samples by the first target of one class; None if there is none in memory."""
+    for name in source.targets:
+        values = source.train.known(name)
+        if values is not None and values.ndim == 1 and values.dtype.kind in "iu":
+            return values
+    return None
 
 
 def hold_out(
     indices: np.ndarray,
-    targets: Tensor,
+    classes: np.ndarray | None,
     fraction: float,
     seed: int,
     split: str,
@@ -81,7 +89,7 @@ def hold_out(
 
     Args:
         indices: the samples to divide.
-        targets: of all samples, as in `Samples`.
+        classes: the class number of every sample, or None, where there is none to stratify by.
         fraction: share of ``indices`` to take out; 0 takes none, more takes at least one a class.
         seed: of the draw.
         split: what the share is for, for the error.
@@ -99,8 +107,8 @@ def hold_out(
     if fraction == 0:
         return np.sort(indices), indices[:0]
     if groups is not None:
-        return _hold_out_groups(indices, targets, fraction, seed, split, stratify, groups)
-    labels = targets[indices].numpy() if targets.ndim == 1 and stratify else None
+        return _hold_out_groups(indices, classes, fraction, seed, split, stratify, groups)
+    labels = classes[indices] if classes is not None and stratify else None
     at_least = 1 if labels is None else len(np.unique(labels))
     count = max(at_least, round(fraction * len(indices)))
     try:
@@ -116,7 +124,7 @@ def hold_out(
 
 def deal(
     indices: np.ndarray,
-    targets: Tensor,
+    classes: np.ndarray | None,
     parts: int,
     seed: int,
     stratify: bool = True,
@@ -125,8 +133,7 @@ def deal(
     """Deal samples to so many parts; for each part, the samples outside of it and those in it.
 
     Example:
-        >>> import torch
-        >>> [held.tolist() for _, held in deal(np.arange(6), torch.tensor([0, 1] * 3), 3, seed=0)]
+        >>> [held.tolist() for _, held in deal(np.arange(6), np.array([0, 1] * 3), 3, seed=0)]
         [[3, 4], [2, 5], [0, 1]]
 
     Raises:
@@ -134,7 +141,7 @@ def deal(
 
     Source: scikit-learn's `StratifiedKFold`, `KFold`, `StratifiedGroupKFold` and `GroupKFold`, shuffled by ``seed``.
     """
-    labels = targets[indices].numpy() if targets.ndim == 1 and stratify else None
+    labels = classes[indices] if classes is not None and stratify else None
     together = None if groups is None else groups[indices]
     scarce = len(indices) if labels is None else int(np.unique(labels, return_counts=True)[1].min())
     available = scarce if together is None else min(scarce, len(np.unique(together)))
@@ -156,14 +163,14 @@ def deal(
 
 def _hold_out_groups(
     indices: np.ndarray,
-    targets: Tensor,
+    classes: np.ndarray | None,
     fraction: float,
     seed: int,
     split: str,
     stratify: bool,
     groups: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    labels = targets[indices].numpy() if targets.ndim == 1 and stratify else np.zeros(len(indices), dtype=int)
+    labels = classes[indices] if classes is not None and stratify else np.zeros(len(indices), dtype=int)
     most = min(MAX_PARTS, len(np.unique(groups[indices])), int(np.unique(labels, return_counts=True)[1].min()))
     if most < 2:
         raise DataError(
@@ -172,7 +179,7 @@ def _hold_out_groups(
         )
     share = Fraction(fraction).limit_denominator(most) or Fraction(1, most)
     share = share if share < 1 else Fraction(most - 1, most)
-    dealt = list(deal(indices, targets, share.denominator, seed, stratify, groups))
+    dealt = list(deal(indices, classes, share.denominator, seed, stratify, groups))
     taken = np.sort(np.concatenate([held for _, held in dealt[: share.numerator]]))
     return np.setdiff1d(indices, taken), taken
 

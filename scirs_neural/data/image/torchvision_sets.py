@@ -21,8 +21,10 @@ from torchvision import datasets
 
 from scirs_neural.core.errors import DataError, OfflineError
 from scirs_neural.core.paths import cache_dir
-from scirs_neural.data.samples import DatasetSamples, FileSamples, Samples, TensorSamples
-from scirs_neural.data.source import IMAGENET_MEAN, IMAGENET_STD, DataSource
+from scirs_neural.data.image.source import image_source
+from scirs_neural.data.image.spec import IMAGENET_MEAN, IMAGENET_STD
+from scirs_neural.data.samples import ArraySamples, DatasetSamples, Samples, file_samples
+from scirs_neural.data.source import DataSource
 
 _TRAIN_TEST: dict[str, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
 _ALL_THREE = {split: {"split": split} for split in ("train", "val", "test")}
@@ -148,18 +150,19 @@ def _build(name: str, root: str | Path | None = None) -> DataSource:
     labels = {split: _labels(dataset) for split, dataset in found.items()}
     classes, numbers = _classes(entry, found["train"], labels["train"])
     samples = {
-        split: _samples(found[split], torch.tensor([numbers[i] for i in labels[split]]), entry) for split in found
+        split: _samples(found[split], np.array([numbers[i] for i in labels[split]], dtype=np.int64), entry)
+        for split in found
     }
-    in_memory = isinstance(samples["train"], TensorSamples)
-    return DataSource(
+    in_memory = isinstance(samples["train"], ArraySamples)
+    return image_source(
         name,
         classes,
         samples["train"],
         samples.get("val"),
         samples.get("test"),
-        kind=entry.kind,
+        picture=entry.kind,
         channels=entry.channels,
-        image_size=entry.size,
+        size=entry.size,
         crop=entry.kind == "photo",
         mean=None if in_memory or entry.channels == 1 else IMAGENET_MEAN,
         std=None if in_memory or entry.channels == 1 else IMAGENET_STD,
@@ -215,7 +218,7 @@ def _classes(entry: TorchvisionSet, dataset: Any, labels: list[int]) -> tuple[tu
     return spelt, {index: index for index in range(len(spelt))}
 
 
-def _samples(dataset: Any, targets: Tensor, entry: TorchvisionSet) -> Samples:
+def _samples(dataset: Any, targets: np.ndarray, entry: TorchvisionSet) -> Samples:
     held = getattr(dataset, "data", None)
     if isinstance(held, np.ndarray | Tensor):
         pixels = torch.as_tensor(held)
@@ -225,12 +228,12 @@ def _samples(dataset: Any, targets: Tensor, entry: TorchvisionSet) -> Samples:
             pixels = pixels.permute(0, 3, 1, 2)
         if pixels.dtype != torch.uint8:
             raise DataError(f"expected pixels of 8 bits, got {pixels.dtype}")
-        return TensorSamples(pixels.contiguous(), targets)
+        return ArraySamples({"image": pixels.contiguous(), "label": targets})
     for attribute in ("_image_files", "_images"):
         if getattr(dataset, attribute, None):
-            return FileSamples(getattr(dataset, attribute), targets, entry.channels)
+            return file_samples("image", getattr(dataset, attribute), label=targets)
     for attribute in ("samples", "_samples", "imgs"):
         rows = getattr(dataset, attribute, None)
         if rows and isinstance(rows[0][0], str | Path):
-            return FileSamples([path for path, _ in rows], targets, entry.channels)
-    return DatasetSamples(dataset, targets)
+            return file_samples("image", [path for path, _ in rows], label=targets)
+    return DatasetSamples(dataset, "image", {"label": targets})

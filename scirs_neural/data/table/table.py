@@ -1,7 +1,6 @@
 """Rows of numbers: from a csv file, from scikit-learn, or from arrays; for classes, or for numbers to be predicted.
 
-A row is fed as it would be an image of one pixel with a channel for each number, scaled by the mean and deviation of
-the training rows.
+Columns are scaled by the mean and deviation of the training rows.
 """
 
 from __future__ import annotations
@@ -10,127 +9,18 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
-import torch
-from lightning.pytorch import LightningDataModule
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from scirs_neural.core.errors import DataError
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.data.batching import Batch, BatchKey
-from scirs_neural.data.dataset import ImageSplit
-from scirs_neural.data.image.labels import class_names, class_targets
-from scirs_neural.data.loader import ResumableLoader
-from scirs_neural.data.module import SPLITS, ImageDataModule
-from scirs_neural.data.samples import TensorSamples
+from scirs_neural.data.module import SPLITS, DataModule
+from scirs_neural.data.samples import ArraySamples
 from scirs_neural.data.source import DataSource
-from scirs_neural.data.spec import DataSpec, Preprocess
-from scirs_neural.data.splits import SplitRule, divide
+from scirs_neural.data.targets import class_names, class_targets
 
 CLASSES, NUMBERS = "table_classification", "regression"
 TABLE_TASKS = (CLASSES, NUMBERS)
-_TINY = 1e-8  # a column of one value is not scaled
-
-
-class TableDataModule(ImageDataModule):
-    """Rows of numbers, divided into "train", "val" and "test", with the loaders of images.
-
-    Args:
-        source: rows (N, F) as its samples' images, and for ``task`` one of `TABLE_TASKS`.
-        seed: of shuffling.
-        batch_size: samples a step and process.
-        val_fraction: share of the training rows held out, if there is no validation split.
-        test_fraction: share of all rows held out, if there is no test split.
-        split_seed: of the split.
-        stratify: whether every class gives its share to each split.
-        group_by: a column whose equal values stay in one split.
-        folds: see `SplitRule`.
-        scale: whether to scale each column, and the numbers to be predicted, to mean 0 and deviation 1.
-
-    Raises:
-        DataError: the data is empty, has one class, or cannot be split.
-
-    Example:
-        >>> from scirs_neural.data import create_data
-        >>> data = create_data("diabetes")
-        >>> data.spec.task, data.spec.input_shape, dict(data.spec.sizes)
-        ('regression', (10,), {'train': 319, 'val': 35, 'test': 88})
-    """
-
-    def __init__(
-        self,
-        source: DataSource,
-        *,
-        seed: int = 0,
-        batch_size: int = 64,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        stratify: bool = True,
-        group_by: str | None = None,
-        folds: Sequence[Mapping[str, int]] = (),
-        scale: bool = True,
-    ) -> None:
-        LightningDataModule.__init__(self)
-        if source.task == CLASSES and len(source.classes) < 2:
-            raise DataError(f"data '{source.name}' has one class: there is nothing to tell apart")
-        self.source, self.seed, self.batch_size = source, seed, batch_size
-        self.skipped: dict[str, dict[Any, str]] = {split: {} for split in SPLITS}
-        self._loaders: WeakSet[ResumableLoader] = WeakSet()
-        self.num_workers, self.pin_memory, self.drop_last = 0, None, False
-        stratify = stratify and source.task == CLASSES
-        self._samples = divide(source, SplitRule(split_seed, stratify, group_by, val_fraction, test_fraction, folds))
-        train = self._samples["train"]
-        assert isinstance(train, TensorSamples)
-        mean, std = _scaling(train.images, scale)
-        target_mean, target_std = _scaling(train.targets.reshape(len(train), -1), scale)
-        is_regression = source.task == NUMBERS
-        self.spec = DataSpec(
-            source.name,
-            source.task,
-            source.classes,
-            Preprocess(len(mean), (1, 1), None, "nearest", mean, std),
-            {split: len(samples) for split, samples in self._samples.items()},
-            description=source.description,
-            licence=source.licence,
-            shape=(len(mean),),
-            target_mean=target_mean if is_regression else (),
-            target_std=target_std if is_regression else (),
-        )
-
-    def train_dataloader(self) -> ResumableLoader:
-        """Shuffled batches."""
-        return self._loader("train", training=True)
-
-    def _batches(self, dataset: ImageSplit, **options: Any) -> Dataset[Any]:
-        samples = dataset.samples
-        assert isinstance(samples, TensorSamples)
-        return _Rows(scale_rows(samples.images, self.spec.preprocess), samples.targets)
-
-
-class _Rows(Dataset["Batch"]):
-    """Makes batches of rows that are in memory and scaled already."""
-
-    def __init__(self, rows: Tensor, targets: Tensor) -> None:
-        self.rows, self.targets = rows, targets
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: BatchKey) -> Batch:
-        chosen = torch.tensor(key.indices)
-        return Batch(self.rows[chosen], self.targets[chosen])
-
-
-def scale_rows(rows: Tensor, preprocess: Preprocess) -> Tensor:
-    """Rows as the network sees them.
-
-    Shape: (N, F) -> (N, F), float32.
-    """
-    return (rows.float() - torch.tensor(preprocess.mean)) / torch.tensor(preprocess.std)
 
 
 def from_rows(
@@ -144,7 +34,7 @@ def from_rows(
     columns: Mapping[str, Any] | None = None,
     name: str = "rows",
     **loading: Any,
-) -> TableDataModule:
+) -> DataModule:
     """Data from rows of numbers in memory.
 
     Args:
@@ -156,7 +46,7 @@ def from_rows(
         classes: names of the classes, or of the outputs; then class labels are numbers from 0.
         columns: more of each row, by name, for ``group_by``.
         name: of the data.
-        **loading: settings of `TableDataModule`.
+        **loading: settings of `DataModule`.
 
     Shape: x (N, F); y (N,), or (N, outputs) for regression.
 
@@ -165,25 +55,33 @@ def from_rows(
 
     Example:
         >>> data = from_rows([[0.0, 1.0], [1.0, 0.0]] * 20, ["cat", "dog"] * 20, task="table_classification")
-        >>> data.spec.classes, data.spec.input_shape
-        (('cat', 'dog'), (2,))
+        >>> data.spec.target["classes"], len(data.spec.input["columns"])
+        (['cat', 'dog'], 2)
     """
     labels = np.asarray(y)
     names = tuple(classes or _names(labels, task))
 
-    def samples(rows: Any, values: Any, more: Mapping[str, Any] | None = None) -> TensorSamples:
+    def samples(rows: Any, values: Any, more: Mapping[str, Any] | None = None) -> ArraySamples:
         plain = {key: [str(value) for value in held] for key, held in (more or {}).items()}
-        return TensorSamples(_table(rows), _targets(np.asarray(values), names, task, classes), columns=plain)
+        return ArraySamples(
+            {"row": _table(rows), "target": _targets(np.asarray(values), names, task, classes)}, columns=plain
+        )
 
     train = samples(x, y, columns)
-    if len(train.targets) != len(train):
-        raise DataError(f"y has {len(train.targets)} values for {len(train)} rows of x")
+    if len(labels) != len(train):
+        raise DataError(f"y has {len(labels)} values for {len(train)} rows of x")
     held = {key: samples(*parts) if parts else None for key, parts in (("val", val), ("test", test))}
-    source = DataSource(
-        name, names, train, held["val"], held["test"], channels=train.images.shape[1], image_size=1,
-        description=f"rows of {train.images.shape[1]} numbers in memory", task=task,
-    )  # fmt: skip
-    return TableDataModule(source, **loading)
+    columns_of_x = [f"column_{index}" for index in range(train.fields["row"].shape[1])]
+    source = _source(name, names, columns_of_x, task, train, held["val"], held["test"])
+    source.description = f"rows of {len(columns_of_x)} numbers in memory"
+    return DataModule(source, **loading)
+
+
+def _source(
+    name: str, names: Sequence[str], columns: Sequence[str], task: str, train: ArraySamples, val: Any, test: Any
+) -> DataSource:
+    target = {"kind": "numbers", "names": list(names)} if task == NUMBERS else {"kind": "class", "classes": list(names)}
+    return DataSource(name, train, {"row": {"kind": "table", "columns": list(columns)}}, {"target": target}, val, test)
 
 
 def table(path: str | Path, target: str, task: str = "auto", leave_out: Sequence[str] = ()) -> DataSource:
@@ -221,26 +119,25 @@ def table(path: str | Path, target: str, task: str = "auto", leave_out: Sequence
     inputs = [name for name in numbers if name not in (target, *leave_out)]
     if not inputs:
         raise DataError("no column of numbers is left as an input", where=str(path))
-    x = np.stack([numbers[name] for name in inputs], axis=1).astype(np.float32)
+    x = np.stack([numbers[name] for name in inputs], axis=1)
     y = numbers[target] if chosen == NUMBERS else np.asarray(texts[target])
     split = np.asarray([text.strip().lower() or "train" for text in texts.get("split", ["train"] * len(rows))])
     names = tuple(_names(y[split == "train"], chosen, target))
     more = {name: held for name, held in texts.items() if name not in inputs and name not in (target, "split")}
-    parts: dict[str, TensorSamples] = {}
+    parts: dict[str, ArraySamples] = {}
     for which in SPLITS:
         places = np.flatnonzero(split == which)
         if len(places) or which == "train":
             columns = {name: [held[i] for i in places] for name, held in more.items()}
             ids = [int(i) + 2 for i in places]  # lines of the file
             targets = _targets(y[places], names, chosen, None)
-            parts[which] = TensorSamples(torch.from_numpy(x[places]), targets, ids, columns)
+            parts[which] = ArraySamples({"row": x[places], "target": targets}, ids, columns)
     known = sum(map(len, parts.values()))
     if known < len(rows) or not len(parts["train"]):
         raise DataError("a split is train, val or test, and train has rows", where=str(path))
-    return DataSource(
-        "table", names, parts["train"], parts.get("val"), parts.get("test"), channels=len(inputs), image_size=1,
-        description=f"rows of {path}: {target} from {len(inputs)} columns", task=chosen,
-    )  # fmt: skip
+    source = _source("table", names, inputs, chosen, parts["train"], parts.get("val"), parts.get("test"))
+    source.description = f"rows of {path}: {target} from {len(inputs)} columns"
+    return source
 
 
 def diabetes() -> DataSource:
@@ -248,12 +145,11 @@ def diabetes() -> DataSource:
     from sklearn.datasets import load_diabetes
 
     study = load_diabetes(scaled=False)
-    x, y = torch.from_numpy(study.data.astype(np.float32)), torch.from_numpy(study.target.astype(np.float32))
-    return DataSource(
-        "diabetes", ("progression",), TensorSamples(x, y[:, None]), channels=x.shape[1], image_size=1,
-        description="442 patients, ten measurements: progression of diabetes after a year (Efron et al. 2004)",
-        licence="public domain", task=NUMBERS,
-    )  # fmt: skip
+    samples = ArraySamples({"row": study.data.astype(np.float64), "target": study.target[:, None].astype(np.float64)})
+    source = _source("diabetes", ("progression",), study.feature_names, NUMBERS, samples, None, None)
+    source.description = "442 patients, ten measurements: progression of diabetes after a year (Efron et al. 2004)"
+    source.licence = "public domain"
+    return source
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -294,29 +190,20 @@ def _names(labels: np.ndarray, task: str, target: str = "target") -> Sequence[st
     return [target] if outputs == 1 else [f"{target}_{index}" for index in range(outputs)]
 
 
-def _targets(labels: np.ndarray, names: Sequence[str], task: str, classes: Sequence[str] | None) -> Tensor:
+def _targets(labels: np.ndarray, names: Sequence[str], task: str, classes: Sequence[str] | None) -> np.ndarray:
     if task == NUMBERS:
-        values = torch.from_numpy(np.asarray(labels, dtype=np.float32).reshape(len(labels), -1))
-        if not values.isfinite().all():
+        values = np.asarray(labels, dtype=np.float64).reshape(len(labels), -1)
+        if not np.isfinite(values).all():
             raise DataError("y has numbers that are not finite")
         return values
     if classes is not None and labels.dtype.kind in "iu":
-        return torch.from_numpy(labels.astype(np.int64))
+        return labels.astype(np.int64)
     spelt = [str(label) for label in labels.tolist()]
     return class_targets(spelt, names, [f"row {index}" for index in range(len(spelt))])
 
 
-def _table(rows: Any) -> Tensor:
-    x = torch.from_numpy(np.asarray(rows, dtype=np.float32))
-    if x.ndim != 2 or not len(x) or not x.isfinite().all():
+def _table(rows: Any) -> np.ndarray:
+    x = np.asarray(rows, dtype=np.float64)
+    if x.ndim != 2 or not len(x) or not np.isfinite(x).all():
         raise DataError(f"x is no table of finite numbers: its shape is {tuple(x.shape)}", fix="give (N, F)")
     return x
-
-
-def _scaling(values: Tensor, scale: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if not scale:
-        return (0.0,) * values.shape[1], (1.0,) * values.shape[1]
-    numbers = values.double()
-    mean, std = numbers.mean(0), numbers.std(0, correction=0)
-    std = torch.where(std > _TINY, std, torch.ones_like(std))
-    return tuple(mean.tolist()), tuple(std.tolist())

@@ -6,7 +6,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.data import Preprocess, build_augment, create_data, from_arrays
-from scirs_neural.data.affine import SmallAffine
+from scirs_neural.data.image.affine import SmallAffine
 from scirs_neural.data.batching import build_mix
 from scirs_neural.data.image.augment import KINDS, PRESETS, TRANSFORMS, seeded
 
