@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from scirs_neural.config.schema import RunConfig
-    from scirs_neural.data.module import ImageDataModule
+    from scirs_neural.data.module import DataModule
     from scirs_neural.evaluation.numbers import NumberPredictions
     from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation
@@ -64,7 +64,7 @@ class Run:
         folder: RunFolder,
         task: ImageClassification | None = None,
         model: nn.Module | None = None,
-        data: ImageDataModule | None = None,
+        data: DataModule | None = None,
     ) -> None:
         self.folder, self._model = folder, model
         if task is not None:
@@ -81,7 +81,7 @@ class Run:
         return self.folder.read_summary()
 
     @cached_property
-    def data(self) -> ImageDataModule:
+    def data(self) -> DataModule:
         """The data that it learnt from.
 
         Raises:
@@ -173,7 +173,7 @@ class Run:
         Raises:
             ConfigError: the run is of rows of numbers.
         """
-        if self._spec.shape:
+        if self._spec.input["kind"] != "image":
             raise ConfigError(
                 "the run is of rows of numbers, not of images", fix="run.task.probabilities(run.task(rows))"
             )
@@ -262,27 +262,14 @@ def fit(
     return Run(done.folder, done.task, own_model, done.data)
 
 
-def _own_data(data: Any, config: RunConfig) -> ImageDataModule:
+def _own_data(data: Any, config: RunConfig) -> DataModule:
     """Data that is no name, fed as the configuration says, unless it is a data module already."""
-    from torch.utils.data import Dataset
+    from scirs_neural.data.create import data_module
 
-    from scirs_neural.data import from_arrays, from_datasets
-    from scirs_neural.data.module import ImageDataModule
-
-    if isinstance(data, ImageDataModule):
-        return data
-    loading = {**config.data.model_dump(exclude={"name"}), "seed": config.seed}
-    if isinstance(data, Dataset):
-        return from_datasets(data, **loading)
-    if isinstance(data, tuple | list) and len(data) == 2 and not isinstance(data[0], Dataset):
-        return from_arrays(*data, **loading)
-    raise ConfigError(
-        f"data is a {type(data).__name__}, not a name or data",
-        fix="a name, (images, labels), a torch dataset, or what sn.data.from_arrays or from_datasets makes",
-    )  # fmt: skip
+    return data_module(data, {**config.data.model_dump(exclude={"name"}), "seed": config.seed})
 
 
-def load_run(path: str | Path, *, model: nn.Module | None = None, data: ImageDataModule | None = None) -> Run:
+def load_run(path: str | Path, *, model: nn.Module | None = None, data: DataModule | None = None) -> Run:
     """A run from its folder.
 
     Args:
@@ -322,9 +309,9 @@ def guess(
         raise CheckpointError(
             "the package lacks labels, preprocessing or its task", where=str(source.path), fix="save it with spec="
         )
-    from scirs_neural.tasks import create_task
+    from scirs_neural.tasks.build import create_task, task_name
 
-    task = create_task(source.spec.task, model=source.model, spec=source.spec)
+    task = create_task(task_name(source.spec), model=source.model, spec=source.spec)
     return _guesses(task, inputs, top_k, batch_size, num_workers)
 
 

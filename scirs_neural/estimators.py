@@ -29,12 +29,13 @@ from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data import from_arrays, from_rows
-from scirs_neural.data.image.preprocess import build_preprocess
-from scirs_neural.data.in_memory import unit_images
-from scirs_neural.data.module import ImageDataModule
-from scirs_neural.data.table.table import CLASSES, NUMBERS, scale_rows
+from scirs_neural.data.context import Context
+from scirs_neural.data.module import DataModule
+from scirs_neural.data.pipeline import Pipeline
+from scirs_neural.data.table.table import CLASSES, NUMBERS
 from scirs_neural.models import create_model
-from scirs_neural.tasks import create_task
+from scirs_neural.runs.parts import model_arguments
+from scirs_neural.tasks.build import create_task, task_name
 from scirs_neural.tasks.inference import evaluating
 from scirs_neural.training import Trainer
 
@@ -91,8 +92,8 @@ class _NeuralEstimator(BaseEstimator):
         trainer = Trainer(seed=seed, console=console, callbacks=self.callbacks, **settings)
         with torch.random.fork_rng():  # the caller's stream of random numbers goes on as if nothing had been drawn
             torch.manual_seed(seed)
-            model = self._network(spec.num_classes, spec.preprocess.channels, spec.preprocess.size)
-            self.task_ = create_task(spec.task, model=model, spec=spec, loss=self.loss, **sections)
+            model = self._network(model_arguments(spec))
+            self.task_ = create_task(task_name(spec), model=model, spec=spec, loss=self.loss, **sections)
             self.history_ = trainer.fit(self.task_, data)
         self.n_iter_ = len(self.history_)
         for text, count in trainer.warned.counts.items():
@@ -101,24 +102,21 @@ class _NeuralEstimator(BaseEstimator):
         self.task_.trainer = None  # so that what is pickled is the network, not the machinery
         self.task_.to("cpu")
 
-    def _data(
-        self, x: np.ndarray, y: np.ndarray, task: str, classes: Sequence[str] | None, seed: int
-    ) -> ImageDataModule:
+    def _data(self, x: np.ndarray, y: np.ndarray, task: str, classes: Sequence[str] | None, seed: int) -> DataModule:
         options: dict[str, Any] = {
             "seed": seed, "batch_size": self.batch_size, "val_fraction": self.val_fraction, "test_fraction": 0.0,
             "split_seed": seed,
         }  # fmt: skip
         if x.ndim == 2:
-            return from_rows(x, y, task=task, classes=classes, scale=self.scale, **options)
+            return from_rows(x, y, task=task, classes=classes, scale=self.scale, scale_targets=self.scale, **options)
         if task == NUMBERS:
             raise ConfigError("NeuralRegressor takes rows of numbers (N, F)", fix="x.reshape(len(x), -1)")
-        images, self.value_range_ = unit_images(x)
-        return from_arrays(images, y, classes=classes, value_range=(0.0, 1.0), transforms="none", **options)
+        return from_arrays(x, y, classes=classes, transforms="none", **options)
 
-    def _network(self, outputs: int, channels: int, size: tuple[int, int]) -> nn.Module:
+    def _network(self, arguments: Mapping[str, Any]) -> nn.Module:
         options = dict(self.model_options or {})
         if isinstance(self.model, str):
-            return create_model(self.model, num_classes=outputs, in_channels=channels, input_size=size, **options)
+            return create_model(self.model, **arguments, **options)
         if isinstance(self.model, nn.Module):
             from copy import deepcopy
 
@@ -141,14 +139,12 @@ class _NeuralEstimator(BaseEstimator):
         return torch.cat(list(self._batches(rows))).numpy()
 
     def _batches(self, x: np.ndarray) -> Iterator[Tensor]:
-        task, spec = self.task_, self.task_.spec
+        task = self.task_
+        (held,) = Pipeline(task.spec).inputs.values()
         with evaluating(task):
             for start in range(0, len(x), self.batch_size):
                 part = x[start : start + self.batch_size]
-                if spec.shape:
-                    inputs = scale_rows(torch.from_numpy(part), spec.preprocess)
-                else:
-                    inputs = build_preprocess(spec.preprocess)(unit_images(part, self.value_range_)[0])
+                inputs = held.collate([held.encode(row) for row in part], Context(), range(len(part)))
                 yield task.probabilities(task(inputs))
 
 

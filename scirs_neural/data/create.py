@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scirs_neural.core.errors import ConfigError, ManyErrors
+from scirs_neural.core.errors import ConfigError, ManyErrors, UnknownNameError
 from scirs_neural.core.registry import REQUIRED
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.module import DataModule
-from scirs_neural.data.registry import DATA
+from scirs_neural.data.registry import DATA, FIELDS
 from scirs_neural.data.source import DataSource
 
 LOADING = (
@@ -35,8 +36,17 @@ def create_data(name: str, **settings: Any) -> DataModule:
         10
     """
     known = DATA.options(name)
+    taken = {*known, *LOADING, *(key for kind in FIELDS for key in FIELDS.get(kind).settings_used)}
+    faults: list[ConfigError] = [
+        UnknownNameError(
+            f"data '{name}' has no option '{key}'", suggestions=did_you_mean(key, [*known, *sorted(taken)]),
+            fix=f"its options are {', '.join(known)}" if known else "it has no options of its own",
+        )
+        for key in settings
+        if key not in taken
+    ]  # fmt: skip
     missing = [key for key, default in known.items() if default is REQUIRED and settings.get(key) is None]
-    faults = [ConfigError(f"data '{name}' needs {key}", fix=f"data.{key}=…") for key in missing]
+    faults += [ConfigError(f"data '{name}' needs {key}", fix=f"data.{key}=…") for key in missing]
     if faults:
         raise faults[0] if len(faults) == 1 else ManyErrors(faults)
     options = {key: settings.pop(key) for key in list(settings) if key in known}

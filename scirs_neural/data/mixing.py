@@ -37,12 +37,12 @@ def build_mix(mixup: float, cutmix: float, pipeline: Pipeline) -> Mix | None:
         return None
     setting = "mixup" if mixup else "cutmix"
     inputs, targets = list(pipeline.inputs.values()), list(pipeline.targets.values())
-    if len(inputs) != 1 or not getattr(inputs[0], "mixable", False):
+    if len(inputs) != 1 or not inputs[0].mixable:
         shown = ", ".join(f"{held.name} ({held.kind})" for held in inputs) or "nothing"
         raise ConfigError(f"data.{setting} mixes images, and the inputs are {shown}", fix="leave it out")
-    if len(targets) != 1 or set(targets[0].model_arguments()) != {"num_classes"} or targets[0].kind != "class":
+    if len(targets) != 1 or not targets[0].mixable:
         shown = ", ".join(f"{held.name} ({held.kind})" for held in targets) or "none"
-        raise ConfigError(f"data.{setting} mixes samples of one class each, and the targets are {shown}")
+        raise ConfigError(f"data.{setting} mixes classes, and the targets are {shown}")
     name, target = inputs[0].name, targets[0].name
     num_classes = targets[0].model_arguments()["num_classes"]
     chosen: list[v2.Transform] = []

@@ -22,6 +22,8 @@ _TINY = 1e-8  # numbers that are all alike are not scaled
 class _Classes(Field):
     """What targets of named classes share."""
 
+    mixable = True
+
     @classmethod
     def check(cls, spec: FieldSpec, where: str) -> None:
         """Hold a description to the schema: a list of class names."""

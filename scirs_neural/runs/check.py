@@ -9,10 +9,10 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
-from scirs_neural.training.machine import check_machine
-from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.runs.parts import build_parts, make_callbacks
 from scirs_neural.runs.train import run_facts
+from scirs_neural.training.machine import check_machine
+from scirs_neural.training.optimizer_rules import check_optimizer
 
 
 def check_run(config: RunConfig, console: Console) -> None:

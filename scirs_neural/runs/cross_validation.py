@@ -29,17 +29,17 @@ from scirs_neural.config.schema import CrossValidationConfig, FoldConfig, RunCon
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
 from scirs_neural.core.paths import atomic_write, new_run_dir
 from scirs_neural.data import create_data
-from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.fold_statistics import FoldStatistics, ensemble, figures, pooled, spreads
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
-from scirs_neural.runs.record import RunRecord, differences
 from scirs_neural.guard.text import read_json
+from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.parts import load_checkpoint, task_from_spec
+from scirs_neural.runs.record import RunRecord, differences
 from scirs_neural.runs.train import RunResult, predict_split, train_run
-from scirs_neural.runs.folder import RunFolder
 
 OUT_OF_FOLD = "out_of_fold"
 _MAX_SHOWN = 3
@@ -89,7 +89,7 @@ def cross_validate(
     config = on_one_device(config, "cross-validation")
     points = check_grid(config)
     outer = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
-    if outer.spec.target_mean:
+    if outer.spec.target["kind"] == "numbers":
         raise ConfigError(f"cross-validation is for classes, and '{outer.spec.name}' has numbers to be predicted")
     folder = _begin(config)
     folds = list(plan(config))
@@ -244,9 +244,7 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
     return _at(fold.config, chosen)
 
 
-def _put_together(
-    config: RunConfig, outer: ImageDataModule, folder: RunFolder, runs: list[RunFolder]
-) -> CrossValidated:
+def _put_together(config: RunConfig, outer: DataModule, folder: RunFolder, runs: list[RunFolder]) -> CrossValidated:
     cv = config.cv
     parts = [Predictions.load(run.predictions("test")) for run in runs]
     found = spreads([figures(part) for part in parts], cv.folds)
@@ -268,21 +266,21 @@ def _put_together(
     return CrossValidated(folder, found, judged[0], together, summary)
 
 
-def _answers(run: RunFolder, outer: ImageDataModule) -> Predictions:
+def _answers(run: RunFolder, outer: DataModule) -> Predictions:
     """What a fold's net says of the test split that was kept out of all folds."""
     path = run.predictions("outer_test")
     if not path.is_file():
         spec = DataSpec.from_dict(run.read_summary()["data"])
         task = task_from_spec(run.read_config(config_groups()), spec)
         load_checkpoint(task, run.checkpoint())
-        outer.use_preprocess(spec.preprocess)  # each net's inputs are scaled as its own training samples say
+        outer.use_spec(spec)  # each net's inputs are scaled as its own training samples say
         Predictions(**predict_split(task, outer, "test")).save(path)  # type: ignore[arg-type]
     return Predictions.load(path)
 
 
 def _summary(
     config: RunConfig,
-    outer: ImageDataModule,
+    outer: DataModule,
     runs: list[RunFolder],
     found: dict[str, FoldStatistics],
     judged: list[Evaluation],

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from scirs_neural.core import terminal
 from scirs_neural.core.paths import atomic_write
-from scirs_neural.runs.next_steps import next_steps
 from scirs_neural.evaluation.numbers import load_predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
-from scirs_neural.runs.train import RunResult
+from scirs_neural.runs.next_steps import next_steps
 from scirs_neural.runs.report import write_report
+from scirs_neural.runs.train import RunResult
 
 NUM_SAMPLES = 8
 
@@ -36,7 +36,7 @@ def finish(done: RunResult, console: Console) -> Evaluation | None:
     if split is not None:
         evaluation = evaluate_predictions(load_predictions(folder.predictions(split)))
         atomic_write(folder.path / f"evaluation-{split}.json", evaluation.to_json() + "\n")
-        if not done.data.spec.shape:
+        if done.data.spec.input["kind"] == "image":
             _save_samples(done, split)
     write_report(folder.path, images=_image_source(done, split))
     terminal.summary(console, _summary(done, evaluation, split))
@@ -83,16 +83,17 @@ def _save_samples(done: RunResult, split: str) -> None:
     dataset = done.data.dataset(split)
     for index in np.unique(np.linspace(0, len(dataset) - 1, NUM_SAMPLES).astype(int)).tolist():
         target = dataset.targets[index]
-        label = done.data.spec.classes[int(target)] if target.ndim == 0 else "several"
-        dataset.picture(index).save(samples / f"{index}-{Path(label).name}.png")
+        label = done.data.spec.target["classes"][int(target)] if target.ndim == 0 else "several"
+        (held,) = done.data.pipeline.inputs.values()
+        held.write_samples({f"{index}-{Path(label).name}": dataset.raw(index)[held.name]}, samples)
 
 
 def _image_source(done: RunResult, split: str | None) -> Callable[[str], np.ndarray] | None:
-    if split is None or done.data.spec.shape:
+    if split is None or done.data.spec.input["kind"] != "image":
         return None
     dataset = done.data.dataset(split)
     place = {str(name): index for index, name in enumerate(dataset.ids)}
-    return lambda name: np.asarray(dataset.picture(place[name]))
+    return lambda name: np.asarray(dataset.show(place[name]))
 
 
 def _short(path: Path) -> Path:

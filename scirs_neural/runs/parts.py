@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,18 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data import create_data
-from scirs_neural.data.module import ImageDataModule
-from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.data.image.spec import Preprocess
+from scirs_neural.data.module import DataModule
+from scirs_neural.data.pipeline import Pipeline
+from scirs_neural.data.spec import DataSpec
 from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.weights import load_strictly
 from scirs_neural.optim.options import check_options
 from scirs_neural.tasks import create_task
 from scirs_neural.tasks.classification import ImageClassification
-from scirs_neural.training.registry import CALLBACKS
 from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
 from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.training.registry import CALLBACKS
 from scirs_neural.training.tensorboard import TensorBoardExtras
 
 
@@ -33,12 +35,12 @@ from scirs_neural.training.tensorboard import TensorBoardExtras
 class Parts:
     """What a configuration names, built and fitted to each other."""
 
-    data: ImageDataModule
+    data: DataModule
     model: nn.Module
     task: ImageClassification
 
 
-def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: ImageDataModule | None = None) -> Parts:
+def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: DataModule | None = None) -> Parts:
     """Build data, network and task; a mismatch between them is an error before any heavy work.
 
     Args:
@@ -78,9 +80,8 @@ def _network(config: RunConfig, spec: DataSpec, **more: Any) -> nn.Module:
     options = {
         **_settings(config.model),
         **more,
-        "num_classes": config.model.num_classes or spec.num_classes,
-        "in_channels": config.model.in_channels or spec.preprocess.channels,
-        "input_size": spec.preprocess.size,
+        **model_arguments(spec),
+        **{key: value for key in ("num_classes", "in_channels") if (value := getattr(config.model, key)) is not None},
     }
     if not name.endswith((".yaml", ".yml", ".json")):
         return create_model(name, **options)
@@ -88,7 +89,18 @@ def _network(config: RunConfig, spec: DataSpec, **more: Any) -> nn.Module:
         raise ConfigError("a network file cannot be given weights", where="model.weights")
     if wrong := [key for key in options if key not in _SET_BY_DATA and key not in ModelConfig.model_fields]:
         raise ConfigError(f"a network file has no option '{wrong[0]}'", where=f"model.{wrong[0]}", fix=f"change {name}")
-    return load_model_file(name, input_shape=spec.input_shape, num_classes=options["num_classes"], allow_files=True)
+    (held,) = Pipeline(spec).inputs.values()
+    shape = tuple(side or 1 for side in held.shape())
+    return load_model_file(name, input_shape=shape, num_classes=options["num_classes"], allow_files=True)
+
+
+def model_arguments(spec: DataSpec) -> dict[str, Any]:
+    """What a network must be built with to fit the data."""
+    fields = Pipeline(spec)
+    found: dict[str, Any] = {}
+    for held in (*fields.inputs.values(), *fields.targets.values()):
+        found |= held.model_arguments()
+    return found
 
 
 def make_callbacks(config: RunConfig) -> list[L.Callback]:
@@ -130,7 +142,7 @@ def load_checkpoint(task: ImageClassification, checkpoint: Path) -> None:
     )
 
 
-def _suit_weights(data: ImageDataModule, config: RunConfig) -> None:
+def _suit_weights(data: DataModule, config: RunConfig) -> None:
     """Feed images as the published weights that were chosen were trained on them: size, crop, mean and deviation."""
     entry = catalogue().get(config.model.name)
     name = config.model.weights
@@ -140,7 +152,8 @@ def _suit_weights(data: ImageDataModule, config: RunConfig) -> None:
     size = config.data.image_size or held.input_size
     channels = config.model.in_channels or entry.in_channels
     grey = channels != len(held.mean)
-    data.use_preprocess(
+    use_preprocess(
+        data,
         Preprocess(
             channels=channels,
             size=(size, size),
@@ -148,8 +161,16 @@ def _suit_weights(data: ImageDataModule, config: RunConfig) -> None:
             interpolation=held.interpolation,
             mean=(sum(held.mean) / 3,) * channels if grey else held.mean,
             std=(sum(held.std) / 3,) * channels if grey else held.std,
-        )
+        ),
     )
+
+
+def use_preprocess(data: DataModule, preprocess: Preprocess) -> None:
+    """Feed pictures as another description says."""
+    inputs = {
+        name: preprocess.to_spec() if held["kind"] == "image" else held for name, held in data.spec.inputs.items()
+    }
+    data.use_spec(replace(data.spec, inputs=inputs))
 
 
 def _task(config: RunConfig, model: nn.Module, spec: DataSpec) -> ImageClassification:

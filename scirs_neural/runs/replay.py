@@ -14,10 +14,10 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.text import read_json
 from scirs_neural.guard.weights import read_state_dict
-from scirs_neural.runs.groups import config_groups
-from scirs_neural.training.nonfinite import bad_gradient, watch
-from scirs_neural.runs.parts import task_from_spec
 from scirs_neural.runs.folder import RunFolder
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.runs.parts import task_from_spec
+from scirs_neural.training.nonfinite import bad_gradient, watch
 
 
 def replay(place: str | Path, *, model: nn.Module | None = None) -> str | None:
@@ -49,7 +49,7 @@ def replay(place: str | Path, *, model: nn.Module | None = None) -> str | None:
     torch.manual_seed(step["seed"])
     mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(step["precision"])
     with torch.autocast("cpu", dtype=mixed or torch.bfloat16, enabled=mixed is not None):
-        loss = task.loss_of(task(held["0"]), held["1"])
+        loss = task.loss_of(task(*(held[name] for name in task.spec.inputs)), held[task.target_name])
     loss.backward()
     return found[0] if found else bad_gradient(task.model)
 

@@ -15,14 +15,14 @@ from scirs_neural.core.errors import RefusedError, StorageError
 from scirs_neural.core.paths import atomic_write, storage_errors
 from scirs_neural.core.terminal import count, duration, number, percent
 from scirs_neural.evaluation import Evaluation, evaluate_predictions
-from scirs_neural.runs.record import RunRecord
-from scirs_neural.runs.next_steps import next_steps
 from scirs_neural.plots import page
 from scirs_neural.plots.calibration import reliability_diagram
 from scirs_neural.plots.confusion import confusion_matrix, label_counts, most_confused
 from scirs_neural.plots.curves import learning_rate, training_curves
 from scirs_neural.plots.images import ImageSource, input_grid, worst_errors
 from scirs_neural.plots.style import png
+from scirs_neural.runs.next_steps import next_steps
+from scirs_neural.runs.record import RunRecord
 
 SHARES = ("accuracy", "balanced_accuracy", "top5_accuracy", "exact_match", "calibration_error")
 _TIMES = {"train_sec": "Training time", "sec_per_epoch": "Time an epoch", "sec_per_fold": "Time a fold"}

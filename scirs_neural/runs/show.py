@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from scirs_neural.core import terminal
-from scirs_neural.runs.next_steps import next_steps
 from scirs_neural.evaluation.report import Evaluation
+from scirs_neural.runs.next_steps import next_steps
 
 if TYPE_CHECKING:
     from scirs_neural.runs.cross_validation import CrossValidated

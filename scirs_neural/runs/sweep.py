@@ -18,9 +18,9 @@ from scirs_neural.core import terminal
 from scirs_neural.core.command import EXIT_INTERRUPTED, EXIT_PREEMPTED
 from scirs_neural.core.errors import ConfigError, ManyErrors, PreemptedError, ScirsError
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir
-from scirs_neural.training.callbacks.stopping import SIGNALS
-from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.folder import RunFolder
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.training.callbacks.stopping import SIGNALS
 
 
 def run_sweep(overrides: Sequence[str], config_dir: Path | None, console: Console) -> int:

@@ -25,20 +25,20 @@ from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
-from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
+from scirs_neural.runs.folder import RunFolder
+from scirs_neural.runs.parts import Parts, build_parts, load_checkpoint, make_callbacks, task_from_spec
 from scirs_neural.tasks.classification import ImageClassification
 from scirs_neural.tasks.inference import predict_loader
+from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
 from scirs_neural.training.finders import FINDERS, resolve_auto_settings
 from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.optimizer_rules import check_optimizer
-from scirs_neural.runs.parts import Parts, build_parts, load_checkpoint, make_callbacks, task_from_spec
 from scirs_neural.training.precision import pin_to_fp32
-from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
-from scirs_neural.runs.folder import RunFolder
 from scirs_neural.training.trainer import Trainer
 
 _NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
@@ -57,7 +57,7 @@ class RunResult:
 
     folder: RunFolder
     task: ImageClassification
-    data: ImageDataModule
+    data: DataModule
     summary: dict[str, Any]
 
 
@@ -65,7 +65,7 @@ def train_run(
     config: RunConfig,
     *,
     model: nn.Module | None = None,
-    data: ImageDataModule | None = None,
+    data: DataModule | None = None,
     console: Console | None = None,
     folder: RunFolder | None = None,
     callbacks: Sequence[L.Callback] = (),
@@ -157,7 +157,7 @@ def _set_threads(config: RunConfig) -> None:
             ) from error
 
 
-def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule | None) -> RunConfig:
+def _as_given(config: RunConfig, model: nn.Module | None, data: DataModule | None) -> RunConfig:
     """The configuration that names what was really used, where the user gave objects instead of names."""
     given: dict[str, Any] = {}
     if model is not None:
@@ -167,14 +167,15 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: ImageDataModule 
     return config.model_copy(update=given)
 
 
-def predict_split(task: ImageClassification, data: ImageDataModule, split: str) -> dict[str, np.ndarray]:
+def predict_split(task: ImageClassification, data: DataModule, split: str) -> dict[str, np.ndarray]:
     """Class probabilities and targets of every sample of a split, in its order, with the samples' ids."""
     probabilities, targets = predict_loader(task, data.eval_dataloader(split))
     skipped = set(map(str, data.skipped[split]))
     ids = np.asarray([name for i in data.dataset(split).ids if (name := str(i)) not in skipped])
-    if task.spec.target_mean:
-        return {"ids": ids, "targets": targets, "values": probabilities, "outputs": np.asarray(task.spec.classes)}
-    return {"ids": ids, "targets": targets, "probabilities": probabilities, "classes": np.asarray(task.spec.classes)}
+    target = task.spec.target
+    if target["kind"] == "numbers":
+        return {"ids": ids, "targets": targets, "values": probabilities, "outputs": np.asarray(target["names"])}
+    return {"ids": ids, "targets": targets, "probabilities": probabilities, "classes": np.asarray(target["classes"])}
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -226,12 +227,14 @@ def _log_hyper_parameters(trainer: Trainer, config: RunConfig, summary: Mapping[
 def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
     """What a run is made of: "shown" by label, as it is printed, and "model", as it is kept in the summary."""
     spec, found = parts.data.spec, environment()
-    macs = count_macs(parts.model, spec.input_shape)
+    (held,) = parts.data.pipeline.inputs.values()
+    shape = tuple(side or 1 for side in held.shape())
+    macs = count_macs(parts.model, shape)
     model = {
         "name": config.model.name,
         "num_params": count_parameters(parts.model),
         "macs": macs,
-        "input_shape": list(spec.input_shape),
+        "input_shape": list(shape),
     }
     devices = ", ".join(found["devices"]) or f"CPU, {torch.get_num_threads()} of {num_cpus()} threads"
     packages = found["packages"]
@@ -247,8 +250,8 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
         "data": [
             f"{spec.name}: {spec.description}" if spec.description else spec.name,
             {
-                "outputs" if spec.target_mean else "classes": spec.num_classes,
-                "input": "x".join(map(str, spec.input_shape)),
+                "input": ", ".join(held.describe() for held in parts.data.pipeline.inputs.values()),
+                "target": ", ".join(held.describe() for held in parts.data.pipeline.targets.values()),
                 **spec.sizes,
             },
         ],
@@ -263,8 +266,7 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
 
 def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
     """Keep the first training batch as the net sees it, for the report."""
-    parts.data.setup("fit")
-    images, targets = next(iter(parts.data.train_dataloader()))
+    images, targets = parts.task.parts_of(next(iter(parts.data.train_dataloader())))
     _save_arrays(folder.plots / "input_batch.npz", {"images": images[:32].numpy(), "targets": targets[:32].numpy()})
 
 

@@ -16,6 +16,7 @@ from scirs_neural.builder.model import Model
 from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError
 from scirs_neural.core.paths import atomic_write, replacing, replacing_folder
 from scirs_neural.core.suggestions import did_you_mean
+from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.tensor_bytes import tensors_in
 from scirs_neural.guard.weights import write_state_dict
@@ -150,7 +151,7 @@ def _read(path: str | Path, name: str | None, options: dict[str, Any], input_sha
     network.eval()
     # under the network's own names
     source = Source(source.kind, dict(network.state_dict()), source.facts, source.tokenizer)
-    return _Held(source, network, spec, _inputs(network, input_shape or (spec.input_shape if spec else None)))
+    return _Held(source, network, spec, _inputs(network, input_shape or _input_shape(spec)))
 
 
 def _read_package(
@@ -166,8 +167,15 @@ def _read_package(
     with open_package(path) as contents:
         tokenizer = _tokenizer_in(contents)
     source = Source("package", dict(package.model.state_dict()), {"name": package.manifest.name}, tokenizer)
-    shape = input_shape or (package.spec.input_shape if package.spec else None)
+    shape = input_shape or _input_shape(package.spec)
     return _Held(source, package.model, package.spec, _inputs(package.model, shape))
+
+
+def _input_shape(spec: DataSpec | None) -> tuple[int, ...] | None:
+    if spec is None or len(spec.inputs) != 1:
+        return None
+    (held,) = Pipeline(spec).inputs.values()
+    return tuple(side or 1 for side in held.shape())
 
 
 def _tokenizer_in(contents: Contents) -> dict[str, bytes]:
@@ -262,8 +270,8 @@ def _to_huggingface(held: _Held, target: Path) -> tuple[str, float]:
         config |= {"architectures": [type(held.model).__name__], "model_type": OURS}
         config[OURS] = {"model": describe(held.model), "spec": held.spec.to_dict() if held.spec else None}
         if held.spec is not None:
-            config["id2label"] = {str(number): name for number, name in enumerate(held.spec.classes)}
-            config["label2id"] = {name: number for number, name in enumerate(held.spec.classes)}
+            config["id2label"] = {str(number): name for number, name in enumerate(held.spec.target["classes"])}
+            config["label2id"] = {name: number for number, name in enumerate(held.spec.target["classes"])}
     if target.exists() and not (target / HF_CONFIG).is_file():
         raise ConfigError(f"will not overwrite {target}: it is no folder of Hugging Face's form")
     with replacing_folder(target) as folder:

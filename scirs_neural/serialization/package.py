@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import CheckpointError
-from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.data.image.spec import Preprocess
+from scirs_neural.data.spec import DataSpec, migrate
 from scirs_neural.guard.archive import open_archive
 from scirs_neural.guard.names import check_names
 from scirs_neural.serialization.contents import Contents, open_package
@@ -145,13 +146,16 @@ def save_package(
     described = describe(model, model_class, options)
     check(MODEL, described, str(path))
     state = _state(model)
-    preprocess = preprocess or (spec.preprocess if spec else None)
-    labels = labels if labels is not None else (spec.classes if spec else None)
+    preprocess = preprocess or (Preprocess.of(spec.input) if spec and spec.input["kind"] == "image" else None)
+    labels = labels if labels is not None else (spec.target.get("classes") if spec else None)
     documents: dict[str, Any] = {MODEL: described}
     if preprocess is not None:
-        documents[PREPROCESS] = {"kind": "image", **_listed(asdict(preprocess))}
+        documents[PREPROCESS] = {
+            "kind": "image",
+            **{k: v for k, v in _listed(asdict(preprocess)).items() if k != "value_range"},
+        }
     if labels is not None:
-        documents[LABELS] = {"names": list(labels), "multi_label": bool(spec and spec.multi_label)}
+        documents[LABELS] = {"names": list(labels), "multi_label": bool(spec and spec.target["kind"] == "labels")}
     if metrics is not None:
         documents[METRICS] = {split: dict(values) for split, values in metrics.items()}
     for member, plain in documents.items():
@@ -159,7 +163,7 @@ def save_package(
     label = described.get("name") or type(model).__name__
     facts = new_facts(
         name=name or (f"{spec.name}-{label}" if spec else label),
-        task=spec.task if spec else None,
+        task="image_classification" if spec else None,
         licences=_licences(described, spec) if licences is None else licences,
         data=None if spec is None else {
             "name": spec.name, "description": spec.description, "sizes": dict(spec.sizes),
@@ -272,11 +276,12 @@ def _package(contents: Contents, model: nn.Module) -> Package:
     spec = None
     if preprocess is not None and labels is not None and manifest.task is not None:
         data = manifest.data
-        spec = DataSpec(
-            data.name if data else manifest.name, manifest.task, tuple(labels.names), preprocess,
-            data.sizes if data else {}, labels.multi_label, data.description if data else "",
-            manifest.licences.get("data", ""),
-        )  # fmt: skip
+        spec = DataSpec.from_dict(migrate({
+            "name": data.name if data else manifest.name, "task": manifest.task, "classes": list(labels.names),
+            "preprocess": _listed(asdict(preprocess)), "sizes": dict(data.sizes) if data else {},
+            "multi_label": labels.multi_label, "description": data.description if data else "",
+            "licence": manifest.licences.get("data", ""),
+        }))  # fmt: skip
     return Package(
         contents.archive.path, manifest, model, spec, preprocess, tuple(labels.names) if labels else None,
         contents.documents.get(METRICS, {}), tuple(name for name in manifest.members if "/" in name),

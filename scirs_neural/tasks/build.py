@@ -41,16 +41,15 @@ def create_task(
     Example:
         >>> import scirs_neural as sn
         >>> data = sn.create_data("digits", batch_size=64)
-        >>> model = sn.create_model("cnn", num_classes=data.spec.num_classes, in_channels=1)
+        >>> model = sn.create_model("cnn", num_classes=10, in_channels=1)
         >>> task = sn.create_task("image_classification", model=model, spec=data.spec, optimizer="sgd")
         >>> task.main_metric
         ('val/accuracy', 'max')
     """
     make = TASKS.get(name)
-    if spec.task != name:
-        raise ConfigError(
-            f"the data '{spec.name}' is for the task '{spec.task}', not '{name}'", fix=f"task={spec.task}"
-        )
+    fitting = task_name(spec)
+    if fitting != name:
+        raise ConfigError(f"the data '{spec.name}' is for the task '{fitting}', not '{name}'", fix=f"task={fitting}")
     return make(
         model,
         spec,
@@ -59,6 +58,13 @@ def create_task(
         check_section(SchedulerConfig, _named(scheduler), "scheduler"),
         check_section(FinetuneConfig, finetune or {}, "finetune"),
     )
+
+
+def task_name(spec: DataSpec) -> str:
+    """The task that a data spec is for."""
+    if spec.target["kind"] == "numbers":
+        return "regression"
+    return "table_classification" if spec.input["kind"] == "table" else "image_classification"
 
 
 def _named(settings: Any) -> Any:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig, TaskConfig
 from scirs_neural.core.errors import ConfigError, ShapeError
+from scirs_neural.data.context import Batch
+from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.layers.penalties import ActivityRegularization, collect_penalties
 from scirs_neural.losses import create_loss
@@ -48,12 +50,15 @@ class ImageClassification(L.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.spec = model, spec
+        self.target_name = next(iter(spec.targets))
+        self.multi_label = spec.target["kind"] == "labels"
+        self.num_outputs = Pipeline(spec).targets[self.target_name].model_arguments()["num_classes"]
         self.settings, self.optimizer_settings, self.scheduler_settings = task, optimizer, scheduler
         self.finetune = finetune
         self.loss = create_loss(**self._loss_options())
         self.has_penalties = any(isinstance(part, ActivityRegularization) for part in model.modules())
         names = [self.main_metric[0].removeprefix("val/"), *self.own_metrics, *task.metrics]
-        metrics = create_metrics(list(dict.fromkeys(names)), num_classes=spec.num_classes, multi_label=spec.multi_label)
+        metrics = create_metrics(list(dict.fromkeys(names)), num_classes=self.num_outputs, multi_label=self.multi_label)
         self.val_loss, self.test_loss = SampleMean(), SampleMean()
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         self._check_output_shape()
@@ -62,12 +67,12 @@ class ImageClassification(L.LightningModule):
     @property
     def main_metric(self) -> tuple[str, str]:
         """The metric that ranks checkpoints, and whether it is to be "max" or "min"."""
-        return ("val/f1" if self.spec.multi_label else "val/accuracy"), "max"
+        return ("val/f1" if self.multi_label else "val/accuracy"), "max"
 
     @property
     def automatic_loss(self) -> str:
         """The loss that "auto" means."""
-        return "bce_with_logits" if self.spec.multi_label else "cross_entropy"
+        return "bce_with_logits" if self.multi_label else "cross_entropy"
 
     @property
     def own_metrics(self) -> list[str]:
@@ -88,14 +93,19 @@ class ImageClassification(L.LightningModule):
             rules=chosen.groups,
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, K) of images (N, C, H, W)."""
-        logits: Tensor = self.model(images)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Logits (N, K) of the inputs."""
+        logits: Tensor = self.model(*inputs)
         return logits
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def parts_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a batch."""
+        (name,) = self.spec.inputs
+        return batch[name], batch[self.target_name]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        images, targets = batch
+        images, targets = self.parts_of(batch)
         loss = self.loss_of(self(images), targets)
         if self.has_penalties:
             loss = loss + collect_penalties(self.model)
@@ -109,23 +119,22 @@ class ImageClassification(L.LightningModule):
         loss: Tensor = self.loss(outputs, targets)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Update the validation loss and metrics."""
         self._evaluate(batch, "val", self.val_metrics)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Update the test loss and metrics."""
         self._evaluate(batch, "test", self.test_metrics)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Class probabilities of one batch, with or without targets."""
-        images = batch[0] if isinstance(batch, tuple | list) else batch
-        return self.probabilities(self(images))
+        return self.probabilities(self(*(batch[name] for name in self.spec.inputs)))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Class probabilities (N, K) of logits (N, K): softmax, or sigmoid for several labels."""
         logits = logits.float()
-        return logits.sigmoid() if self.spec.multi_label else logits.softmax(dim=1)
+        return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer over the parameter groups, and the schedule over the length of the run."""
@@ -140,11 +149,11 @@ class ImageClassification(L.LightningModule):
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": monitor}}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metrics: Any) -> None:
-        images, targets = batch
+    def _evaluate(self, batch: Batch, stage: str, metrics: Any) -> None:
+        images, targets = self.parts_of(batch)
         logits = self(images)
-        hard = targets if self.spec.multi_label or targets.ndim == 1 else targets.argmax(dim=1)
-        metrics.update(self.probabilities(logits), hard.long() if self.spec.multi_label else hard)
+        hard = targets if self.multi_label or targets.ndim == 1 else targets.argmax(dim=1)
+        metrics.update(self.probabilities(logits), hard.long() if self.multi_label else hard)
         self._log_scores(stage, self.loss_of(logits, targets), metrics, len(images))
 
     def _log_scores(self, stage: str, loss: Tensor, metrics: Any, num_samples: int) -> None:
@@ -168,7 +177,8 @@ class ImageClassification(L.LightningModule):
 
     def _check_output_shape(self) -> None:
         """Run the network once on meta tensors, where that is possible, before any heavy work."""
-        expected, size = self.spec.num_classes, self.spec.input_shape
+        (held,) = Pipeline(self.spec).inputs.values()
+        expected, size = self.num_outputs, tuple(side or 1 for side in held.shape())
         if any(isinstance(p, nn.parameter.UninitializedParameter) for p in self.model.parameters()):
             return  # a lazy layer learns its shape from the first batch
         try:

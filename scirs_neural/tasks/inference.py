@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from scirs_neural.core.errors import DataError
-from scirs_neural.data import build_preprocess, load_image
+from scirs_neural.data.context import Batch, Context
+from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.tasks.classification import ImageClassification
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def predict_loader(task: ImageClassification, loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+def predict_loader(task: ImageClassification, loader: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
     """Class probabilities (N, K) and targets (N,) or (N, K) of every sample of a loader, in its order."""
     probabilities, targets = [], []
     with evaluating(task):
-        for images, labels in loader:
+        for batch in loader:
+            images, labels = task.parts_of(batch)
             probabilities.append(task.probabilities(task(images.to(task.device))).cpu())
             targets.append(labels)
     return torch.cat(probabilities).numpy(), torch.cat(targets).numpy()
@@ -50,9 +49,9 @@ def classify(
     Raises:
         DataError: a file is no image, or damaged; an array has the wrong shape or type.
     """
-    spec = task.spec
-    prepare = build_preprocess(spec.preprocess)
-    top_k = min(top_k, spec.num_classes)
+    (held,) = Pipeline(task.spec).inputs.values()
+    classes = task.spec.target["classes"]
+    top_k = min(top_k, len(classes))
     queue: list[tuple[str, Tensor]] = []
 
     def flush() -> Iterator[tuple[str, list[str], list[float]]]:
@@ -60,14 +59,14 @@ def classify(
             shares = task.probabilities(task(torch.stack([image for _, image in queue]).to(task.device))).cpu()
         best = shares.topk(top_k, dim=1)
         for (name, _), values, places in zip(queue, best.values.tolist(), best.indices.tolist(), strict=True):
-            yield name, [spec.classes[place] for place in places], values
+            yield name, [classes[place] for place in places], values
         queue.clear()
 
-    def ready(numbered: tuple[int, Any]) -> tuple[str, Tensor]:
-        number, item = numbered
-        return (str(item) if isinstance(item, str | Path) else str(number)), prepare(_as_image(item))
+    def ready(named: tuple[str, Any]) -> tuple[str, Tensor]:
+        number, item = named
+        return number, held.collate([held.encode(item, str(number))], Context(), [0])[0]
 
-    for named in _in_order(ready, enumerate(_each(inputs)), num_workers, ahead=2 * batch_size):
+    for named in _in_order(ready, held.read(inputs), num_workers, ahead=2 * batch_size):
         queue.append(named)
         if len(queue) == batch_size:
             yield from flush()
@@ -108,25 +107,3 @@ def _in_order(function: Callable[[T], R], items: Iterable[T], num_workers: int, 
         finally:
             for one in waiting:
                 one.cancel()
-
-
-def _each(inputs: Any) -> Iterable[Any]:
-    if isinstance(inputs, str | Path | Image.Image) or (isinstance(inputs, np.ndarray) and inputs.ndim == 2):
-        return [inputs]
-    if isinstance(inputs, np.ndarray) and inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4) and inputs.shape[1] > 4:
-        return [inputs]
-    found: Iterable[Any] = inputs
-    return found
-
-
-def _as_image(item: Any) -> Image.Image:
-    if isinstance(item, Image.Image):
-        return item
-    if isinstance(item, str | Path):
-        return load_image(item)
-    array = np.asarray(item)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3):
-        raise DataError(
-            f"an image must be an array of uint8 of shape (H, W) or (H, W, C), not {array.dtype} of shape {array.shape}"
-        )
-    return Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)

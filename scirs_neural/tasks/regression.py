@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.data.context import Batch
 from scirs_neural.tasks.classification import ImageClassification
 
 
@@ -36,6 +37,7 @@ class Regression(ImageClassification):
 
     def loss_of(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of what the network gave for some samples."""
+        targets = targets.float()
         mean, std = self._scale(targets)
         loss: Tensor = self.loss(outputs, (targets - mean) / std)
         return loss
@@ -45,11 +47,12 @@ class Regression(ImageClassification):
         mean, std = self._scale(logits)
         return logits.float() * std + mean
 
-    def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metrics: Any) -> None:
-        inputs, targets = batch
+    def _evaluate(self, batch: Batch, stage: str, metrics: Any) -> None:
+        inputs, targets = self.parts_of(batch)
+        targets = targets.float()
         outputs = self(inputs)
         found, wanted = self.probabilities(outputs), targets
-        if self.spec.num_classes == 1:
+        if self.num_outputs == 1:
             found, wanted = found.reshape(-1), targets.reshape(-1)
         metrics.update(found, wanted)
         self._log_scores(stage, self.loss_of(outputs, targets), metrics, len(inputs))
@@ -60,5 +63,5 @@ class Regression(ImageClassification):
         return super()._loss_options()
 
     def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        spec = self.spec
-        return like.new_tensor(spec.target_mean or (0.0,)), like.new_tensor(spec.target_std or (1.0,))
+        spec = self.spec.target
+        return like.new_tensor(spec["mean"]), like.new_tensor(spec["std"])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from scirs_neural.config.schema import RunConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.training.distributed.ranks import launcher
+from scirs_neural.training.lightning_data import lightning_data
 from scirs_neural.training.warnings_capture import quiet
 
 LR_STEPS, BATCH_STEPS, BATCH_TRIALS, FORMAT_ROUNDS = 60, 2, 12, 5
@@ -49,7 +50,7 @@ def resolve_auto_settings(config: RunConfig, task: Any, data: Any, console: Cons
         config = config.model_copy(update={"data": config.data.model_copy(update={"batch_size": data.batch_size})})
         console.print(f"found data.batch_size={data.batch_size}")
     if asked.find_memory_format:
-        speed = find_memory_format(task.model, next(iter(data.train_dataloader()))[0], asked)
+        speed = find_memory_format(task.model, task.parts_of(next(iter(data.train_dataloader())))[0], asked)
         settled["channels_last"] = speed > 1
         said = f"a step is {speed:.2f} times as fast with it as without"
         console.print(f"found trainer.channels_last={str(speed > 1).lower()}: {said}", soft_wrap=True)
@@ -101,7 +102,7 @@ def find_lr(task: L.LightningModule, data: L.LightningDataModule, settings: Trai
     """
     with _plain_trainer(task, settings, max_epochs=-1, max_steps=LR_STEPS) as trainer:
         found = Tuner(trainer).lr_find(
-            task, datamodule=data, min_lr=1e-7, max_lr=1.0, num_training=LR_STEPS, update_attr=False
+            task, datamodule=lightning_data(data), min_lr=1e-7, max_lr=1.0, num_training=LR_STEPS, update_attr=False
         )
     rate = found.suggestion() if found is not None else None
     if rate is None:
@@ -117,7 +118,12 @@ def find_batch_size(task: L.LightningModule, data: Any, settings: TrainerConfig)
     before = data.batch_size
     with _plain_trainer(task, settings, max_epochs=1, max_steps=BATCH_STEPS) as trainer:
         found = Tuner(trainer).scale_batch_size(
-            task, datamodule=data, mode="power", steps_per_trial=BATCH_STEPS, init_val=8, max_trials=BATCH_TRIALS
+            task,
+            datamodule=lightning_data(data),
+            mode="power",
+            steps_per_trial=BATCH_STEPS,
+            init_val=8,
+            max_trials=BATCH_TRIALS,
         )
     data.batch_size = before
     return int(found or before)

@@ -58,7 +58,7 @@ class NonFiniteSearch(L.Callback):
         seed = stream_seed("step", self.seed, trainer.current_epoch, batch_idx, rank_and_world_size()[0])
         self.step = {
             "batch_of_run": place, "epoch": trainer.current_epoch, "batch": batch_idx, "rank": rank_and_world_size()[0],
-            "seed": seed, "precision": str(trainer.precision), "samples": _samples(trainer, batch_idx),
+            "seed": seed, "precision": str(trainer.precision), "samples": _ids(batch),
             "data": spec.to_dict() if isinstance(spec, DataSpec) else None,
         }  # fmt: skip
         if any(not _is_finite(t) for t in tensors(batch)):
@@ -111,7 +111,7 @@ def keep(folder: Path, step: dict[str, Any], weights: dict[str, Tensor], batch: 
     """Write a step: ``step.json``, ``weights.safetensors`` from before it, ``batch.safetensors``."""
     place = folder / "nonfinite" / f"step-{step['batch_of_run']}"
     place.mkdir(parents=True, exist_ok=True)
-    for name, held in (("weights", weights), ("batch", {str(i): t for i, t in enumerate(tensors(batch))})):
+    for name, held in (("weights", weights), ("batch", _named(batch))):
         write_state_dict(place / f"{name}.safetensors", {key: value.detach().cpu() for key, value in held.items()})
     atomic_write(place / "step.json", json.dumps(step, indent=2) + "\n")
     return place
@@ -124,6 +124,16 @@ def tensors(nest: Any) -> Iterator[Tensor]:
     return iter(found)
 
 
+def _ids(batch: Any) -> list[str]:
+    return list(batch.get("id", ())) if isinstance(batch, dict) else []
+
+
+def _named(batch: Any) -> dict[str, Tensor]:
+    if isinstance(batch, dict):
+        return {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+    return {str(i): t for i, t in enumerate(tensors(batch))}
+
+
 def _is_finite(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
@@ -131,13 +141,3 @@ def _is_finite(tensor: Tensor) -> bool:
 def _network(module: L.LightningModule) -> nn.Module:
     held = getattr(module, "model", None)
     return held if isinstance(held, nn.Module) else module
-
-
-def _samples(trainer: L.Trainer, batch_idx: int) -> list[str]:
-    """The names of the samples in a batch, where the data says them."""
-    data: Any = getattr(trainer, "datamodule", None)
-    sampler: Any = getattr(trainer.train_dataloader, "sampler", None)
-    if not (hasattr(data, "dataset") and hasattr(sampler, "batches")):
-        return []
-    ids = data.dataset("train").ids
-    return [str(ids[i]) for i in sampler.batches(*rank_and_world_size())[batch_idx]]

@@ -29,7 +29,7 @@ class TensorBoardExtras(L.Callback):
         """Write the grid and the graph once, from the first batch."""
         if trainer.global_step > 0 or batch_idx > 0 or not (self.images or self.graph):
             return
-        events, inputs = self._events(trainer), batch[0]
+        events, inputs = self._events(trainer), _first_input(module, batch)
         if self.images and inputs.ndim == 4:
             grid = make_grid(inputs[:MAX_IMAGES].detach().float().cpu(), normalize=True, scale_each=False)
             events.add_image("inputs", grid, 0)
@@ -53,3 +53,7 @@ class TensorBoardExtras(L.Callback):
     def _events(self, trainer: L.Trainer) -> Any:
         logger = next(held for held in trainer.loggers if isinstance(held, TensorBoardLogger))
         return logger.experiment
+
+
+def _first_input(module: Any, batch: Any) -> Any:
+    return batch[next(iter(module.spec.inputs))] if isinstance(batch, dict) else batch[0]

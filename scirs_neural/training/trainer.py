@@ -40,6 +40,7 @@ from scirs_neural.training.checkpoint_io import read_index
 from scirs_neural.training.compiling import Compiled, compile_network
 from scirs_neural.training.distributed.ranks import end_other_ranks, shard, with_launched
 from scirs_neural.training.distributed.tensor_parallel import split
+from scirs_neural.training.lightning_data import lightning_data
 from scirs_neural.training.loops import FitLoop
 from scirs_neural.training.machine import check_machine, is_model_parallel, machine_arguments
 from scirs_neural.training.memory import checkpoint_activations
@@ -101,9 +102,7 @@ class Trainer:
         found = getattr(self.lightning and self.lightning.checkpoint_callback, "best_model_path", "")
         return Path(found) if found else None
 
-    def fit(
-        self, task: L.LightningModule, data: L.LightningDataModule, *, resume: str | Path | None = None
-    ) -> list[Row]:
+    def fit(self, task: L.LightningModule, data: Any, *, resume: str | Path | None = None) -> list[Row]:
         """Train a task.
 
         Args:
@@ -124,7 +123,7 @@ class Trainer:
         self._prepare(task, data)
         self.metrics.is_open = True
         try:
-            self._quietly(self.lightning.fit, task, data, ckpt_path=checkpoint, weights_only=True)
+            self._quietly(self.lightning.fit, task, lightning_data(data), ckpt_path=checkpoint, weights_only=True)
         except NonFiniteError as error:
             raise self._traced(error, task, data) from error
         except SystemExit as stopped:  # Lightning ends the process after Ctrl-C; who called us may want to go on
@@ -144,11 +143,11 @@ class Trainer:
         self.settings = self.settings.model_copy(update=alone)
         self.lightning = None
 
-    def validate(self, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
+    def validate(self, task: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the validation set."""
         return self._scores(self._runner(task).validate, task, data)
 
-    def test(self, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
+    def test(self, task: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the test set."""
         return self._scores(self._runner(task).test, task, data)
 
@@ -157,7 +156,7 @@ class Trainer:
         found = self._quietly(self._runner(task).predict, task, loader)
         return list(found or [])
 
-    def _traced(self, error: NonFiniteError, task: L.LightningModule, data: L.LightningDataModule) -> NonFiniteError:
+    def _traced(self, error: NonFiniteError, task: L.LightningModule, data: Any) -> NonFiniteError:
         """The error with the place where it came from, found by going through it again from the last checkpoint."""
         assert self.lightning is not None
         last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
@@ -166,7 +165,7 @@ class Trainer:
         search = NonFiniteSearch(self.folder, self.seed, self.lightning.fit_loop.epoch_loop.total_batch_idx)
         again = self._lightning(task, search)
         with contextlib.suppress(NonFiniteError):
-            self._quietly(again.fit, task, data, ckpt_path=str(last), weights_only=True)
+            self._quietly(again.fit, task, lightning_data(data), ckpt_path=str(last), weights_only=True)
         if search.place is None:
             return error
         epoch, batch = int(search.step["epoch"]) + 1, int(search.step["batch"]) + 1
@@ -181,8 +180,8 @@ class Trainer:
             self.lightning = self._lightning(task)
         return self.lightning
 
-    def _scores(self, run: Any, task: L.LightningModule, data: L.LightningDataModule) -> dict[str, float]:
-        results = self._quietly(run, task, datamodule=data, verbose=False)
+    def _scores(self, run: Any, task: L.LightningModule, data: Any) -> dict[str, float]:
+        results = self._quietly(run, task, datamodule=lightning_data(data), verbose=False)
         return {name: float(value) for result in results for name, value in result.items()}
 
     def _quietly(self, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -224,7 +223,9 @@ class Trainer:
         if self.settings.compile:
             assert self.lightning is not None
             batch = next(iter(data.train_dataloader()))
-            inputs = (batch[0] if isinstance(batch, tuple | list) else batch).to(self.lightning.strategy.root_device)
+            spec: Any = getattr(task, "spec", None)
+            first = batch[next(iter(spec.inputs))] if isinstance(batch, dict) else batch[0]
+            inputs = first.to(self.lightning.strategy.root_device)
             precision = self.lightning.precision_plugin.forward_context
             self.compiled = compile_network(network, self.settings.compile, inputs, precision)
             self.console.print(self.compiled.sentence(), soft_wrap=True, highlight=False, markup=False)

@@ -72,7 +72,7 @@ def test_each_item_once_over_two_workers_and_two_ranks(photo_root, pretend_rank)
             pretend_rank(rank, 2)
             loader.set_epoch(0)
             seen += [image for images, _ in loader for image in images]
-        everything = [data.dataset("train")[i][0] for i in range(data.spec.sizes["train"])]
+        everything = [data.dataset("train")[i]["image"] for i in range(data.spec.sizes["train"])]
         assert Counter(map(fingerprint, seen)) == Counter(map(fingerprint, everything))
 
 

@@ -46,7 +46,7 @@ def test_folds_are_scikit_learns_and_every_class_gives_its_share_to_within_one_s
         assert list(data.dataset("test").ids) == held.tolist()
         ids = [sample for split in SPLITS for sample in data.dataset(split).ids]
         assert sorted(ids) == list(range(1797))
-        counts = np.bincount(data.dataset("test").targets.numpy(), minlength=10)
+        counts = np.bincount(data.dataset("test").targets, minlength=10)
         assert np.abs(counts - whole / 5).max() < 1
         found += data.dataset("test").ids
     assert sorted(found) == list(range(1797))

@@ -10,10 +10,10 @@ from scirs_neural.data import from_arrays, from_datasets
 
 def test_arrays_are_split_and_normalised(scans):
     data = from_arrays(scans.images, scans.target, batch_size=2000)
-    assert data.spec.classes == tuple("0123456789")
-    assert data.spec.input_shape == (1, 8, 8)
+    assert data.spec.target["classes"] == list("0123456789")
+    assert data.pipeline.inputs["image"].shape() == (1, 8, 8)
     assert sum(data.spec.sizes.values()) == 1797
-    images, _ = next(iter(data.train_dataloader()))
+    images = next(iter(data.train_dataloader()))["image"]
     assert abs(float(images.mean())) < 0.02
     assert abs(float(images.std()) - 1) < 0.02
     split = data.dataset("test")
@@ -33,7 +33,7 @@ def test_every_usual_layout_means_the_same(form, scans):
         "list": x.tolist(),
     }[form]
     data = from_arrays(given, scans.target[:100], value_range=(0, 255) if form == "list" else None)
-    assert data.spec.input_shape == ((3 if form == "NHWC" else 1), 8, 8)
+    assert data.pipeline.inputs["image"].shape() == ((3 if form == "NHWC" else 1), 8, 8)
     split = data.dataset("train")
     picture = split.raw(5)[0] * (255 if form == "list" else 1)
     assert torch.allclose(picture.float(), torch.from_numpy(x[split.ids[5]]).float())
@@ -42,19 +42,19 @@ def test_every_usual_layout_means_the_same(form, scans):
 def test_splits_and_names_of_ones_own(scans):
     x, names = scans.images, np.array(["even", "odd"])[scans.target % 2]
     data = from_arrays(x[:500], names[:500], val=(x[500:600], names[500:600]), test=(x[600:700], names[600:700]))
-    assert data.spec.classes == ("even", "odd")
+    assert data.spec.target["classes"] == ["even", "odd"]
     assert dict(data.spec.sizes) == {"train": 500, "val": 100, "test": 100}
     assert list(data.dataset("test").ids) == list(range(100))
     numbered = from_arrays(x[:500], scans.target[:500] % 2, classes=["even", "odd"])
-    assert numbered.spec.classes == ("even", "odd")
+    assert numbered.spec.target["classes"] == ["even", "odd"]
 
 
 def test_rows_of_labels(scans):
     y = np.stack([scans.target % 2, scans.target > 4], 1)
     data = from_arrays(scans.images, y, classes=["odd", "high"])
-    assert data.spec.multi_label
-    assert data.spec.num_classes == 2
-    assert next(iter(data.train_dataloader()))[1].shape == (64, 2)
+    assert data.spec.target["kind"] == "labels"
+    assert len(data.spec.target["classes"]) == 2
+    assert next(iter(data.train_dataloader()))["label"].shape == (64, 2)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,11 @@ def test_arrays_that_cannot_be_used_say_why(change, error, reason):
 
 def test_torch_datasets_of_pictures(photo_root):
     data = from_datasets(ImageFolder(photo_root), image_size=24, batch_size=5, num_workers=0)
-    assert data.spec.classes == ("china", "flower")
-    assert data.spec.input_shape == (3, 24, 24)
+    assert data.spec.target["classes"] == ["china", "flower"]
+    assert data.pipeline.inputs["image"].shape() == (3, 24, 24)
     assert sum(data.spec.sizes.values()) == 24
-    images, targets = next(iter(data.test_dataloader()))
+    batch = next(iter(data.test_dataloader()))
+    images, targets = batch["image"], batch["label"]
     assert images.shape == (5, 3, 24, 24)
     assert targets.shape == (5,)
 
@@ -90,9 +91,9 @@ def test_torch_datasets_of_pictures(photo_root):
 def test_torch_datasets_of_tensors(scans):
     pairs = TensorDataset(torch.from_numpy(scans.images).float()[:, None] / 16, torch.from_numpy(scans.target))
     data = from_datasets(pairs, test=torch.utils.data.Subset(pairs, range(50)), num_workers=0)
-    assert data.spec.num_classes == 10
+    assert len(data.spec.target["classes"]) == 10
     assert data.spec.sizes["test"] == 50
-    assert torch.equal(data.dataset("test").targets, torch.from_numpy(scans.target[:50]))
+    assert np.array_equal(data.dataset("test").targets, scans.target[:50])
 
 
 class Failing(Dataset):

@@ -1,19 +1,21 @@
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-import scirs_neural.data as room
+import scirs_neural.data as package
 from scirs_neural.config.schema import DataConfig
 from scirs_neural.core.errors import ConfigError, DataError, ManyErrors, MissingExtraError, UnknownNameError
 from scirs_neural.core.registry import signature_options
 from scirs_neural.data import DATA, Preprocess, create_data, from_arrays
-from scirs_neural.data.module import ImageDataModule
+from scirs_neural.data.module import OFF, DataModule
 
 
-def test_the_room_does_not_import_torch():
+def test_the_package_does_not_import_torch():
     code = "import sys, scirs_neural.data as d; d.DATA.names(); print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
@@ -25,35 +27,36 @@ def test_the_table_of_options_is_the_builders_signature(name):
 
 
 def test_every_public_name_is_there():
-    for name in room.__all__:
-        assert getattr(room, name) is not None
+    for name in package.__all__:
+        assert getattr(package, name) is not None
     with pytest.raises(AttributeError):
-        room.nothing  # noqa: B018
+        package.nothing  # noqa: B018
 
 
 def test_settings_are_those_of_the_schema():
-    ours = signature_options(create_data)
-    del ours["name"], ours["seed"]  # the seed is the run's
     fields = {key: field for key, field in DataConfig.model_fields.items() if key != "name"}
     schema = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
-    assert ours == {**schema, "folds": tuple(schema["folds"])}
-    module = inspect.signature(ImageDataModule).parameters
-    assert all(module[key].default == default for key, default in ours.items())
+    module = {key: one.default for key, one in inspect.signature(DataModule).parameters.items()}
+    for name in ("source", "seed", "drop_last", "spec", "settings"):
+        del module[name]
+    of_kinds = {key: value for key, value in OFF.items() if key in schema}
+    assert {**module, **of_kinds} == {**schema, "folds": tuple(schema["folds"])}
 
 
 def test_the_spec_is_known_at_once():
-    spec = create_data("digits").spec
-    assert (spec.name, spec.task, spec.num_classes) == ("digits", "image_classification", 10)
-    assert spec.input_shape == (1, 32, 32)
+    data = create_data("digits")
+    spec = data.spec
+    assert (spec.name, spec.target["kind"], len(spec.target["classes"])) == ("digits", "class", 10)
+    assert data.pipeline.inputs["image"].shape() == (1, 32, 32)
     assert spec.sizes == {"train": 1294, "val": 144, "test": 359}
     assert type(spec).from_dict(spec.to_dict()) == spec
 
 
 def test_mnist5k():
     data = create_data("mnist5k")
-    assert data.spec.input_shape == (1, 28, 28)
+    assert data.pipeline.inputs["image"].shape() == (1, 28, 28)
     assert sum(data.spec.sizes.values()) == 5000
-    assert torch.bincount(data.dataset("test").targets).tolist() == [100] * 10
+    assert np.bincount(data.dataset("test").targets).tolist() == [100] * 10
 
 
 def test_a_missing_extra_is_named(monkeypatch):
@@ -82,15 +85,16 @@ def test_unknown_names_and_options():
 @pytest.mark.parametrize("size", [8, 28, 64])
 def test_any_size(size):
     data = create_data("digits", image_size=size)
-    assert next(iter(data.train_dataloader()))[0].shape == (64, 1, size, size)
+    assert next(iter(data.train_dataloader()))["image"].shape == (64, 1, size, size)
 
 
 def test_preprocessing_of_pretrained_weights_can_be_taken():
     data = create_data("digits")
-    data.use_preprocess(Preprocess(3, (40, 40), 48, "bicubic", (0.5,) * 3, (0.5,) * 3))
-    assert data.spec.input_shape == (3, 40, 40)
-    assert next(iter(data.train_dataloader()))[0].shape == (64, 3, 40, 40)
-    assert data.dataset("test")[0][0].shape == (3, 40, 40)
+    image = Preprocess(3, (40, 40), 48, "bicubic", (0.5,) * 3, (0.5,) * 3).to_spec()
+    data.use_spec(replace(data.spec, inputs={"image": image}))
+    assert data.pipeline.inputs["image"].shape() == (3, 40, 40)
+    assert next(iter(data.train_dataloader()))["image"].shape == (64, 3, 40, 40)
+    assert data.dataset("test")[0]["image"].shape == (3, 40, 40)
 
 
 def test_workers_and_memory_are_chosen_by_the_data(photo_root):

@@ -41,8 +41,8 @@ def streamed(train=None, **settings):
 def test_a_stream_is_split_and_measured_like_the_same_samples_by_index():
     one, other = streamed(), from_datasets(Indexed(), num_workers=0)
     assert one.spec.sizes == other.spec.sizes
-    assert one.spec.preprocess == other.spec.preprocess
-    assert one.spec.classes == other.spec.classes
+    assert one.spec.inputs == other.spec.inputs
+    assert one.spec.target["classes"] == other.spec.target["classes"]
     for split in ("train", "val", "test"):
         assert list(one.dataset(split).ids) == list(other.dataset(split).ids)
         images, others = (list(itertools.chain(*first_of(data.eval_dataloader(split)))) for data in (one, other))

@@ -23,8 +23,8 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import CheckpointError, ConfigError, DataError
 from scirs_neural.data import create_data
 from scirs_neural.evaluation import Predictions
-from scirs_neural.runs.cross_validation import cross_validate
 from scirs_neural.evaluation.fold_statistics import pooled
+from scirs_neural.runs.cross_validation import cross_validate
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.report import write_report
 
@@ -110,7 +110,7 @@ def test_the_folds_nets_together_answer_the_test_split(whole_run):
     answers = []
     for n in (1, 2):  # each net again, on inputs that are scaled as its own training samples say
         run = load_run(whole_run / f"fold-{n}")
-        data.use_preprocess(run.task.spec.preprocess)
+        data.use_spec(run.task.spec)
         (images, targets), *_ = create_batches(data)
         answers.append(run.task.probabilities(run.task(images)).detach().numpy())
     np.testing.assert_allclose(together.probabilities, np.mean(answers, axis=0), atol=1e-5)

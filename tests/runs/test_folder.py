@@ -17,10 +17,10 @@ from rich.console import Console
 
 from scirs_neural.api import Run
 from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.runs.folder import RunFolder
+from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.metrics_file import read_metrics
-from scirs_neural.runs.train import RunResult, train_run
-from scirs_neural.runs.folder import RunFolder
 from tests.training.tiny import tiny_config
 
 

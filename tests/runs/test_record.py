@@ -8,8 +8,7 @@ import pytest
 
 from scirs_neural import evaluation
 from scirs_neural.core.errors import DataError
-from scirs_neural.runs.record import RunRecord
-from scirs_neural.runs.record import differences
+from scirs_neural.runs.record import RunRecord, differences
 
 
 def test_everything_is_read(run):

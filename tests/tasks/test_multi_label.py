@@ -38,8 +38,8 @@ def test_several_labels_from_a_table_are_learnt(tmp_path: Path) -> None:
         "optimizer.lr=0.01", f"paths.runs={tmp_path / 'runs'}", "logger.tensorboard=false",
     ]  # fmt: skip
     done: Any = train_run(load_config(Request(overrides), config_groups()), console=Console(quiet=True))
-    assert done.data.spec.multi_label
-    assert set(done.data.spec.classes) == set(NAMES)
+    assert done.data.spec.target["kind"] == "labels"
+    assert set(done.data.spec.target["classes"]) == set(NAMES)
     with np.load(done.folder.predictions("test")) as saved:
         shares, targets = saved["probabilities"], saved["targets"]
     assert shares.shape == targets.shape == (120, 3)

@@ -40,7 +40,7 @@ def limit() -> float:
     import scirs_neural as sn
 
     data = sn.create_data("digits", image_size=8, batch_size=2000)
-    images, _ = next(iter(data.eval_dataloader("train")))
+    images = next(iter(data.eval_dataloader("train")))["image"]
     return float(images[:, :, :4].mean(dim=(1, 2, 3)).sort().values[-3])
 
 

@@ -58,7 +58,8 @@ def test_four_of_16_are_one_of_64_and_a_short_group_is_scaled_right() -> None:
 def _by_hand(sizes: list[int]) -> nn.Module:
     network = small()
     data = sn.create_data("digits", image_size=8, batch_size=2000, transforms="none")
-    images, targets = next(iter(data.train_dataloader()))
+    batch = next(iter(data.train_dataloader()))
+    images, targets = batch["image"], batch["label"]
     start = 0
     for size in sizes:
         part = slice(start, start + size)
@@ -293,7 +294,7 @@ def test_compiled_training_is_training(train: Any, mode: str) -> None:
     assert report["warm_up_sec"] > 0
     for a, b in zip(done.task.model.parameters(), plain.task.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
-    images = next(iter(done.data.eval_dataloader("test")))[0]
+    images = next(iter(done.data.eval_dataloader("test")))["image"]
     with torch.inference_mode():
         torch.testing.assert_close(done.task.eval()(images), plain.task.eval()(images), rtol=0, atol=1e-4)
     torch._dynamo.reset()

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -7,7 +8,6 @@ from torchvision.transforms import InterpolationMode, v2
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.data import Preprocess, build_augment, create_data, from_arrays
 from scirs_neural.data.image.affine import SmallAffine
-from scirs_neural.data.batching import build_mix
 from scirs_neural.data.image.augment import KINDS, PRESETS, TRANSFORMS, seeded
 
 PRE = Preprocess(3, (48, 48), 55, "bilinear", (0.5,) * 3, (0.5,) * 3)
@@ -85,25 +85,32 @@ def test_boxes_and_masks_follow_a_flip_exactly(flower):
 def test_mixed_labels_sum_to_one(mixing):
     plain = create_data("digits", image_size=8, transforms="none")
     mixed = create_data("digits", image_size=8, transforms="none", **mixing)
-    for images, targets in mixed.train_dataloader():
+    for batch in mixed.train_dataloader():
+        images, targets = batch["image"], batch["label"]
         assert targets.dtype == torch.float32
         assert targets.shape == (len(images), 10)
         torch.testing.assert_close(targets.sum(1), torch.ones(len(images)))
-    images, targets = next(iter(mixed.train_dataloader()))
+    batch = next(iter(mixed.train_dataloader()))
+    images, targets = batch["image"], batch["label"]
     before, labels = next(iter(plain.train_dataloader()))
     if mixing.keys() == {"mixup"}:  # the share of each label is the share of its picture
         other = before.roll(1, 0)
         same = labels == labels.roll(1, 0)
         share = targets[torch.arange(64), labels][~same][0]
         torch.testing.assert_close(images, before * share + other * (1 - share), atol=1e-5, rtol=1e-5)
-    assert next(iter(mixed.val_dataloader()))[1].dtype == torch.int64
+    assert next(iter(mixed.val_dataloader()))["label"].dtype == torch.int64
 
 
 def test_mixing_rows_of_several_labels_keeps_their_shape():
-    x, y = torch.rand(6, 1, 8, 8), torch.eye(3).repeat(2, 1)
-    mixed = build_mix(0.4, 0.0, 3)(x, y)[1]
-    assert mixed.shape == (6, 3)
-    assert build_mix(0.0, 0.0, 3) is None
+    x, y = torch.rand(6, 8, 8).numpy(), torch.eye(3).repeat(20, 1)[:6].numpy()
+    batch = next(iter(from_arrays(np.tile(x, (10, 1, 1)), np.tile(y, (10, 1)), mixup=0.4).train_dataloader()))
+    assert batch["label"].shape[1] == 3
+    assert batch["label"].sum() == pytest.approx(len(batch["id"]), rel=1e-5)
+
+
+def test_what_cannot_be_mixed_is_refused():
+    with pytest.raises(ConfigError, match=r"data\.mixup is for image fields, and 'diabetes' has row \(table\)"):
+        create_data("diabetes", mixup=0.4)
 
 
 def accuracy_after_200(transforms, seed, scans):
@@ -125,7 +132,8 @@ def accuracy_after_200(transforms, seed, scans):
     net = nn.Sequential(*blocks, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(512, 10))
     optimizer, loader = torch.optim.Adam(net.parameters(), 5e-3), data.train_dataloader()
     for _ in range(30):
-        for images, targets in loader:
+        for batch in loader:
+            images, targets = batch["image"], batch["label"]
             optimizer.zero_grad()
             nn.functional.cross_entropy(net(images), targets).backward()
             optimizer.step()
@@ -155,7 +163,7 @@ def test_a_list_may_hold_names_and_containers(flower):
 def test_a_crop_in_a_list_works_on_the_whole_picture(photo_root):
     steps = [{"name": "RandomCrop", "size": 24}]
     data = create_data("image_folder", root=photo_root, image_size=24, transforms=steps, batch_size=4, num_workers=0)
-    assert next(iter(data.train_dataloader()))[0].shape == (4, 3, 24, 24)
+    assert next(iter(data.train_dataloader()))["image"].shape == (4, 3, 24, 24)
 
 
 def test_every_name_in_the_table_is_torchvisions():

@@ -1,5 +1,6 @@
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,12 +19,13 @@ def table(path, *lines, **settings):
 
 def test_class_folders_alone_are_split(photo_root):
     data = folder(photo_root)
-    assert data.spec.classes == ("china", "flower")
+    assert data.spec.target["classes"] == ["china", "flower"]
     assert dict(data.spec.sizes) == {"train": 17, "val": 2, "test": 5}
     train = data.dataset("train")
     for path, target in zip(train.ids, train.targets, strict=True):
-        assert f"/{data.spec.classes[target]}/" in path
-    images, targets = next(iter(data.train_dataloader()))
+        assert f"/{data.spec.target['classes'][target]}/" in path
+    batch = next(iter(data.train_dataloader()))
+    images, targets = batch["image"], batch["label"]
     assert images.shape == (17, 3, 32, 32)
     assert images.dtype == torch.float32
     assert targets.dtype == torch.int64
@@ -56,7 +58,7 @@ def test_inner_folders_are_searched_and_other_files_passed_over(tmp_path, make_c
 
 
 def test_photos_get_the_usual_preprocessing(photo_root):
-    pre = create_data("image_folder", root=photo_root).spec.preprocess
+    pre = create_data("image_folder", root=photo_root).pipeline.inputs["image"].preprocess
     assert (pre.size, pre.resize, pre.channels) == ((224, 224), 256, 3)
 
 
@@ -139,10 +141,10 @@ ROWS = [
 
 def test_a_table_of_files(photo_root, tmp_path):
     data = table(tmp_path / "list.csv", "path,label", *ROWS, root=photo_root)
-    assert data.spec.classes == ("plant", "temple")
-    assert not data.spec.multi_label
+    assert data.spec.target["classes"] == ["plant", "temple"]
+    assert data.spec.target["kind"] == "class"
     assert dict(data.spec.sizes) == {"train": 17, "val": 2, "test": 5}
-    assert next(iter(data.test_dataloader()))[0].shape == (5, 3, 32, 32)
+    assert next(iter(data.test_dataloader()))["image"].shape == (5, 3, 32, 32)
 
 
 def test_a_table_with_splits_beside_its_images(tmp_path, make_classes):
@@ -157,18 +159,18 @@ def test_a_table_with_splits_beside_its_images(tmp_path, make_classes):
 def test_several_labels_of_an_image(photo_root, tmp_path):
     rows = [f"china/{number:02d}.jpg,{'old|red' if number % 2 else 'old'}" for number in range(12)]
     data = table(tmp_path / "list.csv", "path,label", *rows, "flower/00.jpg,", root=photo_root, mixup=0.2)
-    assert data.spec.multi_label
-    assert data.spec.classes == ("old", "red")
-    everything = torch.cat([data.dataset(split).targets for split in ("train", "val", "test")])
+    assert data.spec.target["kind"] == "labels"
+    assert data.spec.target["classes"] == ["old", "red"]
+    everything = np.concatenate([data.dataset(split).targets for split in ("train", "val", "test")])
     assert everything.sum(0).tolist() == [12, 6]
-    assert everything.dtype == torch.float32
-    assert next(iter(data.test_dataloader()))[1].shape == (3, 2)
-    assert next(iter(data.train_dataloader()))[1].shape[1] == 2
+    assert everything.dtype == np.float32
+    assert next(iter(data.test_dataloader()))["label"].shape == (3, 2)
+    assert next(iter(data.train_dataloader()))["label"].shape[1] == 2
 
 
 def test_numbers_are_ordered_as_numbers(photo_root, tmp_path):
     rows = [f"china/{number:02d}.jpg,{number % 3 + 8}" for number in range(12)]
-    assert table(tmp_path / "list.csv", "path,label", *rows, root=photo_root).spec.classes == ("8", "9", "10")
+    assert table(tmp_path / "list.csv", "path,label", *rows, root=photo_root).spec.target["classes"] == ["8", "9", "10"]
 
 
 @pytest.mark.parametrize(

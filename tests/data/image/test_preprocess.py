@@ -8,7 +8,7 @@ from torchvision.transforms._presets import ImageClassification
 
 from scirs_neural.core.errors import ShapeError
 from scirs_neural.data import Preprocess, build_preprocess, create_data, load_image
-from scirs_neural.data.source import IMAGENET_MEAN, IMAGENET_STD
+from scirs_neural.data.image.spec import IMAGENET_MEAN, IMAGENET_STD
 
 GREY = Preprocess(1, (32, 32), None, "bilinear", (0.3,), (0.2,))
 PHOTO = Preprocess(3, (48, 48), 55, "bilinear", IMAGENET_MEAN, IMAGENET_STD)
@@ -34,7 +34,7 @@ def test_a_digit_predicted_from_a_file_is_the_digit_of_the_dataset(digit_png):
     samples = data.dataset("train"), data.dataset("val"), data.dataset("test")
     place = {source: (split, i) for split in samples for i, source in enumerate(split.ids)}
     split, index = place[0]
-    from_file = build_preprocess(data.spec.preprocess)(load_image(digit_png, "L"))
+    from_file = data.pipeline.inputs["image"].to_input(load_image(digit_png, "L"))
     assert torch.equal(from_file, split[index][0])
 
 
@@ -67,4 +67,4 @@ def test_the_training_split_has_mean_zero_and_deviation_one(name):
     inputs = split.to_input.normalise(split.to_input.fit(split.stacked(range(len(split)))))
     assert abs(float(inputs.mean())) < 0.01
     assert abs(float(inputs.std()) - 1) < 0.01
-    assert np.allclose(data.spec.preprocess.mean, {"digits": 0.306, "mnist5k": 0.13}[name], atol=0.01)
+    assert np.allclose(data.spec.input["mean"], {"digits": 0.306, "mnist5k": 0.13}[name], atol=0.01)

@@ -83,10 +83,10 @@ def mnist_root(tmp_path, scans):
 def test_mnist_from_a_local_root(mnist_root, scans):
     data = create_data("mnist", root=mnist_root)
     assert dict(data.spec.sizes) == {"train": 270, "val": 30, "test": 100}
-    assert data.spec.input_shape == (1, 28, 28)
-    assert data.spec.classes == tuple("0123456789")
+    assert data.pipeline.inputs["image"].shape() == (1, 28, 28)
+    assert data.spec.target["classes"] == list("0123456789")
     assert data.num_workers == 0
-    assert torch.equal(data.dataset("test").targets, torch.from_numpy(scans.target[300:400]))
+    assert np.array_equal(data.dataset("test").targets, scans.target[300:400])
     assert torch.equal(
         data.dataset("test").raw(0)[0, 2:26:3, 2:26:3], torch.from_numpy(np.rint(scans.images[300] * 255 / 16))
     )
@@ -95,11 +95,11 @@ def test_mnist_from_a_local_root(mnist_root, scans):
 def test_eurosat_from_a_local_root(tmp_path, make_classes):
     make_classes(tmp_path / "eurosat" / "2750")
     data = create_data("eurosat", root=tmp_path, num_workers=0)
-    assert data.spec.classes == ("china", "flower")
-    assert data.spec.input_shape == (3, 64, 64)
+    assert data.spec.target["classes"] == ["china", "flower"]
+    assert data.pipeline.inputs["image"].shape() == (3, 64, 64)
     assert data.transforms == "standard"
     assert data.dataset("train").ids[0].endswith("00.jpg") or "/china/" in data.dataset("train").ids[0]
-    assert next(iter(data.train_dataloader()))[0].shape == (17, 3, 64, 64)
+    assert next(iter(data.train_dataloader()))["image"].shape == (17, 3, 64, 64)
 
 
 def test_usps_is_taken_into_memory(tmp_path, scans):
@@ -113,8 +113,8 @@ def test_usps_is_taken_into_memory(tmp_path, scans):
         (tmp_path / name).write_bytes(bz2.compress("\n".join(lines).encode()))
     data = create_data("usps", root=tmp_path)
     assert data.spec.sizes["test"] == 60
-    assert data.spec.input_shape == (1, 16, 16)
-    assert torch.equal(data.dataset("test").targets, torch.from_numpy(scans.target[200:260]))
+    assert data.pipeline.inputs["image"].shape() == (1, 16, 16)
+    assert np.array_equal(data.dataset("test").targets, scans.target[200:260])
 
 
 def test_a_set_of_files_is_read_when_needed(tmp_path, tiles):
@@ -127,4 +127,4 @@ def test_a_set_of_files_is_read_when_needed(tmp_path, tiles):
     data = create_data("country211", root=tmp_path, image_size=32, num_workers=0)
     assert dict(data.spec.sizes) == {"train": 5, "val": 5, "test": 5}
     assert data.dataset("val").ids[0] == str(tmp_path / "country211" / "valid" / "china" / "0.png")
-    assert np.array_equal(data.dataset("val").picture(0), Image.open(data.dataset("val").ids[0]))
+    assert np.array_equal(data.dataset("val").show(0), Image.open(data.dataset("val").ids[0]))

@@ -29,7 +29,7 @@ def test_rows_are_scaled_by_the_training_rows():
     np.testing.assert_allclose(rows.std(0, correction=0), 1, atol=1e-5)
     study = load_diabetes(scaled=False)
     ids = list(data.dataset("train").ids)[: len(x)]
-    raw = x * torch.tensor(data.spec.preprocess.std) + torch.tensor(data.spec.preprocess.mean)
+    raw = x * torch.tensor(data.pipeline.inputs["image"].preprocess.std) + torch.tensor(data.spec.input["mean"])
     np.testing.assert_allclose(raw, study.data[ids], rtol=1e-4)
     np.testing.assert_allclose(y[:, 0], study.target[ids])
     assert data.spec.target_mean == (pytest.approx(study.target[list(data.dataset("train").ids)].mean()),)
@@ -39,14 +39,14 @@ def test_rows_are_scaled_by_the_training_rows():
 def test_a_file_for_classes(wine_csv):
     data = create_data("table", path=wine_csv, target="target", group_by=None)
     assert data.spec.task == "table_classification"
-    assert data.spec.classes == ("cultivar 0", "cultivar 1", "cultivar 2")
+    assert data.spec.target["classes"] == ["cultivar 0", "cultivar 1", "cultivar 2"]
     assert data.spec.input_shape == (13,)
     assert set(data.dataset("test").columns) == {"region"}  # no numbers: kept beside the rows
 
 
 def test_a_file_for_numbers(wine_csv):
     data = create_data("table", path=wine_csv, target="alcohol", leave_out=["hue"])
-    assert (data.spec.task, data.spec.classes, data.spec.input_shape) == ("regression", ("alcohol",), (11,))
+    assert (data.spec.task, data.spec.target["classes"], data.spec.input_shape) == ("regression", ("alcohol",), (11,))
     wine = load_wine(as_frame=True).frame
     line = data.dataset("test").ids[0]  # a line of the file
     assert data.dataset("test").targets[0].item() == pytest.approx(wine["alcohol"].iloc[line - 2])
@@ -91,8 +91,8 @@ def test_settings_for_images_are_refused():
 def test_arrays():
     x = np.random.default_rng(0).normal(size=(50, 3))
     data = from_rows(x, x[:, :2], task="regression", classes=["left", "right"], scale=False)
-    assert data.spec.classes == ("left", "right")
-    assert data.spec.preprocess.mean == (0.0, 0.0, 0.0)
+    assert data.spec.target["classes"] == ["left", "right"]
+    assert data.spec.input["mean"] == (0.0, 0.0, 0.0)
     with pytest.raises(DataError, match="no table of finite numbers"):
         from_rows(x.reshape(50, 3, 1), x[:, 0], task="regression")
     with pytest.raises(DataError, match="not finite"):
