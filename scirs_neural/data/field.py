@@ -63,6 +63,14 @@ class Field:
             )  # fmt: skip
 
     @classmethod
+    def check_known(cls, name: str, known: FieldSpec) -> None:
+        """Refuse what whoever made the samples knows, before they are split.
+
+        Raises:
+            DataError: there is nothing to learn in such a field.
+        """
+
+    @classmethod
     def fit(cls, name: str, known: FieldSpec, train: Samples, settings: Mapping[str, Any]) -> FieldSpec:
         """The whole description: what is known of the field, and what the training samples alone can tell.
 

@@ -185,9 +185,16 @@ def _look_at(samples: Samples) -> tuple[int, tuple[int, int], tuple[float, float
         raise DataError(f"expected an image (PIL, array or tensor), got {type(first).__name__}{of_shape}")
     is_unit = array.dtype == np.uint8
     if not is_unit:
-        seen = [np.asarray(samples.raw(index)["image"]) for index in range(min(len(samples), _LOOKED_AT))]
-        is_unit = all(values.min() >= 0 and values.max() <= 1 for values in seen)
+        is_unit = all(_is_unit(samples, index) for index in range(min(len(samples), _LOOKED_AT)))
     return len(array), (array.shape[1], array.shape[2]), (0.0, 1.0) if is_unit else None
+
+
+def _is_unit(samples: Samples, index: int) -> bool:
+    try:
+        values = np.asarray(samples.raw(index)["image"])
+    except DataError:
+        return True  # said when it is fed
+    return bool(values.min() >= 0 and values.max() <= 1)
 
 
 def _images(x: Any) -> Tensor:

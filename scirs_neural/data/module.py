@@ -97,6 +97,8 @@ class DataModule:
     ) -> None:
         if not len(source.train):
             raise DataError(f"data '{source.name}' has no training samples")
+        for name, known in (*source.inputs.items(), *source.targets.items()):
+            FIELDS.get(known["kind"]).check_known(name, known)
         _check_settings(source, settings)
         self.source, self.seed, self.batch_size, self.settings = source, seed, batch_size, settings
         self.prefetch_factor, self.pin_memory, self.persistent_workers = prefetch_factor, pin_memory, persistent_workers

@@ -66,16 +66,12 @@ class ClassField(_Classes):
     missing = IGNORED
 
     @classmethod
-    def fit(cls, name: str, known: FieldSpec, train: Samples, settings: Mapping[str, Any]) -> FieldSpec:
+    def check_known(cls, name: str, known: FieldSpec) -> None:
         """Refuse data of a single class."""
         classes = list(known["classes"])
         if len(classes) < 2:
-            raise DataError(
-                f"'{name}' has one class ({classes[0]!r}): there is nothing to tell apart"
-                if classes else f"'{name}' has no classes",
-                fix="give samples of at least two classes",
-            )  # fmt: skip
-        return {"kind": cls.kind, "version": cls.version, **known, "classes": classes}
+            one = f"one class ({classes[0]!r}): there is nothing to tell apart" if classes else "no classes"
+            raise DataError(f"'{name}' has {one}", fix="give samples of at least two classes")
 
     def encode(self, value: Any, where: str = "") -> int:
         """A class's number, from its name or number."""

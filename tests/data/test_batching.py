@@ -71,18 +71,18 @@ def test_each_item_once_over_two_workers_and_two_ranks(photo_root, pretend_rank)
         for rank in range(2):
             pretend_rank(rank, 2)
             loader.set_epoch(0)
-            seen += [image for images, _ in loader for image in images]
+            seen += [image for batch in loader for image in batch["image"]]
         everything = [data.dataset("train")[i]["image"] for i in range(data.spec.sizes["train"])]
         assert Counter(map(fingerprint, seen)) == Counter(map(fingerprint, everything))
 
 
 def test_a_sample_is_augmented_alike_wherever_it_is_made(pretend_rank):
     data = create_data("digits", image_size=16, transforms="strong", batch_size=32)
-    alone = {fingerprint(image) for images, _ in data.train_dataloader() for image in images}
+    alone = {fingerprint(image) for batch in data.train_dataloader() for image in batch["image"]}
     shared = set()
     for rank in range(2):
         pretend_rank(rank, 2)
-        shared |= {fingerprint(image) for images, _ in data.train_dataloader() for image in images}
+        shared |= {fingerprint(image) for batch in data.train_dataloader() for image in batch["image"]}
     assert alone == shared
 
 

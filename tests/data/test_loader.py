@@ -13,6 +13,7 @@ from torch import nn
 from scirs_neural.core.errors import DataError
 from scirs_neural.data import create_data, from_datasets
 from scirs_neural.data.module import CorruptDataWarning, DataModule
+from scirs_neural.training.lightning_data import lightning_data
 
 
 def digits(**settings) -> DataModule:
@@ -22,9 +23,14 @@ def digits(**settings) -> DataModule:
 
 
 def equal(left, right) -> bool:
-    return len(left) == len(right) and all(
-        torch.equal(a, b) for x, y in zip(left, right, strict=True) for a, b in zip(x, y, strict=True)
-    )
+    """Whether two lists of batches are the same to the bit."""
+
+    def same(a, b) -> bool:
+        return a.keys() == b.keys() and all(
+            torch.equal(a[name], b[name]) if isinstance(a[name], torch.Tensor) else a[name] == b[name] for name in a
+        )
+
+    return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
 
 
 @pytest.mark.feature(77)
@@ -141,13 +147,17 @@ def test_another_batch_size_goes_on_at_the_nearest_step_and_says_so():
 def test_evaluation_comes_in_the_order_of_the_dataset_and_is_not_mixed():
     data = digits(batch_size=50)
     for split in ("val", "test", "train"):
-        images = torch.cat([images for images, _ in data.eval_dataloader(split)])
+        images = torch.cat([batch["image"] for batch in data.eval_dataloader(split)])
         targets = torch.cat([batch["label"] for batch in data.eval_dataloader(split)])
         samples = data.dataset(split)
         assert np.array_equal(targets, samples.targets)
         assert targets.dtype == torch.int64
         assert torch.equal(images[7], samples[7]["image"])
         assert images.dtype == torch.float32
+
+
+def lightning_digits():
+    return lightning_data(digits())
 
 
 class Net(pl.LightningModule):
@@ -158,15 +168,19 @@ class Net(pl.LightningModule):
         self.losses = []
 
     def training_step(self, batch, _):
-        loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+        loss = nn.functional.cross_entropy(self.net(batch["image"]), batch["label"])
         self.losses.append(loss.item())
         return loss
 
     def validation_step(self, batch, _):
-        self.log("accuracy", (self.net(batch[0]).argmax(1) == batch[1]).float().mean(), batch_size=len(batch[1]))
+        self.log(
+            "accuracy",
+            (self.net(batch["image"]).argmax(1) == batch["label"]).float().mean(),
+            batch_size=len(batch["id"]),
+        )
 
     def predict_step(self, batch, _):
-        return self.net(batch[0])
+        return self.net(batch["image"])
 
     def configure_optimizers(self):
         return torch.optim.AdamW(self.parameters(), 1e-3)
@@ -183,16 +197,20 @@ def trainer(**settings) -> pl.Trainer:
 @pytest.mark.parametrize("stop", [4, 11, 15], ids=["mid epoch", "epoch end", "second epoch"])
 def test_lightning_resumes_bit_for_bit(stop, tmp_path):
     whole = Net()
-    trainer(max_epochs=2).fit(whole, datamodule=digits())
+    trainer(max_epochs=2).fit(whole, datamodule=lightning_digits())
 
     first, keep = (
         Net(),
         pl.callbacks.ModelCheckpoint(tmp_path, every_n_train_steps=stop, save_top_k=-1, filename="{step}"),
     )
-    trainer(max_epochs=2, max_steps=stop, callbacks=[keep], enable_checkpointing=True).fit(first, datamodule=digits())
+    trainer(max_epochs=2, max_steps=stop, callbacks=[keep], enable_checkpointing=True).fit(
+        first, datamodule=lightning_digits()
+    )
     torch.manual_seed(99)
     rest = Net()
-    trainer(max_epochs=2).fit(rest, datamodule=digits(), ckpt_path=tmp_path / f"step={stop}.ckpt", weights_only=True)
+    trainer(max_epochs=2).fit(
+        rest, datamodule=lightning_digits(), ckpt_path=tmp_path / f"step={stop}.ckpt", weights_only=True
+    )
 
     assert first.losses + rest.losses == whole.losses
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
@@ -203,7 +221,7 @@ def test_lightning_predicts_in_the_order_of_the_dataset():
     data, net = digits(), Net().eval()
     rows = torch.cat(trainer().predict(net, dataloaders=data.test_dataloader()))
     with torch.no_grad():
-        expected = torch.cat([net.net(images) for images, _ in data.test_dataloader()])
+        expected = torch.cat([net.net(batch["image"]) for batch in data.test_dataloader()])
     assert torch.equal(rows, expected)
 
 
@@ -255,10 +273,10 @@ def test_a_pass_that_is_broken_off_reports_too(spoilt_root):
     batches = iter(loader)
     next(batches)
     with pytest.warns(CorruptDataWarning, match="1 of 18"):
-        data.teardown("fit")  # while it stands
+        data.report()  # while it stands
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        data.teardown("fit")
+        data.report()
     with pytest.warns(CorruptDataWarning, match="1 of 18"):
         next(iter(data.eval_dataloader("train")))  # and is let go
 

@@ -107,7 +107,7 @@ def test_workers_and_memory_are_chosen_by_the_data(photo_root):
 
 def test_a_batch_larger_than_the_data(scans):
     small = from_arrays(scans.images[:40], scans.target[:40] % 2, batch_size=100)
-    assert [len(targets) for _, targets in small.train_dataloader()] == [29]
+    assert [len(batch["id"]) for batch in small.train_dataloader()] == [29]
     full = from_arrays(scans.images[:40], scans.target[:40] % 2, batch_size=100, drop_last=True)
     with pytest.raises(DataError, match="29 training samples make no full batch of 100"):
         full.train_dataloader()
@@ -116,9 +116,9 @@ def test_a_batch_larger_than_the_data(scans):
 def test_items_of_a_split(scans):
     split = create_data("digits", image_size=8).dataset("val")
     assert len(split) == 144 == len(split.ids)
-    image, target = split[-1]
-    assert image.shape == (1, 8, 8)
-    assert int(target) == scans.target[split.ids[143]]
-    assert split.picture(0).size == (8, 8)
+    sample = split[-1]
+    assert sample["image"].shape == (1, 8, 8)
+    assert int(sample["label"]) == scans.target[split.ids[143]]
+    assert split.show(0).shape == (8, 8)
     with pytest.raises(IndexError):
         split[144]

@@ -50,7 +50,7 @@ def test_a_stream_is_split_and_measured_like_the_same_samples_by_index():
 
 
 def first_of(loader):
-    return [images for images, _ in loader]
+    return [batch["image"] for batch in loader]
 
 
 @pytest.mark.feature(80)
@@ -62,7 +62,7 @@ def test_each_item_of_a_stream_once_over_two_workers_and_two_ranks(pretend_rank)
     for rank in range(2):
         pretend_rank(rank, 2)
         loader.set_epoch(3)
-        seen += [fingerprint(image) for images, _ in loader for image in images]
+        seen += [fingerprint(image) for batch in loader for image in batch["image"]]
     assert Counter(seen) == expected
     assert seen[: len(seen) // 2] != list(expected)[: len(seen) // 2]
 
@@ -79,9 +79,10 @@ def test_a_pass_over_a_stream_goes_on_where_it_stopped(workers):
         resumed = streamed(num_workers=workers).train_dataloader()
         resumed.load_state_dict(broken.state_dict())
         rest = [*resumed]
-        for (images, targets), (others, theirs) in zip(rest, expected[stop : each * (1 + stop // each)], strict=True):
-            assert torch.equal(images, others)
-            assert torch.equal(targets, theirs)
+        for batch, other in zip(rest, expected[stop : each * (1 + stop // each)], strict=True):
+            assert batch["id"] == other["id"]
+            assert torch.equal(batch["image"], other["image"])
+            assert torch.equal(batch["label"], other["label"])
 
 
 def test_samples_are_shuffled_within_windows_only_and_so_one_pass_reads_an_epoch():

@@ -209,7 +209,7 @@ class ImageField(Field):
             raise self.refuse(
                 "the network learnt from floats that were scaled already, and a picture file has no such scale"
             )
-        array = np.asarray(to_mode(picture, self.preprocess.channels))
+        array = np.array(to_mode(picture, self.preprocess.channels))
         return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
 
     def _in_range(self, array: np.ndarray, where: str) -> np.ndarray:

@@ -56,8 +56,8 @@ def test_photos_are_flipped_and_digits_are_not(kind, flips):
 
 
 def test_auto_is_what_suits_the_data(photo_root):
-    assert create_data("digits").transforms == "light"
-    assert create_data("image_folder", root=photo_root).transforms == "standard"
+    assert create_data("digits").source.inputs["image"]["augment"] == "light"
+    assert create_data("image_folder", root=photo_root).source.inputs["image"]["augment"] == "standard"
 
 
 @pytest.mark.feature(79)
@@ -92,7 +92,8 @@ def test_mixed_labels_sum_to_one(mixing):
         torch.testing.assert_close(targets.sum(1), torch.ones(len(images)))
     batch = next(iter(mixed.train_dataloader()))
     images, targets = batch["image"], batch["label"]
-    before, labels = next(iter(plain.train_dataloader()))
+    other = next(iter(plain.train_dataloader()))
+    before, labels = other["image"], other["label"]
     if mixing.keys() == {"mixup"}:  # the share of each label is the share of its picture
         other = before.roll(1, 0)
         same = labels == labels.roll(1, 0)
@@ -138,7 +139,7 @@ def accuracy_after_200(transforms, seed, scans):
             nn.functional.cross_entropy(net(images), targets).backward()
             optimizer.step()
     with torch.no_grad():
-        hits = sum(int((net(images).argmax(1) == targets).sum()) for images, targets in data.test_dataloader())
+        hits = sum(int((net(b["image"]).argmax(1) == b["label"]).sum()) for b in data.test_dataloader())
     return hits / len(rest)
 
 

@@ -88,7 +88,7 @@ def test_mnist_from_a_local_root(mnist_root, scans):
     assert data.num_workers == 0
     assert np.array_equal(data.dataset("test").targets, scans.target[300:400])
     assert torch.equal(
-        data.dataset("test").raw(0)[0, 2:26:3, 2:26:3], torch.from_numpy(np.rint(scans.images[300] * 255 / 16))
+        data.dataset("test").raw(0)["image"][0, 2:26:3, 2:26:3], torch.from_numpy(np.rint(scans.images[300] * 255 / 16))
     )
 
 
@@ -97,7 +97,7 @@ def test_eurosat_from_a_local_root(tmp_path, make_classes):
     data = create_data("eurosat", root=tmp_path, num_workers=0)
     assert data.spec.target["classes"] == ["china", "flower"]
     assert data.pipeline.inputs["image"].shape() == (3, 64, 64)
-    assert data.transforms == "standard"
+    assert data.source.inputs["image"]["augment"] == "standard"
     assert data.dataset("train").ids[0].endswith("00.jpg") or "/china/" in data.dataset("train").ids[0]
     assert next(iter(data.train_dataloader()))["image"].shape == (17, 3, 64, 64)
 
