@@ -8,7 +8,7 @@ print(run.predict("scan.png"))
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from scirs_neural.config.compose import Request, load_config
+from scirs_neural.config.imports import import_strings
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.runs.folder import RunFolder
@@ -57,6 +58,7 @@ class Run:
         task: the network with its best weights, if it is at hand already.
         model: the user's own network, if the run was of one.
         data: the user's own data, if the run was of that, or if it is at hand already.
+        allow: what its configuration names and may be imported: "./net.py:Net".
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class Run:
         task: ImageClassification | None = None,
         model: nn.Module | None = None,
         data: DataModule | None = None,
+        allow: Collection[str] = (),
     ) -> None:
-        self.folder, self._model = folder, model
+        self.folder, self._model, self._allow = folder, model, allow
         if task is not None:
             self.task = task
         if data is not None:
@@ -205,7 +208,9 @@ class Run:
     @cached_property
     def _config(self) -> Any:
         own = {*self.summary.get("own", []), *(["model"] if self._model is not None else [])}
-        return self.folder.read_config({group: names for group, names in config_groups().items() if group not in own})
+        groups = {group: names for group, names in config_groups().items() if group not in own}
+        made = () if self._model is None else ("model",)
+        return self.folder.read_config(groups, allow=self._allow, made=made)
 
     @cached_property
     def _spec(self) -> Any:
@@ -259,7 +264,8 @@ def fit(
     console = console or terminal.console()
     done = train_run(config, model=own_model, data=own_data, console=console)
     finish(done, console)
-    return Run(done.folder, done.task, own_model, done.data)
+    typed = [text for _, text in import_strings(config.model_dump())]
+    return Run(done.folder, done.task, own_model, done.data, typed)
 
 
 def _own_data(data: Any, config: RunConfig) -> DataModule:
@@ -269,22 +275,36 @@ def _own_data(data: Any, config: RunConfig) -> DataModule:
     return data_module(data, {**config.data.model_dump(exclude={"name"}), "seed": config.seed})
 
 
-def load_run(path: str | Path, *, model: nn.Module | None = None, data: DataModule | None = None) -> Run:
+def load_run(
+    path: str | Path,
+    *,
+    model: nn.Module | None = None,
+    data: DataModule | None = None,
+    allow: Collection[str] = (),
+) -> Run:
     """A run from its folder.
 
     Args:
         path: the run folder, a file in it, or the folder of several runs (then its newest).
         model: your own network, for a run of one: the folder holds its weights, not its code.
         data: your own data, for a run of that: the folder holds predictions for it, not the data.
+        allow: code that the folder's configuration names and that may be imported: ``["./net.py:Net"]``. What is
+            not named here is refused when it is needed, whoever wrote the folder.
 
     Raises:
         ConfigError: there is no run there.
     """
-    return Run(RunFolder.find(path), model=model, data=data)
+    return Run(RunFolder.find(path), model=model, data=data, allow=allow)
 
 
 def guess(
-    source: str | Path | Package, inputs: Any, *, top_k: int = 1, batch_size: int = 64, num_workers: int = 0
+    source: str | Path | Package,
+    inputs: Any,
+    *,
+    top_k: int = 1,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    allow: Collection[str] = (),
 ) -> list[Guess]:
     """What the network of a run or of a package says of images.
 
@@ -294,6 +314,7 @@ def guess(
         top_k: how many classes to name for each.
         batch_size: images at a time.
         num_workers: threads that read images while the network looks at earlier ones.
+        allow: as in `load_run`.
 
     Raises:
         CheckpointError: the package is damaged, of a network of one's own, or lacks labels or preprocessing.
@@ -303,7 +324,8 @@ def guess(
 
     if isinstance(source, str | Path):
         if not is_package(source):
-            return load_run(source).predict(inputs, top_k=top_k, batch_size=batch_size, num_workers=num_workers)
+            run = load_run(source, allow=allow)
+            return run.predict(inputs, top_k=top_k, batch_size=batch_size, num_workers=num_workers)
         source = load_package(source)
     if source.spec is None:
         raise CheckpointError(

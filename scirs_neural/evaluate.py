@@ -20,11 +20,12 @@ def main(argv: list[str]) -> int | None:
     )
     parser.add_argument("--fold", action="store_true", help="fold BatchNorm into the layers before it first")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_allow()
     args = parser.parse_args(argv)
     from scirs_neural.api import load_run
     from scirs_neural.runs.show import show_evaluation
 
-    run = load_run(args.run)
+    run = load_run(args.run, allow=args.allow)
     if args.fold:
         run.fold_batchnorm()
     evaluation = run.evaluate(args.split, by=args.by)

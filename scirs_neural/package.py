@@ -39,11 +39,12 @@ def main(argv: list[str]) -> int | None:
         return None
     parser.add_argument("run", help="a run folder")
     parser.add_argument("--out", type=Path, metavar="FILE", help="FILE.zip, or a folder (default: RUN/package.zip)")
+    parser.add_allow()
     args = parser.parse_args(argv)
     from scirs_neural.api import load_run
     from scirs_neural.serialization import verify_package
 
-    path = load_run(args.run).package(args.out)
+    path = load_run(args.run, allow=args.allow).package(args.out)
     _show(verify_package(path))
     print(f"written and verified: {path}\nnext: python -m scirs_neural.predict {path} 'images/*.png'")
     return None

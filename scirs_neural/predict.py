@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int | None:
     parser.add_argument("--batch-size", type=int, default=64, metavar="N")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read images (default 2)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads that the network computes with")
+    parser.add_allow()
     args = parser.parse_args(argv)
     if min(args.top_k, args.batch_size, args.threads or 1) < 1 or args.workers < 0:
         raise ConfigError("--top-k, --batch-size and --threads must be at least 1, --workers at least 0")
@@ -43,7 +44,8 @@ def main(argv: list[str]) -> int | None:
 
         torch.set_num_threads(args.threads)
     found = (str(file) for images in [args.images] for file in expand(images))  # looked for after the run
-    guesses = guess(args.run, found, top_k=args.top_k, batch_size=args.batch_size, num_workers=args.workers)
+    options = {"top_k": args.top_k, "batch_size": args.batch_size, "num_workers": args.workers, "allow": args.allow}
+    guesses = guess(args.run, found, **options)
     rows = [[g.source, *(_shown(g, k) for k in range(len(g.classes)))] for g in guesses]
     heads = ["image", *(f"top {k + 1}" for k in range(len(guesses[0].classes)))]
     terminal.table(terminal.wide_console(), heads, rows)

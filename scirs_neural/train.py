@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int | None:
             print_help(terminal.console(), _parser().format_usage(), Request((), args.config_dir), config_groups())
             return None
         if not args.multirun:
-            request = Request(args.overrides, args.config_dir, _saved_config(args.from_run))
+            request = Request(args.overrides, args.config_dir, _saved_config(args.from_run), args.allow)
             config = load_config(request, config_groups())
     if args.multirun:
         from scirs_neural.runs.sweep import run_sweep
@@ -77,6 +77,7 @@ def _parser() -> Arguments:
         "-m", "--multirun", action="store_true", help="run every combination: seed=0,1 model=resnet18,cnn"
     )
     parser.add_argument("--from", dest="from_run", metavar="RUN", help="start from a run folder's config.yaml")
+    parser.add_allow()
     parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="your configs (default: ./configs)")
     return parser
 

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int | None:
 
     console = terminal.console()
     if args.worker is not None:
-        work_for(args.resume, args.worker, console)
+        work_for(args.resume, args.worker, console, args.allow)
         return None
     if args.resume is not None:
         if others or args.space:
@@ -37,14 +37,16 @@ def main(argv: list[str]) -> int | None:
                 where="command line",
                 fix="with --resume: tune.trials, tune.workers",
             )
-        search = Search.resume(args.resume, settings.model_dump(include=settings.model_fields_set), console)
+        changed = settings.model_dump(include=settings.model_fields_set)
+        search = Search.resume(args.resume, changed, console, allow=args.allow)
     else:
         from scirs_neural.tuning.space import parse_space
 
         space = parse_space(args.space) if args.space else []
         search = Search.begin(others, settings, console, space=space, config_dir=args.config_dir)
     console.print(f"study in {search.folder}", soft_wrap=True)
-    console.print(f"if it is broken off: python -m scirs_neural.tune --resume {search.folder}", soft_wrap=True)
+    again = f"python -m scirs_neural.tune --resume {search.folder}{search.plan.words}"
+    console.print(f"if it is broken off: {again}", soft_wrap=True, markup=False)
     study = search.run()
     from scirs_neural.tuning.outcome import conclude, show
 
@@ -81,6 +83,7 @@ def _parser() -> Arguments:
     parser.add_argument("overrides", nargs="*", metavar="key=values", help="settings: one value, several, or a range")
     parser.add_argument("--space", type=Path, metavar="FILE", help="more to search: YAML, setting to range or list")
     parser.add_argument("--resume", type=Path, metavar="STUDY", help="go on with the study in this folder")
+    parser.add_allow()
     parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="your configs (default: ./configs)")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.epilog = "settings of the search:\n" + "\n".join(

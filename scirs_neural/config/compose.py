@@ -8,7 +8,7 @@ tree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from scirs_neural.config.imports import import_strings, refuse_untyped, typed_texts
 from scirs_neural.config.origin import Origin
 from scirs_neural.config.overrides import Parsed, parse_overrides, quoted
 from scirs_neural.config.saved import change, read_saved
@@ -42,11 +43,15 @@ class Request:
         overrides: Hydra overrides, as typed.
         config_dir: a folder whose configs extend the shipped ones; None takes ``./configs`` if there is one.
         config_file: a whole configuration, such as a run folder's ``config.yaml``, in place of the shipped tree.
+        allow: what that file names and may be imported, beside what stands in the overrides: the user typed it.
+        made: sections of that file whose part is at hand already, so that its name is not looked up.
     """
 
     overrides: Sequence[str] = ()
     config_dir: Path | None = None
     config_file: Path | None = None
+    allow: Collection[str] = ()
+    made: Collection[str] = ()
 
     def user_configs(self) -> Path | None:
         """The folder that extends the shipped tree, if there is one.
@@ -76,7 +81,7 @@ def load_config(request: Request, registries: Mapping[str, Registry]) -> RunConf
     faults: list[ScirsError] = [*tree.overshadowed(), *parsed.faults]
     config = None
     try:
-        settings, origin = change(read_saved(file), parsed, file) if file else _compose(tree, parsed)
+        settings, origin = _change(request, parsed, file) if file else _compose(tree, parsed)
     except ConfigError as error:
         faults.append(error)
     else:
@@ -101,6 +106,14 @@ def vary(config: RunConfig, overrides: Sequence[str], registries: Mapping[str, R
     if varied is None or faults:
         raise faults[0] if len(faults) == 1 else ManyErrors(faults)
     return varied
+
+
+def _change(request: Request, parsed: Parsed, file: Path) -> tuple[dict[str, Any], Origin]:
+    """A saved configuration with overrides. What would be imported must have been typed."""
+    settings, origin = change(read_saved(file), parsed, file)
+    looked_up = {section: held for section, held in settings.items() if section not in request.made}
+    refuse_untyped(import_strings(looked_up), {*request.allow, *typed_texts(parsed)}, str(file))
+    return settings, origin
 
 
 def _compose(tree: Tree, parsed: Parsed) -> tuple[dict[str, Any], Origin]:

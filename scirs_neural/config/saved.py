@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from scirs_neural.config.imports import allow_words, import_strings
 from scirs_neural.config.origin import Origin, line_of
 from scirs_neural.config.overrides import Parsed
 from scirs_neural.config.schema import Named, RunConfig
@@ -69,6 +70,14 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}, Origin(parsed.typed, {}, [(path, ())])
+
+
+def words_for(path: Path) -> str:
+    """What a command on a run of this very user needs besides, so that its own code is imported; mostly nothing."""
+    try:
+        return allow_words([text for _, text in import_strings(read_saved(path))])
+    except ConfigError:
+        return ""  # there is none, or no command can use it
 
 
 def _texts(node: object, key: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -29,6 +29,11 @@ class Arguments(argparse.ArgumentParser):
           list   train --help
     """
 
+    def add_allow(self) -> None:
+        """The option with which a user types again what a saved file would have imported."""
+        what = "code that the saved file names and that may be imported, such as ./net.py:Net; once for each"
+        self.add_argument("--allow", action="append", default=[], metavar="NAME", help=what)
+
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """What was typed.
 

@@ -1,7 +1,8 @@
 """One way from an import string to the thing it names.
 
 ``"torch.nn:Linear"`` names an attribute of an importable module; ``"./my_net.py:Net"`` one of a file of the user's.
-Only strings that the package itself or the user typed come here: never a string that was read from a downloaded file.
+Only strings that the package itself or the user typed come here, never one that was read from a file: saved settings
+are held to that by `scirs_neural.config.imports`, and tests/guard/test_import_origins.py lists all callers.
 """
 
 from __future__ import annotations

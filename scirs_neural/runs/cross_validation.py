@@ -24,9 +24,11 @@ import numpy as np
 from rich.console import Console
 
 from scirs_neural.config.compose import vary
+from scirs_neural.config.imports import import_strings
 from scirs_neural.config.overrides import as_override
+from scirs_neural.config.saved import words_for
 from scirs_neural.config.schema import CrossValidationConfig, FoldConfig, RunConfig
-from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
+from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, ScirsError
 from scirs_neural.core.paths import atomic_write, new_run_dir
 from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
@@ -196,7 +198,7 @@ def _begin(config: RunConfig) -> RunFolder:
         more = f" and {len(changed) - _MAX_SHOWN} others" if len(changed) > _MAX_SHOWN else ""
         raise ConfigError(
             f"the cross-validation in '{resumed}' had other settings: {', '.join(changed[:_MAX_SHOWN])}{more}",
-            fix=f"python -m scirs_neural.train --from {resumed} trainer.resume={resumed}",
+            fix=f"python -m scirs_neural.train --from {resumed} trainer.resume={resumed}{words_for(folder.config)}",
         )
     return folder
 
@@ -240,6 +242,8 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
         run.path.mkdir(parents=True, exist_ok=True)
         atomic_write(kept, json.dumps({"by": main, "chosen": points[best], "tried": tried}, indent=1) + "\n")
     chosen: dict[str, Any] = read_json(kept, allow_nan=True)["chosen"]
+    if json.dumps(chosen) not in map(json.dumps, points):  # the file's own settings are not followed
+        raise CheckpointError(f"the choice is none of cv.grid: {chosen!r}", where=str(kept), fix=f"remove {kept}")
     console.print(f"{fold.name}: chosen {', '.join(f'{key}={value}' for key, value in chosen.items())}", soft_wrap=True)
     return _at(fold.config, chosen)
 
@@ -257,7 +261,8 @@ def _put_together(config: RunConfig, outer: DataModule, folder: RunFolder, runs:
         atomic_write(folder.path / f"evaluation-{name}.json", judged[-1].to_json() + "\n")
     together = None
     if outer.spec.sizes["test"]:
-        answers = ensemble([_answers(run, outer) for run in runs])
+        typed = [text for _, text in import_strings(config.model_dump())]
+        answers = ensemble([_answers(run, outer, typed) for run in runs])
         answers.save(folder.predictions("test"))
         together = evaluate_predictions(answers)
         atomic_write(folder.path / "evaluation-test.json", together.to_json() + "\n")
@@ -266,12 +271,12 @@ def _put_together(config: RunConfig, outer: DataModule, folder: RunFolder, runs:
     return CrossValidated(folder, found, judged[0], together, summary)
 
 
-def _answers(run: RunFolder, outer: DataModule) -> Predictions:
+def _answers(run: RunFolder, outer: DataModule, allow: list[str]) -> Predictions:
     """What a fold's net says of the test split that was kept out of all folds."""
     path = run.predictions("outer_test")
     if not path.is_file():
         spec = DataSpec.from_dict(run.read_summary()["data"])
-        task = task_from_spec(run.read_config(config_groups()), spec)
+        task = task_from_spec(run.read_config(config_groups(), allow=allow), spec)
         load_checkpoint(task, run.checkpoint())
         outer.use_spec(spec)  # each net's inputs are scaled as its own training samples say
         Predictions(**predict_split(task, outer, "test")).save(path)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,18 @@ class RunFolder:
         found: dict[str, Any] = read_json(self.summary, allow_nan=True)
         return found
 
-    def read_config(self, registries: Any, overrides: tuple[str, ...] = ()) -> RunConfig:
-        """The run's configuration, checked again, with some settings changed."""
-        return load_config(Request(overrides, config_file=self.config), registries)
+    def read_config(self, registries: Any, *, allow: Collection[str] = (), made: Collection[str] = ()) -> RunConfig:
+        """The run's configuration, checked again.
+
+        Args:
+            registries: by config group.
+            allow: what it names and may be imported.
+            made: sections whose part is at hand.
+
+        Raises:
+            ConfigError: it is wrong, or names code that is not allowed.
+        """
+        return load_config(Request(config_file=self.config, allow=allow, made=made), registries)
 
     def checkpoint(self) -> Path:
         """The checkpoint to judge and use: the best, or the last where none is ranked.

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scirs_neural.config.saved import words_for
+
 
 def next_steps(folder: Path, summary: Mapping[str, Any]) -> dict[str, str]:
     """What a command does, to the command: all that work for this run.
@@ -23,12 +25,13 @@ def next_steps(folder: Path, summary: Mapping[str, Any]) -> dict[str, str]:
     """
     if "folds" in summary:
         return _after_cross_validation(folder, summary["folds"][0]["folder"])
-    run, own, sizes = shlex.quote(str(folder)), summary.get("own", []), summary["data"]["sizes"]
+    words = words_for(folder / "config.yaml")
+    run, own, sizes = shlex.quote(str(folder)) + words, summary.get("own", []), summary["data"]["sizes"]
     steps: dict[str, str] = {}
     if not own and (sizes["test"] or sizes["val"]):
         steps["judge it again"] = f"python -m scirs_neural.evaluate {run}" + ("" if sizes["test"] else " --split val")
     if "model" not in own and (folder / "samples").is_dir():
-        steps["use it"] = f"python -m scirs_neural.predict {run} {run}/samples"
+        steps["use it"] = f"python -m scirs_neural.predict {run} {shlex.quote(str(folder))}/samples"
     if "model" in own:
         steps["use it, in Python"] = f"scirs_neural.load_run({str(folder)!r}, model=…)"
     if (folder / "tensorboard").is_dir():
@@ -40,7 +43,8 @@ def next_steps(folder: Path, summary: Mapping[str, Any]) -> dict[str, str]:
 
 def _after_cross_validation(folder: Path, fold: str) -> dict[str, str]:
     """The parent has no network of its own to use."""
-    run, first = shlex.quote(str(folder)), shlex.quote(str(folder / fold))
+    words = words_for(folder / "config.yaml")
+    run, first = (shlex.quote(str(path)) + words for path in (folder, folder / fold))
     return {
         "judge one fold again": f"python -m scirs_neural.evaluate {first}",
         "run one fold again": f"python -m scirs_neural.train --from {first}",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.spec import DataSpec
@@ -20,12 +22,13 @@ from scirs_neural.runs.parts import task_from_spec
 from scirs_neural.training.nonfinite import bad_gradient, watch
 
 
-def replay(place: str | Path, *, model: nn.Module | None = None) -> str | None:
+def replay(place: str | Path, *, model: nn.Module | None = None, allow: Collection[str] = ()) -> str | None:
     """Compute a kept step once more.
 
     Args:
         place: its folder.
         model: your own network, for a run of one.
+        allow: what the run's configuration names and may be imported.
 
     Returns:
         The first module output or gradient that is not finite; None if all are.
@@ -39,7 +42,8 @@ def replay(place: str | Path, *, model: nn.Module | None = None) -> str | None:
         raise ConfigError(f"no kept step in '{place}'", fix=fix)
     step: dict[str, Any] = read_json(place / "step.json")
     run = RunFolder(place.parent.parent)
-    config = run.read_config(config_groups() if model is None else {})
+    made = () if model is None else ("model",)
+    config = run.read_config(config_groups() if model is None else {}, allow=allow, made=made)
     task = task_from_spec(config, DataSpec.from_dict(step["data"]), model)
     task.model.load_state_dict(read_state_dict(place / "weights.safetensors"))
     held = read_state_dict(place / "batch.safetensors")
@@ -56,9 +60,11 @@ def replay(place: str | Path, *, model: nn.Module | None = None) -> str | None:
 
 def main(argv: list[str]) -> int:
     """Print what is not finite; 1 if there is something."""
-    if len(argv) != 1:
-        raise ConfigError("name one kept step", fix="python -m scirs_neural.runs.replay RUN/nonfinite/step-12")
-    found = replay(argv[0])
+    parser = Arguments("python -m scirs_neural.runs.replay", description=__doc__)
+    parser.add_argument("place", help="a kept step, such as RUN/nonfinite/step-12")
+    parser.add_allow()
+    args = parser.parse_args(argv)
+    found = replay(args.place, allow=args.allow)
     print(f"not finite: {found}" if found else "every number is finite")
     return 1 if found else 0
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.overrides import sweep_points
+from scirs_neural.config.saved import words_for
 from scirs_neural.core import terminal
 from scirs_neural.core.command import EXIT_INTERRUPTED, EXIT_PREEMPTED
 from scirs_neural.core.errors import ConfigError, ManyErrors, PreemptedError, ScirsError
@@ -67,7 +68,7 @@ def run_sweep(overrides: Sequence[str], config_dir: Path | None, console: Consol
             raise PreemptedError(
                 f"job {number} of the sweep was stopped, and no further one is begun",
                 where=varied,
-                fix=f"python -m scirs_neural.train --from {job.path} trainer.resume={job.path}",
+                fix=f"python -m scirs_neural.train --from {job.path} trainer.resume={job.path}{words_for(job.config)}",
             )
         failed += status != 0
         ended = job.read_summary() if status == 0 else {}

@@ -103,7 +103,8 @@ def show(study: Study, summary: dict[str, Any], console: Console) -> None:
             },
             "next": {
                 "train with the best settings": summary["next"],
-                "search on": f"python -m scirs_neural.tune --resume {folder} tune.trials={2 * study.plan.num_trials}",
+                "search on": f"python -m scirs_neural.tune --resume {folder}{study.plan.words} "
+                f"tune.trials={2 * study.plan.num_trials}",
             },
         },
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,22 @@ class Search:
         return cls(folder, plan, console)
 
     @classmethod
-    def resume(cls, folder: Path, changed: Mapping[str, Any], console: Console) -> Search:
+    def resume(
+        cls, folder: Path, changed: Mapping[str, Any], console: Console, *, allow: Collection[str] = ()
+    ) -> Search:
         """Go on with a study; how many trials and processes there are may be changed.
 
+        Args:
+            folder: of the study.
+            changed: settings of the search.
+            console: where to print.
+            allow: what the study names and may be imported.
+
         Raises:
-            ConfigError: there is no study in the folder, or something else was to be changed.
+            ConfigError: there is no study in the folder, something else was to be changed, or it names code that is
+                not allowed.
         """
-        plan = Plan.read(folder)
+        plan = Plan.read(folder, allow)
         fixed = sorted(set(changed) - {"trials", "workers"})
         if fixed:
             raise ConfigError(
@@ -151,15 +161,16 @@ def work(study: Study, worker: int, console: Console) -> None:
         _report(console, study, trial.number, values, state, chosen)
 
 
-def work_for(folder: Path, worker: int, console: Console) -> None:
+def work_for(folder: Path, worker: int, console: Console, allow: Collection[str]) -> None:
     """What a worker process does: trials until none is left, or until the process that started it is gone."""
+    plan = Plan.read(folder, allow)
 
     def watch() -> None:
         os.read(sys.stdin.fileno(), 1)  # ends when the other end is closed, by whatever death; no buffer, no lock
         os._exit(ORPHANED)
 
     threading.Thread(target=watch, daemon=True).start()
-    work(Study(folder, Plan.read(folder)), worker, console)
+    work(Study(folder, plan), worker, console)
 
 
 def _run_workers(study: Study, count: int, console: Console) -> None:
@@ -168,6 +179,7 @@ def _run_workers(study: Study, count: int, console: Console) -> None:
 
     def tend(worker: int) -> None:
         command = [sys.executable, "-m", "scirs_neural.tune", "--worker", str(worker), "--resume", str(study.folder)]
+        command += shlex.split(study.plan.words)  # typed by the user: this process would not have the plan otherwise
         while True:
             with subprocess.Popen(command, stdin=subprocess.PIPE, env=_environment(worker)) as process:
                 ended = process.wait()
@@ -188,7 +200,7 @@ def _run_workers(study: Study, count: int, console: Console) -> None:
     if left > 0:
         raise ScirsError(
             f"the workers ended with status {', '.join(map(str, found))}, and {left} trials are left",
-            fix=f"python -m scirs_neural.tune --resume {study.folder}",
+            fix=f"python -m scirs_neural.tune --resume {study.folder}{study.plan.words}",
         )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scirs_neural.config.imports import Found, allow_words, imported_by, refuse_untyped
 from scirs_neural.config.schema import TuneConfig
 from scirs_neural.config.validate import check_section
 from scirs_neural.core.errors import ConfigError, MissingExtraError
@@ -61,11 +62,15 @@ class Plan:
         atomic_write(folder / "study.json", json.dumps(plain, indent=1) + "\n")
 
     @classmethod
-    def read(cls, folder: Path) -> Plan:
+    def read(cls, folder: Path, allow: Collection[str] = ()) -> Plan:
         """What `write` kept.
 
+        Args:
+            folder: of the study.
+            allow: what it names and may be imported.
+
         Raises:
-            ConfigError: there is no study in the folder.
+            ConfigError: there is no study in the folder, or it names code that is not allowed.
         """
         path = folder / "study.json"
         if not path.is_file():
@@ -74,7 +79,19 @@ class Plan:
         space = [Dimension(**{**one, "choices": tuple(one["choices"])}) for one in plain["space"]]
         objectives = [Objective(**one) for one in plain["objectives"]]
         settings = check_section(TuneConfig, plain["settings"], str(path))
-        return cls(plain["fixed"], space, objectives, settings, plain["config_dir"], plain["command"])
+        plan = cls(plain["fixed"], space, objectives, settings, plain["config_dir"], plain["command"])
+        refuse_untyped(plan._imports(), allow, str(path))
+        return plan
+
+    @property
+    def words(self) -> str:
+        """What must be typed again when the study is taken up again; mostly nothing."""
+        return allow_words([text for _, text in self._imports()])
+
+    def _imports(self) -> Found:
+        """All that its trials would import, and the folder of configs, which may name more."""
+        points = [f"{d.key}={value}" for d in self.space for value in (d.choices or (d.low,))]
+        return [*imported_by([*self.fixed, *points]), *([("config_dir", self.config_dir)] if self.config_dir else [])]
 
     @property
     def config_folder(self) -> Path | None:

@@ -189,4 +189,6 @@ def test_network_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     quick: tuple[Any, ...] = ("trainer=smoke", "data.image_size=8")
     for name in ("./net.yaml", "./net.py:Net"):
         assert run_command(train.main, [f"model={name}", *quick]) == 0
-    assert run_command(evaluate.main, ["runs/digits-net"]) == 0
+    assert run_command(evaluate.main, ["runs/digits-net", "--allow", "./net.py:Net"]) == 0
+    assert run_command(evaluate.main, ["runs/digits-net/1"]) == 2
+    assert run_command(evaluate.main, ["runs/digits-net/1", "--allow", "./net.yaml"]) == 0

@@ -212,7 +212,8 @@ def test_a_broken_cross_validation_goes_on_where_it_was(whole_run, tmp_path, mon
         crossed(tmp_path, *SMALL, "cv=2", f"callbacks=[{tmp_path / 'bomb.py'}:Bomb]")
     monkeypatch.delenv("BOMB")
     broken = tmp_path / "digits-mlp-cv" / "1"
-    again = Request([f"trainer.resume={broken}"], config_file=broken / "config.yaml")
+    own = [f"{tmp_path / 'bomb.py'}:Bomb"]
+    again = Request([f"trainer.resume={broken}"], config_file=broken / "config.yaml", allow=own)
     go_on_and_compare(broken, whole_run, again)
 
 
