@@ -111,6 +111,10 @@ def vary(config: RunConfig, overrides: Sequence[str], registries: Mapping[str, R
 def _change(request: Request, parsed: Parsed, file: Path) -> tuple[dict[str, Any], Origin]:
     """A saved configuration with overrides. What would be imported must have been typed."""
     settings, origin = change(read_saved(file), parsed, file)
+    resumed = settings["trainer"].get("resume") if isinstance(settings.get("trainer"), Mapping) else None
+    if resumed not in (None, "auto", *typed_texts(parsed)):  # what is gone on with is written to
+        fix = f"type it for this command: trainer.resume={resumed}"
+        raise ConfigError(f"a saved file names a run to go on with: {resumed!r}", where=str(file), fix=fix)
     looked_up = {section: held for section, held in settings.items() if section not in request.made}
     refuse_untyped(import_strings(looked_up), {*request.allow, *typed_texts(parsed)}, str(file))
     return settings, origin

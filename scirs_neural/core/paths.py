@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from scirs_neural.core.errors import StorageError
+from scirs_neural.core.errors import ConfigError, StorageError
 
 RUN_DIR_ENV = "SCIRS_RUN_DIR"
 _TEMPORARY = ".tmp"
@@ -56,6 +56,19 @@ def new_run_dir(root: str | Path, name: str) -> Path:
                 return parent / str(number)
             except FileExistsError:
                 number += 1
+
+
+def refuse_links(folder: Path) -> None:
+    """Make sure that whoever writes below a folder writes nowhere else.
+
+    Raises:
+        ConfigError: it holds a symbolic link.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if os.path.islink(link := os.path.join(place, name)):
+                fix = "put what it stands for in its place, or remove it"
+                raise ConfigError(f"a run is not gone on with through a link: {link}", where=str(folder), fix=fix)
 
 
 def atomic_write(path: str | Path, content: str | bytes) -> None:

@@ -29,7 +29,7 @@ from scirs_neural.config.overrides import as_override
 from scirs_neural.config.saved import words_for
 from scirs_neural.config.schema import CrossValidationConfig, FoldConfig, RunConfig
 from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, ScirsError
-from scirs_neural.core.paths import atomic_write, new_run_dir
+from scirs_neural.core.paths import atomic_write, new_run_dir, refuse_links
 from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
@@ -188,6 +188,7 @@ def _begin(config: RunConfig) -> RunFolder:
         folder.begin(config)
         return folder
     folder = RunFolder.find(resumed)
+    refuse_links(folder.path)
     before = RunRecord(folder.path).config
     now = config.model_dump(mode="json")
     for one in (before, now):

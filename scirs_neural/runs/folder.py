@@ -18,7 +18,7 @@ from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.environment import environment
 from scirs_neural.core.errors import CheckpointError, ConfigError
-from scirs_neural.core.paths import atomic_write
+from scirs_neural.core.paths import atomic_write, refuse_links
 from scirs_neural.guard.text import read_json, read_yaml
 
 try:
@@ -83,7 +83,12 @@ class RunFolder:
         return self.path / "predictions" / f"{split}.npz"
 
     def begin(self, config: RunConfig) -> None:
-        """Take the folder, and write what is known before training: the configuration, the command, the environment."""
+        """Take the folder, and write what is known before training: the configuration, the command, the environment.
+
+        Raises:
+            ConfigError: a link in it leads elsewhere.
+        """
+        refuse_links(self.path)
         self._take()
         plain = config.model_dump(mode="json")
         plain["trainer"]["resume"] = None  # the file says what the run is, not where it was broken off

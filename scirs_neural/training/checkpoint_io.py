@@ -42,9 +42,13 @@ class DurableCheckpointIO(TorchCheckpointIO):
         remove_shards(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Remove a checkpoint, with its shards."""
-        super().remove_checkpoint(path)
-        remove_shards(path)
+        """Remove a checkpoint, with its shards: one file, never a folder or what lies by way of one's parent.
+
+        A callback of the user's may have the path out of a checkpoint, which anybody can have written.
+        """
+        if ".." not in Path(path).parts and not Path(path).is_dir():
+            Path(path).unlink(missing_ok=True)
+            remove_shards(path)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -111,7 +115,7 @@ def shards_home(path: str | Path) -> Path:
 def remove_shards(path: str | Path, but: Path | None = None) -> None:
     """Remove the shards of a checkpoint, but those in one folder. What cannot be removed is in nobody's way."""
     home = shards_home(path)
-    for folder in home.iterdir() if home.is_dir() else ():
+    for folder in home.iterdir() if home.is_dir() and not home.is_symlink() else ():
         if folder != but:
             shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):

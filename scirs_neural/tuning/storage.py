@@ -19,7 +19,7 @@ from scirs_neural.config.imports import Found, allow_words, imported_by, refuse_
 from scirs_neural.config.schema import TuneConfig
 from scirs_neural.config.validate import check_section
 from scirs_neural.core.errors import ConfigError, MissingExtraError
-from scirs_neural.core.paths import atomic_write
+from scirs_neural.core.paths import atomic_write, refuse_links
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.guard.text import read_json
 from scirs_neural.runs.folder import RunFolder
@@ -70,7 +70,8 @@ class Plan:
             allow: what it names and may be imported.
 
         Raises:
-            ConfigError: there is no study in the folder, or it names code that is not allowed.
+            ConfigError: there is no study in the folder, it names code that is not allowed, or a
+                link leads out of it.
         """
         path = folder / "study.json"
         if not path.is_file():
@@ -81,6 +82,7 @@ class Plan:
         settings = check_section(TuneConfig, plain["settings"], str(path))
         plan = cls(plain["fixed"], space, objectives, settings, plain["config_dir"], plain["command"])
         refuse_untyped(plan._imports(), allow, str(path))
+        refuse_links(folder)
         return plan
 
     @property
