@@ -16,13 +16,13 @@ import scirs_neural as sn
 from scirs_neural import evaluate, package, predict, train, tune
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.imports import imported_by
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import CheckpointError, ConfigError
-from scirs_neural.evaluation.cross_validation import cross_validate, on_one_device
-from scirs_neural.evaluation.next_steps import next_steps
-from scirs_neural.training import replay
-from scirs_neural.training.groups import config_groups
-from scirs_neural.training.run_folder import RunFolder
+from scirs_neural.runs import replay
+from scirs_neural.runs.cross_validation import cross_validate, on_one_device
+from scirs_neural.runs.folder import RunFolder
+from scirs_neural.runs.groups import config_groups
+from scirs_neural.runs.next_steps import next_steps
 
 PACKAGE = Path(__file__).parents[2] / "scirs_neural"
 IMPORTERS = {
@@ -33,35 +33,21 @@ IMPORTERS = {
 OWN = "a string of the package's own tables"
 SETTING = "a setting: typed, or out of a saved file and then held to what was typed by config.imports"
 ORIGINS = {  # module and function: where the string comes from
-    "__init__.py:__getattr__": OWN,
     "__main__.py:dispatch": "a verb of the package's own list",
-    "builder/__init__.py:__getattr__": OWN,
     "builder/leaf.py:_target": "Python code, or a network file that the user named; files in packages may name no code",
     "config/validate.py:_load_plugin_modules": SETTING,
     "core/importing.py:_import": "called by resolve",
     "core/importing.py:load_file": "called by resolve and for plugins_modules",
     "core/registry.py:get": "an entry of the package's own tables or of an installed package",
-    "evaluation/__init__.py:__getattr__": OWN,
-    "data/__init__.py:__getattr__": OWN,
-    "guard/__init__.py:__getattr__": OWN,
-    "layers/__init__.py:__getattr__": OWN,
-    "losses/__init__.py:__getattr__": OWN,
+    "core/lazy.py:__getattr__": OWN,
     "losses/create.py:_build": SETTING,
-    "metrics/__init__.py:__getattr__": OWN,
     "metrics/collection.py:_create": SETTING,
-    "models/__init__.py:__getattr__": OWN,
     "models/create.py:_from_builder": SETTING + "; packages may name entries of the registry only",
     "models/vision/build.py:build": "the catalogue, a part of the package",
     "models/vision/generate_catalog.py:_own_row": OWN,
-    "optim/__init__.py:__getattr__": OWN,
     "optim/build.py:optimizer_class": SETTING,
     "registries.py:registry": OWN,
-    "serialization/__init__.py:__getattr__": OWN,
-    "tasks/__init__.py:__getattr__": OWN,
-    "training/__init__.py:__getattr__": OWN,
-    "training/parts.py:make_callbacks": SETTING,
-    "tuning/__init__.py:__getattr__": OWN,
-    "visualize/__init__.py:__getattr__": OWN,
+    "runs/parts.py:make_callbacks": SETTING,
 }  # fmt: skip
 
 
@@ -117,7 +103,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
     runs = tmp_path_factory.mktemp("runs")
     quick = ["model=mlp", "trainer=smoke", "data.image_size=8", "logger.tensorboard=false", f"paths.runs={runs}"]
-    assert run_door(train.main, quick) == 0
+    assert run_command(train.main, quick) == 0
     return runs / "digits-mlp" / "1"
 
 
@@ -168,14 +154,14 @@ def test_code_that_a_run_folder_names_is_not_imported(
     changes: dict[str, Any], stranger: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stranger(changes)
-    for door, *argv in (
+    for command, *argv in (
         (predict.main, "run", "run/samples"),
         (evaluate.main, "run"),
         (package.main, "run"),
         (train.main, "--check", "--from", "run"),
         (train.main, "--from", "run", "seed=1"),
     ):
-        assert run_door(door, argv) == 2
+        assert run_command(command, argv) == 2
         said = capsys.readouterr().err
         assert "a saved file names code" in said
         assert "--allow " in said
@@ -188,7 +174,7 @@ def test_a_kept_step_imports_nothing_either(stranger: Any) -> None:
     place = stranger(SPOILT["plugin file"]) / "nonfinite" / "step-1"
     place.mkdir(parents=True)
     (place / "step.json").write_text("{}")
-    assert run_door(replay.main, [str(place)]) == 2
+    assert run_command(replay.main, [str(place)]) == 2
     assert not Path("CANARY").exists()
 
 
@@ -205,17 +191,17 @@ def test_what_is_typed_again_is_imported(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("net.py").write_text(NET)
-    assert run_door(train.main, ["model=./net.py:Net", *QUICK]) == 0
+    assert run_command(train.main, ["model=./net.py:Net", *QUICK]) == 0
     assert "python -m scirs_neural.evaluate runs/digits-net/1 --allow ./net.py:Net" in capsys.readouterr().out
     run, typed = "runs/digits-net/1", ["--allow", "./net.py:Net"]
-    assert run_door(evaluate.main, [run]) == 2
+    assert run_command(evaluate.main, [run]) == 2
     assert "  fix    if you trust it, type it again: --allow ./net.py:Net" in capsys.readouterr().err
-    assert run_door(evaluate.main, [run, *typed]) == 0
-    assert run_door(predict.main, [run, f"{run}/samples", *typed]) == 0
-    assert run_door(package.main, [run, *typed]) == 0
-    assert run_door(train.main, ["--check", "--from", run, *typed]) == 0
-    assert run_door(train.main, ["--check", "--from", run, "model=./net.py:Net"]) == 0
-    assert run_door(evaluate.main, [run, "--allow", "./other.py:Net"]) == 2
+    assert run_command(evaluate.main, [run, *typed]) == 0
+    assert run_command(predict.main, [run, f"{run}/samples", *typed]) == 0
+    assert run_command(package.main, [run, *typed]) == 0
+    assert run_command(train.main, ["--check", "--from", run, *typed]) == 0
+    assert run_command(train.main, ["--check", "--from", run, "model=./net.py:Net"]) == 0
+    assert run_command(evaluate.main, [run, "--allow", "./other.py:Net"]) == 2
     own = sn.load_run(run, allow=["./net.py:Net"]).task.model
     assert sn.load_run(run, model=own).task.model is own  # the name is not looked up
     fitted = sn.fit("mlp", "digits", overrides=["plugins_modules=[./net.py]", *QUICK], console=Console(quiet=True))
@@ -289,7 +275,7 @@ def test_code_that_a_study_names_is_not_imported(
     Path("theirs").mkdir()
     Path("theirs/evil.yaml").write_text("# @package _global_\nplugins_modules: [evil]\n")
     for argv in (["--resume", "study"], ["--resume", "study", "--worker", "0"]):
-        assert run_door(tune.main, argv) == 2
+        assert run_command(tune.main, argv) == 2
         assert "a saved file names code" in capsys.readouterr().err
     assert not Path("CANARY").exists()
 

@@ -12,13 +12,13 @@ import yaml
 from rich.console import Console
 
 from scirs_neural import train
-from scirs_neural.core.door import run_door
+from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.runs.folder import RunFolder
+from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint, write_checkpoint
 from scirs_neural.training.metrics_file import read_metrics
-from scirs_neural.training.run import Finished, train_run
-from scirs_neural.training.run_folder import RunFolder
 from tests.training.tiny import tiny_config
 
 QUICK = (
@@ -30,14 +30,14 @@ QUICK = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """A run of two epochs that keeps the best two."""
     typed = [*QUICK, "trainer.max_epochs=2", "trainer.checkpoint.save_top_k=2"]
     return train_run(tiny_config(tmp_path_factory.mktemp("runs"), *typed), console=Console(quiet=True))
 
 
 @pytest.fixture
-def theirs(whole: Finished, tmp_path: Path) -> tuple[Path, Path]:
+def theirs(whole: RunResult, tmp_path: Path) -> tuple[Path, Path]:
     """A copy of it, and somebody's folder beside it."""
     shutil.copytree(whole.folder.path, tmp_path / "theirs" / "1")
     victim = tmp_path / "victim"
@@ -47,7 +47,7 @@ def theirs(whole: Finished, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "theirs" / "1", victim
 
 
-def go_on(run: Path) -> Finished:
+def go_on(run: Path) -> RunResult:
     typed = ["trainer.max_epochs=4", "trainer.checkpoint.save_top_k=2", f"trainer.resume={run}"]
     return train_run(tiny_config(run.parents[1], *QUICK, *typed), console=Console(quiet=True))
 
@@ -101,7 +101,7 @@ def test_a_ranking_of_nonsense_is_begun_anew(ranking: Any, tmp_path: Path) -> No
     assert (callback.best_k_models, callback.best_model_path, callback.kth_best_model_path) == ({}, "", "")
 
 
-def test_the_ranking_goes_on_where_the_folder_was_moved(whole: Finished, theirs: tuple[Path, Path]) -> None:
+def test_the_ranking_goes_on_where_the_folder_was_moved(whole: RunResult, theirs: tuple[Path, Path]) -> None:
     run, _ = theirs
     before = {path.name for path in (whole.folder.path / "checkpoints").iterdir()}
     done = go_on(run)
@@ -152,5 +152,5 @@ def test_a_saved_configuration_cannot_say_where_to_go_on(
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["trainer"]["resume"] = str(victim)
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert run_door(train.main, ["--check", "--from", str(run)]) == 2
+    assert run_command(train.main, ["--check", "--from", str(run)]) == 2
     assert "names a run to go on with" in capsys.readouterr().err
