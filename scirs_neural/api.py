@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from scirs_neural.config.schema import RunConfig
     from scirs_neural.data.module import DataModule
     from scirs_neural.evaluation.numbers import NumberPredictions
-    from scirs_neural.evaluation.predictions import Predictions
+    from scirs_neural.evaluation.old_predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation
     from scirs_neural.serialization import Package
-    from scirs_neural.tasks.classification import ImageClassification
+    from scirs_neural.tasks.classification.lightning_module import ImageClassification
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scirs_neural.core.lazy import lazy
 if TYPE_CHECKING:
     from scirs_neural.evaluation.comparison import Comparison as Comparison
     from scirs_neural.evaluation.comparison import compare_predictions as compare_predictions
-    from scirs_neural.evaluation.predictions import Predictions as Predictions
+    from scirs_neural.evaluation.old_predictions import Predictions as Predictions
     from scirs_neural.evaluation.report import Evaluation as Evaluation
     from scirs_neural.evaluation.report import evaluate_predictions as evaluate_predictions
 
@@ -17,7 +17,7 @@ lazy(
     globals(),
     {
         "comparison": ["Comparison", "compare_predictions"],
-        "predictions": ["Predictions"],
+        "old_predictions": ["Predictions"],
         "report": ["Evaluation", "evaluate_predictions"],
     },
 )

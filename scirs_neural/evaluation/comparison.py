@@ -19,7 +19,7 @@ import numpy as np
 from scirs_neural.core.errors import DataError
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.evaluation.intervals import LEVEL, NUM_RESAMPLES
-from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.old_predictions import Predictions
 
 
 @dataclass(frozen=True)

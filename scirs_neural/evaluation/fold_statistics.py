@@ -11,7 +11,7 @@ import numpy as np
 from scirs_neural.core.errors import DataError
 from scirs_neural.evaluation import scores
 from scirs_neural.evaluation.intervals import LEVEL
-from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.old_predictions import Predictions
 
 
 @dataclass(frozen=True)

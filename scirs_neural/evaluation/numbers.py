@@ -10,7 +10,7 @@ import numpy as np
 
 from scirs_neural.core.errors import DataError, ShapeError
 from scirs_neural.core.paths import replacing, storage_errors
-from scirs_neural.evaluation.predictions import Predictions, load_arrays
+from scirs_neural.evaluation.old_predictions import Predictions, load_arrays
 
 _ARRAYS = ("ids", "targets", "values", "outputs")
 

@@ -14,7 +14,7 @@ from scirs_neural.core.errors import DataError
 from scirs_neural.evaluation import numbers, scores
 from scirs_neural.evaluation.intervals import LEVEL, NUM_RESAMPLES, bootstrap, wilson
 from scirs_neural.evaluation.numbers import NumberPredictions
-from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.old_predictions import Predictions
 
 
 @dataclass(frozen=True)

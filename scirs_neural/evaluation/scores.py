@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.old_predictions import Predictions
 
 NUM_BINS = 15
 TINY = float(np.finfo(np.float64).eps)  # scikit-learn's, below which a probability is not let fall

@@ -1,4 +1,4 @@
-"""Arrays from an ``.npz``: numbers and texts, never pickles. No torch."""
+"""Arrays from ``.npz`` and ``.npy``: numbers and texts, never pickles. No torch."""
 
 from __future__ import annotations
 
@@ -52,6 +52,48 @@ def read_arrays(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]
     return found
 
 
+def map_array(path: str | Path) -> np.ndarray:
+    """An ``.npy`` of numbers, mapped into memory: nothing is read until it is used, so its size has no limit.
+
+    Args:
+        path: the file.
+
+    Raises:
+        StorageError: there is no such file, or it may not be read.
+        RefusedError: it is damaged, or holds anything but numbers.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(file, np.arange(3))
+        >>> map_array(file).tolist()
+        [0, 1, 2]
+    """
+    path = Path(path)
+    where = str(path)
+    with storage_errors(path, "read"):
+        if path.exists() and not path.is_file():
+            raise RefusedError("refused: not a regular file", where=where)
+        with open(path, "rb") as file:
+            try:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, fortran, dtype = read(file)
+                size = math.prod(shape) * dtype.itemsize
+                if dtype.kind not in "biufc" or not shape or size != path.stat().st_size - file.tell():
+                    raise ValueError("its size is not what its header says, or it holds no numbers")
+                start = file.tell()
+            except Exception as error:  # as in `_array`
+                raise RefusedError(f"refused: it is damaged: {_reason(error)}", where=where) from error
+        if not size:
+            return np.zeros(shape, dtype)  # nothing cannot be mapped
+        return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).partition("\n")[0] or type(error).__name__)[:200]
+
+
 def _array(content: bytes, name: str, where: str) -> np.ndarray:
     """An array, after its own header was held to what follows it."""
     stream = io.BytesIO(content)
@@ -64,5 +106,4 @@ def _array(content: bytes, name: str, where: str) -> np.ndarray:
         stream.seek(0)
         return np.lib.format.read_array(stream, allow_pickle=False)
     except Exception as error:  # numpy's header is a Python literal, and parsing a damaged one raises anything
-        reason = (str(error).partition("\n")[0] or type(error).__name__)[:200]
-        raise RefusedError(f"refused: the array {shown(name)} is damaged: {reason}", where=where) from error
+        raise RefusedError(f"refused: the array {shown(name)} is damaged: {_reason(error)}", where=where) from error

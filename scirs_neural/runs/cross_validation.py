@@ -34,7 +34,7 @@ from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.fold_statistics import FoldStatistics, ensemble, figures, pooled, spreads
-from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.old_predictions import Predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
 from scirs_neural.guard.text import read_json
 from scirs_neural.runs.folder import RunFolder

@@ -24,7 +24,7 @@ from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.weights import load_strictly
 from scirs_neural.optim.options import check_options
 from scirs_neural.tasks import create_task
-from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.classification.lightning_module import ImageClassification
 from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.registry import CALLBACKS

@@ -14,7 +14,7 @@ import numpy as np
 
 from scirs_neural.core.errors import CheckpointError, DataError
 from scirs_neural.evaluation.numbers import NumberPredictions, load_predictions
-from scirs_neural.evaluation.predictions import Predictions, load_arrays
+from scirs_neural.evaluation.old_predictions import Predictions, load_arrays
 from scirs_neural.guard.budgets import BUDGETS
 from scirs_neural.guard.text import read_bytes, read_json, read_yaml
 

@@ -31,7 +31,7 @@ from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.parts import Parts, build_parts, load_checkpoint, make_callbacks, task_from_spec
-from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.classification.lightning_module import ImageClassification
 from scirs_neural.tasks.inference import predict_loader
 from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
 from scirs_neural.training.finders import FINDERS, resolve_auto_settings

@@ -8,16 +8,16 @@ from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
     from scirs_neural.tasks.build import create_task as create_task
-    from scirs_neural.tasks.classification import ImageClassification as ImageClassification
+    from scirs_neural.tasks.classification.lightning_module import ImageClassification as ImageClassification
     from scirs_neural.tasks.registry import TASKS as TASKS
-    from scirs_neural.tasks.regression import Regression as Regression
+    from scirs_neural.tasks.regression.lightning_module import Regression as Regression
 
 lazy(
     globals(),
     {
         "build": ["create_task"],
-        "classification": ["ImageClassification"],
+        "classification.lightning_module": ["ImageClassification"],
         "registry": ["TASKS"],
-        "regression": ["Regression"],
+        "regression.lightning_module": ["Regression"],
     },
 )

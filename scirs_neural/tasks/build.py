@@ -10,7 +10,7 @@ from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, Schedule
 from scirs_neural.config.validate import check_section
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.classification.lightning_module import ImageClassification
 from scirs_neural.tasks.registry import TASKS
 
 

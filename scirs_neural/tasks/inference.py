@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.pipeline import Pipeline
-from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.classification.lightning_module import ImageClassification
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.context import Batch
-from scirs_neural.tasks.classification import ImageClassification
+from scirs_neural.tasks.classification.lightning_module import ImageClassification
 
 
 class Regression(ImageClassification):

@@ -1,0 +1,1 @@
+"""Several targets, each with a task of its own."""
