@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from scirs_neural.config.schema import RunConfig
     from scirs_neural.data.module import DataModule
-    from scirs_neural.evaluation.numbers import NumberPredictions
-    from scirs_neural.evaluation.old_predictions import Predictions
+    from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation
     from scirs_neural.serialization import Package
     from scirs_neural.tasks.classification.lightning_module import ImageClassification
@@ -123,17 +122,18 @@ class Run:
         self.task.model, gone = fold_batchnorm(self.task.model)
         return gone
 
-    def predictions(self, split: str = "test") -> Predictions | NumberPredictions:
-        """Class probabilities, or predicted numbers, and targets of every sample of a split, as they were saved.
+    def predictions(self, split: str = "test") -> Predictions:
+        """The answers and targets of every sample of a split, as they were saved.
 
         Raises:
             ConfigError: the run saved none for that split.
         """
-        from scirs_neural.evaluation.numbers import load_predictions
+        from scirs_neural.evaluation.registry import load_predictions
+        from scirs_neural.runs.record import RunRecord
 
         path = self.folder.predictions(split)
-        if not path.is_file():
-            have = sorted(p.stem for p in path.parent.glob("*.npz"))
+        if not path.exists():
+            have = RunRecord(self.folder.path).splits
             raise ConfigError(
                 f"the run has no predictions for the split '{split}'", where=str(self.folder.path), suggestions=have
             )
@@ -150,16 +150,15 @@ class Run:
             DataError: the data has no such column.
         """
         from scirs_neural.data.splits import column_of
-        from scirs_neural.evaluation.numbers import as_predictions
-        from scirs_neural.evaluation.report import evaluate_predictions
+        from scirs_neural.evaluation.report import evaluate
         from scirs_neural.runs.train import predict_split
 
         samples = self.data.dataset(split).samples
         columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
-        pred = as_predictions(predict_split(self.task, self.data, split))
+        pred = predict_split(self.task, self.data, split)
         place = {str(name): index for index, name in enumerate(samples.ids)}  # unreadable ones have no prediction
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
-        return evaluate_predictions(pred, slices=slices)
+        return evaluate(pred, slices=slices)
 
     def predict(self, inputs: Any, *, top_k: int = 1, batch_size: int = 64, num_workers: int = 0) -> list[Guess]:
         """What the network says of images.

@@ -20,10 +20,11 @@ def main(argv: list[str]) -> int | None:
     parser = Arguments(prog="python -m scirs_neural.compare", description=main.__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, such as runs/digits-resnet50/1")
     parser.add_argument("--split", choices=SPLITS, help="whose predictions (default: test, or what all runs have)")
+    parser.add_argument("--metric", help="by which (default: the one that ranks epochs)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args(argv)
-    found = compare_runs(args.runs, split=args.split, seed=args.seed)
+    found = compare_runs(args.runs, split=args.split, metric=args.metric, seed=args.seed)
     if args.json:
         print(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
     else:
@@ -31,23 +32,25 @@ def main(argv: list[str]) -> int | None:
     return None
 
 
-def compare_runs(folders: list[str], *, split: str | None = None, seed: int = 0) -> dict[str, Any]:
-    """Everything that the door prints, as plain data.
+def compare_runs(
+    folders: list[str], *, split: str | None = None, metric: str | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Everything that the command prints, as plain data.
 
-    Of a cross-validation, "test" is what the folds' nets together say of the test set, and "out_of_fold" what each
-    said of its own part, in the first repeat.
+    Of a cross-validation, "test" is what the folds' networks together answer for the test set, and "out_of_fold" what
+    each answered for its own part, in the first repeat.
 
     Raises:
         DataError: a folder is no run, has no predictions, or was tested on other samples than the first.
     """
-    from scirs_neural.evaluation import Predictions, compare_predictions, evaluate_predictions
+    from scirs_neural.evaluation import compare_predictions, evaluate
     from scirs_neural.runs.record import RunRecord, differences, named
 
     if len(folders) < 2:
         raise DataError("a comparison needs at least two runs", fix="name two or more run folders")
     runs = named([RunRecord(Path(folder)) for folder in folders])
     if split is None:
-        split = next((s for s in SPLITS if all(run.predictions(s) is not None for run in runs.values())), SPLITS[0])
+        split = next((s for s in SPLITS if all(s in run.splits for run in runs.values())), SPLITS[0])
     predictions = {}
     for name, run in runs.items():
         pred = run.predictions(split)
@@ -55,14 +58,13 @@ def compare_runs(folders: list[str], *, split: str | None = None, seed: int = 0)
             judge = f"python -m scirs_neural.evaluate {run.path}"
             raise DataError(
                 f"the run '{name}' left no {split} predictions",
-                where=str(run.path / "predictions" / f"{split}.npz"),
+                where=str(run.path / "predictions" / split),
                 fix="only a cross-validation has them: train … cv=5" if split == "out_of_fold" else judge,
             )
-        if not isinstance(pred, Predictions):
-            raise DataError(f"the run '{name}' predicts numbers: compare is for classes", where=str(run.path))
         predictions[name] = pred
-    comparison = compare_predictions(predictions, seed=seed)
-    evaluations = {name: evaluate_predictions(pred, seed=seed).to_dict() for name, pred in predictions.items()}
+    first = next(iter(predictions.values()))
+    comparison = compare_predictions(predictions, metric=metric, seed=seed)
+    evaluations = {name: evaluate(pred, seed=seed).to_dict() for name, pred in predictions.items()}
     return {
         "split": split,
         "runs": {name: str(run.path) for name, run in runs.items()},
@@ -70,6 +72,8 @@ def compare_runs(folders: list[str], *, split: str | None = None, seed: int = 0)
         "config": differences({name: run.config for name, run in runs.items()}),
         "metrics": {name: evaluation["metrics"] for name, evaluation in evaluations.items()},
         "samples": comparison.samples,
+        "metric": comparison.metric,
+        "percent": first.traits_of(first.header)[comparison.metric].percent,
         "pairs": comparison.to_dict()["pairs"],
         "intervals": comparison.settings,
     }
@@ -90,13 +94,18 @@ def _show(found: dict[str, Any]) -> None:
     corrected = f", corrected for {len(found['pairs'])} pairs (Holm)" if len(found["pairs"]) > 1 else ""
     for pair in found["pairs"]:
         on.print()
-        points, low, high = (f"{100 * pair[key]:+.2f}" for key in ("difference", "low", "high"))
-        facts = {
-            "accuracy": f"{points} points, 95 % interval {low} to {high}",
-            "right": f"{pair['only_b']} samples only in {pair['b']}, {pair['only_a']} only in {pair['a']}",
-            "p": f"{terminal.number(pair['p_holm'])} (McNemar's exact test{corrected})",
-        }
+        points, low, high = (_gap(pair[key], found["percent"]) for key in ("difference", "low", "high"))
+        within = "no interval: resampling costs too much" if pair["low"] is None else f"95 % interval {low} to {high}"
+        facts = {found["metric"]: f"{points}{' points' if found['percent'] else ''}, {within}"}
+        if pair["only_a"] is not None:
+            facts["right"] = f"{pair['only_b']} samples only in {pair['b']}, {pair['only_a']} only in {pair['a']}"
+        p_value = "unknown: permutations cost too much" if pair["p_holm"] is None else terminal.number(pair["p_holm"])
+        facts["p"] = f"{p_value} ({pair['test']}{corrected})"
         terminal.header(on, facts, title=f"{pair['b']} against {pair['a']}: {pair['verdict']}")
+
+
+def _gap(value: float | None, percent: bool) -> str:
+    return "-" if value is None else f"{100 * value:+.2f}" if percent else f"{value:+.4g}"
 
 
 def _with_interval(score: dict[str, float | None]) -> str:

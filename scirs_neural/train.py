@@ -44,12 +44,12 @@ def main(argv: list[str]) -> int | None:
 
     console = terminal.console()
     if config.cv.folds:
-        from scirs_neural.runs.cross_validation import cross_validate
-        from scirs_neural.runs.report import write_report
+        from scirs_neural.runs.cross_validation import OUT_OF_FOLD, cross_validate
+        from scirs_neural.runs.report import Judged, write_report
         from scirs_neural.runs.show import show_cross_validation
 
         found = cross_validate(config, console, after_run=finish)
-        write_report(found.folder.path)
+        write_report(found.folder.path, judged=Judged(OUT_OF_FOLD, found.pooled, found.out_of_fold))
         show_cross_validation(found, console)
         return None
     finish(train_run(config, console=console), console)

@@ -128,7 +128,8 @@ def summary(on: Console, result: Mapping[str, Any]) -> None:
         on: where to print.
         result: every key may be missing.
             "score": ``{"name": "test accuracy", "value": 0.98, "low": 0.96, "high": 0.99, "samples": 360}``, the bounds
-            being those of the 95 % interval; "facts": label to value, as in `header`; "folder": the run folder;
+            being those of the 95 % interval, and ``"percent": False`` for what is no fraction; "facts": label to
+            value, as in `header`; "folder": the run folder;
             "written": file (relative to the folder) to what it holds; "next": what a command does to the command;
             "warnings": how many were collected.
 
@@ -142,7 +143,8 @@ def summary(on: Console, result: Mapping[str, Any]) -> None:
     """
     score = result.get("score")
     if score:
-        on.print(Text(f"{score['name']} ").append(percent(score["value"]), style="bold green").append(_interval(score)))
+        value = _score_value(score, "value")
+        on.print(Text(f"{score['name']} ").append(value, style="bold green").append(_interval(score)))
     facts = dict(result.get("facts") or {})
     if result.get("warnings"):
         facts["warnings"] = result["warnings"]
@@ -267,10 +269,14 @@ _RULED = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 def _interval(score: Mapping[str, Any]) -> Text:
     parts = []
     if score.get("low") is not None:
-        parts.append(f"95 % interval {percent(score['low'])} to {percent(score['high'])}")
+        parts.append(f"95 % interval {_score_value(score, 'low')} to {_score_value(score, 'high')}")
     if score.get("samples") is not None:
         parts.append(f"{number(score['samples'])} samples")
     return Text(f"   {', '.join(parts)}" if parts else "", style="not bold default")
+
+
+def _score_value(score: Mapping[str, Any], key: str) -> str:
+    return percent(score[key]) if score.get("percent", True) else number(score[key], fixed=True)
 
 
 def _lines(value: Any) -> list[str]:

@@ -62,6 +62,8 @@ class Predictions:
         without_interval: metrics whose bootstrap would mislead, with the reason.
         truth: columns that say what is true; runs that are compared must have the same.
         averaged: columns whose mean over several networks is the answer of all together.
+        panels: import string of the function that makes this kind's part of a run's report: from an `Evaluation`, the
+            predictions, and how to show and draw (`scirs_neural.plots.panel.Easel`) to sections of the page.
 
     Raises:
         DataError: a column has another length, or two samples have one name.
@@ -76,6 +78,7 @@ class Predictions:
     without_interval: ClassVar[Mapping[str, str]] = {}
     truth: ClassVar[tuple[str, ...]] = ("target",)
     averaged: ClassVar[tuple[str, ...]] = ()
+    panels: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -204,8 +207,12 @@ class Predictions:
         """More about the whole than metrics say, as plain data for JSON: confusion, classes, worst errors."""
         return {}
 
-    def tables(self) -> Sequence[Table]:
-        """What the terminal shows below the metrics."""
+    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
+        """What the terminal shows below the metrics.
+
+        Args:
+            details: from `describe`.
+        """
         return ()
 
     def notes(self) -> Sequence[str]:

@@ -1,84 +1,74 @@
-"""From predictions to figures: scores with 95 % intervals, confusion, per-class table, calibration, worst errors."""
+"""From predictions to an evaluation: every metric with its 95 % interval, slices, and what the kind tells beside."""
 
 from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.evaluation import numbers, scores
-from scirs_neural.evaluation.intervals import LEVEL, NUM_RESAMPLES, bootstrap, wilson
-from scirs_neural.evaluation.numbers import NumberPredictions
-from scirs_neural.evaluation.old_predictions import Predictions
+from scirs_neural.core.seeding import stream_seed
+from scirs_neural.evaluation.columns import Texts, take
+from scirs_neural.evaluation.intervals import (
+    LEVEL,
+    MIN_RESAMPLES,
+    NUM_RESAMPLES,
+    as_blocks,
+    groups_of,
+    interval,
+    resampled,
+    wilson,
+)
+from scirs_neural.evaluation.predictions import MetricTraits, Predictions, Table, codes_of
+from scirs_neural.evaluation.scorers import Additive, Ranked, Scorer, leaves
+
+_MAX_INTERVALS = 50  # values of a column up to which each has a bootstrap of its own
+_AFFORDABLE_SEC = 0.01  # of one call of a user's metric, up to which it is called again on resamples
+_AFFORDABLE_SLICES = 2_000_000_000  # samples times slices that a scorer of anything is asked for
 
 
 @dataclass(frozen=True)
 class Score:
-    """One figure and the bounds of its 95 % interval, where it has one."""
+    """A metric's value and the bounds of its 95 % interval, where it has one; else ``note`` says why not."""
 
     value: float
     low: float | None = None
     high: float | None = None
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """How one class fared. What has no samples or predictions to go by is NaN."""
-
-    name: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One wrong sample. With several labels a sample, its most wrong label."""
-
-    id: str
-    target: str
-    predicted: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One bar of the reliability diagram: the samples whose confidence lies in low..high."""
-
-    low: float
-    high: float
-    count: int
-    confidence: float
-    accuracy: float
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """How the samples with one value in a column of the data fared.
+    """How the samples with one value of a column fared.
 
     Args:
         column: the column.
         value: what these samples have in it.
         samples: how many there are.
-        metrics: as for all samples, by name.
-        right: the share of samples that are wholly right.
-        low: lower bound of its 95 % interval.
-        high: upper bound.
+        metrics: as for all samples, by name; the main one has an interval, unless there are very many slices.
     """
 
     column: str
     value: str
     samples: int
-    metrics: dict[str, float]
-    right: float
-    low: float
-    high: float
+    metrics: dict[str, Score]
+
+
+class FurtherMetric(Protocol):
+    """A metric that is not among those of the predictions' kind: see `scirs_neural.metrics.NamedMetric`."""
+
+    better: str
+
+    def scorer(self, pred: Predictions) -> Scorer | None:
+        """How it follows from weights, where the kind of predictions knows."""
+
+    def __call__(self, pred: Predictions) -> float:
+        """Its value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,167 +76,235 @@ class Evaluation:
     """What a set of predictions is worth.
 
     Args:
+        kind: of the predictions.
         samples: how many there were.
-        classes: names.
-        multi_label: whether a sample had any number of them.
-        metrics: by name, the main one first.
-        confusion: counts (K, K), true class by predicted; with several labels a sample one 2 x 2 a label (K, 2, 2).
-        per_class: in the order of the classes.
-        reliability: bins of confidence.
-        worst: wrong samples, the most confident first.
+        units: how many of them are independent.
+        metrics: by name.
+        main: the name of the metric that ranks.
+        traits: what is known of each metric.
+        details: what the kind tells beside metrics, such as confusion, classes and worst errors.
+        tables: what the terminal shows below the metrics.
+        notes: what must be known to read the metrics rightly.
         settings: how the intervals were made.
         slices: of each column that was asked for, in the order of its values.
     """
 
+    kind: str
     samples: int
-    classes: tuple[str, ...]
-    multi_label: bool
+    units: int
     metrics: dict[str, Score]
-    confusion: np.ndarray
-    per_class: list[ClassScores]
-    reliability: list[Bin]
-    worst: list[Mistake]
-    settings: dict[str, Any]
+    main: str
+    traits: dict[str, MetricTraits]
+    details: dict[str, Any] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
 
-    @property
-    def main(self) -> str:
-        """The name of the metric that is shown first."""
-        return next(iter(self.metrics))
-
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; NaN becomes None."""
-        return _plain({**asdict(self), "confusion": self.confusion.tolist()})
+        """Plain data for JSON; NaN becomes None, sets of counts stay sparse."""
+        return _plain({
+            "kind": self.kind, "samples": self.samples, "units": self.units, "main": self.main,
+            "metrics": {
+                name: {**asdict(score), "better": self.traits[name].better} for name, score in self.metrics.items()
+            },
+            **self.details, "notes": list(self.notes), "settings": self.settings, "slices": self.slices,
+        })  # fmt: skip
 
     def to_json(self) -> str:
         """The same as text."""
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def evaluate_predictions(
-    pred: Predictions | NumberPredictions,
+def evaluate(
+    pred: Predictions,
     *,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = 0,
-    num_worst: int = 25,
     slices: Mapping[str, Sequence[str]] | None = None,
+    further: Mapping[str, FurtherMetric] | None = None,
+    seed: int = 0,
+    num_resamples: int = NUM_RESAMPLES,
 ) -> Evaluation:
-    """Compute every figure of a set of predictions.
+    """Judge a set of predictions by its scorer.
 
-    One label a sample: ``accuracy balanced_accuracy f1 log_loss brier calibration_error``, and ``top5_accuracy`` from
-    six classes on. Several labels: ``f1 accuracy exact_match average_precision log_loss brier calibration_error``,
-    where accuracy counts label decisions. The names mean what they mean in `scirs_neural.metrics.METRICS`.
-
-    Of predicted numbers: ``r2 mae rmse``, with bootstrap intervals; what is about classes is empty.
-
-    Shares of samples have Wilson's interval, means over samples and F1 a percentile bootstrap. The calibration error
-    has none: resampling adds noise to every bin, so its bootstrap lies above the value itself. Nor has average
-    precision.
+    Plain shares of independent samples that count alike have Wilson's interval, other metrics a percentile bootstrap
+    over the predictions' units. A metric without an interval says why it has none.
 
     Args:
         pred: the predictions.
-        num_resamples: of the bootstrap.
+        slices: columns of the data by name, one value a sample: the samples of each value are scored by themselves.
+        further: metrics beside those of the kind, by name.
         seed: of the bootstrap.
-        num_worst: how many errors to list.
-        slices: columns of the data by name, one value a sample: each value's samples are scored on their own.
+        num_resamples: of the bootstrap: 2,000 put the bounds of a 95 % interval on 50 draws each.
 
     Raises:
-        DataError: there are no samples.
+        DataError: there are no samples, or no truth to judge them by.
 
     Example:
-        >>> pred = Predictions("abcd", [0, 1, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], ["cat", "dog"])
-        >>> report = evaluate_predictions(pred)
-        >>> report.metrics["accuracy"].value, report.confusion.tolist(), report.worst[0].id
-        (0.75, [[2, 0], [1, 1]], 'c')
+        >>> from scirs_neural.tasks.classification.predictions import ClassPredictions
+        >>> columns = {"probabilities": [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], "target": [0, 1, 1, 0]}
+        >>> found = evaluate(ClassPredictions("abcd", columns, {"classes": ["cat", "dog"]}))
+        >>> found.metrics["accuracy"].value, found.details["worst"][0].id
+        (0.75, 'c')
     """
     if not len(pred):
         raise DataError("there is nothing to evaluate: no samples")
-    settings = {"level": LEVEL, "num_resamples": num_resamples, "seed": seed}
-    if isinstance(pred, NumberPredictions):
-        if slices:
-            raise DataError("scores by slice are for classes", fix="leave --by out")
-        return _evaluate_numbers(pred, settings)
-    values = _values(pred)
-    n = len(pred)
-    intervals = bootstrap(scores.resampled(pred), n, seed=seed, num_resamples=num_resamples)
-    for name in ("accuracy", "top5_accuracy") if not pred.multi_label else ("exact_match",):
-        if name in values:
-            intervals[name] = wilson(round(values[name] * n), n)
+    traits = dict(pred.traits_of(pred.header))
+    scorer = pred.scorer()
+    codes, groups = groups_of(pred, seed=seed)
+    drawn, reasons = resampled(scorer, codes, groups, weight=pred.weight, seed=seed, num_resamples=num_resamples)
+    shares = plain_shares(pred)
+    values = pred.score()
+    metrics = {}
+    for name in [*(name for name in traits if name in values), *(values.keys() - traits.keys())]:
+        traits.setdefault(name, MetricTraits("max"))
+        metrics[name] = _score(values[name], traits[name], shares.get(name), drawn.get(name), reasons.get(name, ""))
+    for name, metric in (further or {}).items():
+        traits[name] = MetricTraits(metric.better)
+        metrics[name] = _further(name, metric, pred, codes, groups, seed, num_resamples)
+    details = pred.describe()
+    found = [part for column, held in (slices or {}).items() for part in slice_scores(pred, column, held, seed=seed)]
     return Evaluation(
-        samples=n,
-        classes=tuple(pred.classes),
-        multi_label=pred.multi_label,
-        metrics={name: Score(value, *intervals.get(name, (None, None))) for name, value in values.items()},
-        confusion=scores.confusion(pred),
-        per_class=[ClassScores(*row) for row in scores.per_class(pred)],
-        reliability=[Bin(*row) for row in scores.reliability(pred)],
-        worst=worst_errors(pred, num_worst),
-        settings=settings,
-        slices=[found for column, held in (slices or {}).items() for found in slice_scores(pred, column, held)],
-    )
-
-
-def _evaluate_numbers(pred: NumberPredictions, settings: dict[str, Any]) -> Evaluation:
-    drawn = {"seed": settings["seed"], "num_resamples": settings["num_resamples"]}
-    intervals = bootstrap(numbers.resampled(pred), len(pred), **drawn)
-    return Evaluation(
+        kind=pred.kind,
         samples=len(pred),
-        classes=tuple(pred.outputs),
-        multi_label=False,
-        metrics={name: Score(value, *intervals[name]) for name, value in numbers.scores(pred).items()},
-        confusion=np.zeros((0, 0), dtype=np.int64),
-        per_class=[],
-        reliability=[],
-        worst=[],
-        settings=settings,
+        units=pred.unit_codes()[1],
+        metrics=metrics,
+        main=pred.main_metric_of(pred.header),
+        traits=traits,
+        details=details,
+        tables=pred.tables(details),
+        notes=pred.notes(),
+        settings={"level": LEVEL, "num_resamples": num_resamples, "seed": seed, "drawn": groups},
+        slices=found,
     )
 
 
-def slice_scores(pred: Predictions, column: str, values: Sequence[str]) -> list[Slice]:
-    """The scores of the samples of each value of a column.
+def plain_shares(pred: Predictions) -> dict[str, np.ndarray]:
+    """Metrics that are shares of samples, where samples are independent and count alike: right or wrong (N,)."""
+    alike = pred.weight is None or bool((pred.weight == pred.weight[0]).all())
+    return dict(pred.outcomes()) if alike and pred.unit_codes()[1] == len(pred) else {}
 
-    Example:
-        >>> pred = Predictions("abcd", [0, 1, 1, 0], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], ["cat", "dog"])
-        >>> [(s.value, s.samples, s.right) for s in slice_scores(pred, "room", ["bath", "bath", "hall", "hall"])]
-        [('bath', 2, 1.0), ('hall', 2, 0.5)]
+
+def slice_scores(pred: Predictions, column: str, values: Sequence[str], *, seed: int = 0) -> list[Slice]:
+    """The scores of the samples of each value of a column, in one pass over the samples.
+
+    Raises:
+        DataError: the column has another length.
     """
+    if len(values) != len(pred):
+        raise DataError(f"the column '{column}' has {len(values)} values for {len(pred)} samples")
+    names = sorted(set(values))
+    number = {name: i for i, name in enumerate(names)}
+    codes = np.fromiter((number[value] for value in values), dtype=np.int64, count=len(values))
+    counts = np.bincount(codes, minlength=len(names))
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    found: dict[str, np.ndarray] = {}
+    for prefix, leaf in leaves(pred.scorer()):
+        found |= {prefix + k: v for k, v in _of_each(leaf, codes, len(names), members, pred.weight).items()}
+    main = pred.main_metric_of(pred.header)
+    bounds = _slice_intervals(pred, main, members, seed) if main in found else [None] * len(names)
+    return [
+        Slice(column, name, int(counts[i]), {
+            metric: Score(float(held[i]), *((bounds[i] or ()) if metric == main else ()))
+            for metric, held in found.items()
+        })
+        for i, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def _score(
+    value: float, traits: MetricTraits, share: np.ndarray | None, drawn: np.ndarray | None, reason: str
+) -> Score:
+    if math.isnan(value):
+        return Score(value, note="it is not defined for these samples")
+    if share is not None:
+        known = share[~np.isnan(share)]
+        return Score(value, *wilson(float(known.sum()), len(known)))
+    if traits.no_interval:
+        return Score(value, note=traits.no_interval)
+    bounds = None if drawn is None else interval(drawn, traits)
+    return (
+        Score(value, note=reason or "it is seldom defined for resamples") if bounds is None else Score(value, *bounds)
+    )
+
+
+def _of_each(
+    leaf: Scorer, codes: np.ndarray, count: int, members: list[np.ndarray], weight: np.ndarray | None
+) -> Mapping[str, np.ndarray]:
+    if isinstance(leaf, Additive):
+        return leaf.of_each_group(codes, count, weight)
+    if isinstance(leaf, Ranked):
+        parts = [leaf.of_some(index)(_ones(index, weight)) for index in members]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if count * len(codes) > _AFFORDABLE_SLICES:
+        return {name: np.full(count, np.nan) for name in leaf(np.ones((1, len(codes))))}
+    rows = [leaf(((codes == i) * (1.0 if weight is None else weight))[None]) for i in range(count)]
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _ones(index: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    return np.ones((1, len(index))) if weight is None else weight[index][None]
+
+
+def _slice_intervals(
+    pred: Predictions, main: str, members: list[np.ndarray], seed: int
+) -> list[tuple[float, float] | None]:
+    share = plain_shares(pred).get(main)
+    if share is not None:
+        known = [held[~np.isnan(held)] for held in (share[index] for index in members)]
+        return [wilson(float(held.sum()), len(held)) if len(held) else None for held in known]
+    owner = next(((p, leaf) for p, leaf in leaves(pred.scorer()) if main in _named(p, leaf, len(pred))), None)
+    if len(members) > _MAX_INTERVALS or owner is None or not isinstance(owner[1], Additive):
+        return [None] * len(members)
+    units, traits = pred.unit_codes()[0], pred.traits_of(pred.header)[main]
     found = []
-    for value in sorted(set(values)):
-        part = pred.chosen(np.flatnonzero(np.asarray(values) == value))
-        low, high = wilson(int(part.right.sum()), len(part))
-        found.append(Slice(column, value, len(part), _values(part), float(part.right.mean()), low, high))
+    for index in members:
+        codes, groups = as_blocks(*codes_of(units[index].tolist()), seed=seed)
+        part, weight = owner[1].of_some(index), None if pred.weight is None else pred.weight[index]
+        drawn = resampled(part, codes, groups, weight=weight, seed=seed)[0]
+        found.append(interval(drawn[main.removeprefix(owner[0])], traits))
     return found
 
 
-def _values(pred: Predictions) -> dict[str, float]:
-    return scores.several_labels(pred) if pred.multi_label else scores.one_label(pred)
+def _named(prefix: str, leaf: Scorer, count: int) -> set[str]:
+    return {prefix + name for name in leaf(np.ones((1, count)))}
 
 
-def worst_errors(pred: Predictions, limit: int) -> list[Mistake]:
-    """The wrong samples of which the model was surest; equal confidences in the order of the samples."""
-    predicted = pred.predicted
-    if pred.multi_label:
-        confidence = np.where(predicted == 1, pred.probabilities, 1 - pred.probabilities)
-        wrongness = np.where(predicted != pred.targets, confidence, -1.0)
-        label = wrongness.argmax(axis=1)
-        wrongness = wrongness.max(axis=1)
-    else:
-        wrongness = np.where(pred.right, -1.0, pred.probabilities.max(axis=1))
-    order = np.argsort(-wrongness, kind="stable")[:limit]
-    found = []
-    for i in order[wrongness[order] >= 0]:
-        if pred.multi_label:
-            name = pred.classes[label[i]]
-            true, said = (name, f"not {name}") if pred.targets[i, label[i]] else (f"not {name}", name)
-        else:
-            true, said = pred.classes[pred.targets[i]], pred.classes[predicted[i]]
-        found.append(Mistake(pred.ids[i], true, said, float(wrongness[i])))
-    return found
+def _further(
+    name: str, metric: FurtherMetric, pred: Predictions, codes: np.ndarray, groups: int, seed: int, num_resamples: int
+) -> Score:
+    """A metric that is computed once, and on resamples where that is affordable."""
+    scorer = metric.scorer(pred)
+    if scorer is not None:
+        weight = np.ones(len(pred)) if pred.weight is None else pred.weight
+        value = float(scorer(weight[None])[name][0])
+        drawn, reasons = resampled(scorer, codes, groups, weight=pred.weight, seed=seed, num_resamples=num_resamples)
+        return _score(value, MetricTraits(metric.better), None, drawn.get(name), reasons.get(name, ""))
+    began = time.perf_counter()
+    value = metric(pred)
+    if time.perf_counter() - began > _AFFORDABLE_SEC:
+        return Score(value, note="computing it anew for resamples takes too long")
+    random = np.random.default_rng(stream_seed("bootstrap", seed))
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=groups))[:-1])
+    drawn_values = []
+    for _ in range(min(MIN_RESAMPLES, num_resamples)):
+        index = np.concatenate([members[g] for g in random.integers(0, groups, groups).tolist()])
+        drawn_values.append(metric(_again(pred, index)))
+    return _score(value, MetricTraits(metric.better), None, np.array(drawn_values), "")
+
+
+def _again(pred: Predictions, index: np.ndarray) -> Predictions:
+    """Some samples, which may be there several times, under other names."""
+    columns = {name: take(column, index) for name, column in pred.columns.items()}
+    return type(pred)(Texts.of([str(i) for i in range(len(index))]), columns, pred.header)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain({name: getattr(value, name) for name in value.__dataclass_fields__})
+    if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -79,6 +79,15 @@ class ByClass:
         np.add.at(found, (self.rows[chosen] - start, self.classes[chosen]), self.values[chosen])
         return found
 
+    def of_some(self, index: np.ndarray) -> ByClass:
+        """The table of some of the samples."""
+        place = np.full(self.num_rows, -1)
+        place[index] = np.arange(len(index))
+        kept = place[self.rows] >= 0
+        return ByClass(
+            place[self.rows[kept]], self.classes[kept], self.values[kept], len(index), self.num_classes
+        )  # fmt: skip
+
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Row, class and value of all entries."""
         return self.rows, self.classes, self.values
@@ -156,6 +165,16 @@ class Additive:
             found.append(self.finish(**whole._part(start, stop), **sparse))
         return {name: np.concatenate([np.asarray(part[name]) for part in found]) for name in found[0]}
 
+    def of_some(self, index: np.ndarray) -> Additive:
+        """The same metrics of some of the samples, by their places in rising order."""
+        kept: dict[str, list[np.ndarray]] = {}
+        for start, stop, part in self._parts():
+            chosen = index[(index >= start) & (index < stop)] - start
+            for name, values in part.items():
+                kept.setdefault(name, []).append(values[chosen])
+        dense = {name: np.concatenate(parts) for name, parts in kept.items()}
+        return Additive({**dense, **{name: table.of_some(index) for name, table in self.sparse.items()}}, self.finish)
+
     def joined(self, other: Additive) -> Additive:
         """The metrics of two sets of samples as of one: weights (R, N + N')."""
         mine, theirs = self._part(0, self.count), other._part(0, other.count)
@@ -220,6 +239,10 @@ class Ranked:
         """The means over the classes (R,)."""
         each = self.of_each_class(weights)
         return {name: mean_of_defined(values) for name, values in each.items()}
+
+    def of_some(self, index: np.ndarray) -> Ranked:
+        """The same metrics of some of the samples."""
+        return Ranked(np.asarray(self.scores)[index], np.asarray(self.truth)[index], self.names)
 
     def of_each_class(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """The areas (R, K); NaN where a class has none."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from scirs_neural.plots.curves import training_curves as training_curves
     from scirs_neural.plots.images import input_grid as input_grid
     from scirs_neural.plots.images import worst_errors as worst_errors
+    from scirs_neural.plots.numbers import predicted_against_true as predicted_against_true
+    from scirs_neural.plots.numbers import residuals as residuals
     from scirs_neural.plots.style import save as save
 
 lazy(
@@ -23,6 +25,7 @@ lazy(
         "confusion": ["confusion_matrix", "label_counts"],
         "curves": ["learning_rate", "training_curves"],
         "images": ["input_grid", "worst_errors"],
+        "numbers": ["predicted_against_true", "residuals"],
         "style": ["save"],
     },
 )

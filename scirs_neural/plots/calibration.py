@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from scirs_neural.plots.style import BLUE, MUTED, PALE, SKY, VERMILION, light_grid, new_figure, styled
 
 if TYPE_CHECKING:
-    from scirs_neural.evaluation.report import Bin
+    from scirs_neural.evaluation.rows import Bin
 
 
 def reliability_diagram(bins: Sequence[Bin], *, error: float, multi_label: bool = False) -> Figure:

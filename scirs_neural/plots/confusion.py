@@ -14,36 +14,47 @@ from scirs_neural.plots.style import BLUE, HEAT, INK, MUTED, ORANGE, VERMILION, 
 
 _MAX_COUNTED = 20  # classes up to which every cell shows its count
 _MAX_NAMED = 40  # classes up to which every class is named on the axes
+_MAX_DRAWN = 300  # classes up to which the matrix is drawn
 _NUM_PAIRS = 12  # confusions listed beside a matrix that is too large for counts
+_NUM_LISTED = 16  # confusions listed in place of one that is too large to be drawn
 _MAX_LABELS = 40  # labels drawn by label_counts
 
 
-def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Shares of each true class (rows) by predicted class (columns).
+def confusion_matrix(true: np.ndarray, predicted: np.ndarray, count: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Fractions of each true class (rows) by predicted class (columns).
 
     Up to 20 classes every cell shows its count. A larger matrix cannot be read cell by cell: it is drawn without
-    counts, on a scale that lifts small shares, beside a list of the most frequent confusions.
+    counts, on a scale that lifts small fractions, beside a list of the most frequent confusions. Of more than 300
+    classes there is only the list.
 
     Args:
-        matrix: counts (K, K), true class by predicted class.
+        true: number of the true class of each pair that occurs.
+        predicted: number of the class that it is taken for.
+        count: how often.
         classes: K names.
     """
     k = len(classes)
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     with styled():
+        if k > _MAX_DRAWN:
+            figure = new_figure(7.4, 6.2)
+            _list_pairs(figure.subplots(), most_confused(true, predicted, count, _NUM_LISTED), classes)
+            return figure
+        matrix = np.zeros((k, k), dtype=np.int64)
+        matrix[true, predicted] = count
+        fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         if k <= _MAX_COUNTED:
             side = max(3.6, 1.9 + 0.36 * k)
             figure = new_figure(side + 0.9, side)
             axes = figure.subplots()
-            _counts(axes, matrix, shares)
+            _counts(axes, matrix, fractions)
         else:
             figure = new_figure(10.4, 6.2)
             axes, beside = figure.subplots(1, 2, width_ratios=[2, 1])
-            _list_pairs(beside, matrix, classes)
-        image = axes.imshow(shares, cmap=HEAT, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+            _list_pairs(beside, most_confused(true, predicted, count, _NUM_PAIRS), classes)
+        image = axes.imshow(fractions, cmap=HEAT, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
         bar = figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02, format=PercentFormatter(1, decimals=0))
         bar.set_ticks([0, 0.01, 0.05, 0.2, 0.5, 1])
-        bar.set_label("share of the true class", color=MUTED)
+        bar.set_label("fraction of the true class", color=MUTED)
         bar.outline.set_visible(False)
         _name_axes(axes, classes)
         axes.set_anchor("NW")
@@ -54,17 +65,16 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
         return figure
 
 
-def most_confused(matrix: np.ndarray, limit: int) -> list[tuple[int, int, int]]:
+def most_confused(true: np.ndarray, predicted: np.ndarray, count: np.ndarray, limit: int) -> list[tuple[int, int, int]]:
     """(true class, predicted class, count) of the most frequent confusions.
 
     Example:
-        >>> most_confused(np.array([[5, 2], [1, 7]]), 5)
+        >>> most_confused(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([5, 2, 1, 7]), 5)
         [(0, 1, 2), (1, 0, 1)]
     """
-    wrong = matrix - np.diag(np.diagonal(matrix))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
-    pairs = [(*(int(i) for i in np.unravel_index(index, wrong.shape)), int(wrong.flat[index])) for index in order]
-    return [(true, said, count) for true, said, count in pairs if count]
+    wrong = np.flatnonzero(np.asarray(true) != np.asarray(predicted))
+    order = wrong[np.argsort(-np.asarray(count)[wrong], kind="stable")[:limit]]
+    return [(int(true[i]), int(predicted[i]), int(count[i])) for i in order]
 
 
 def label_counts(matrices: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -100,10 +110,10 @@ def label_counts(matrices: np.ndarray, classes: Sequence[str]) -> Figure:
         return figure
 
 
-def _counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+def _counts(axes: Axes, matrix: np.ndarray, fractions: np.ndarray) -> None:
     size = 8.5 if len(matrix) <= 12 else 7
     for row, column in zip(*np.nonzero(matrix), strict=True):
-        dark = shares[row, column] > 0.4
+        dark = fractions[row, column] > 0.4
         axes.text(
             column,
             row,
@@ -115,8 +125,7 @@ def _counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
         )
 
 
-def _list_pairs(axes: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
-    pairs = most_confused(matrix, _NUM_PAIRS)
+def _list_pairs(axes: Axes, pairs: Sequence[tuple[int, int, int]], classes: Sequence[str]) -> None:
     axes.set_title("Most frequent confusions" if pairs else "No confusions")
     names = [f"{_short(classes[true])}\ntaken for {_short(classes[said])}" for true, said, _ in pairs]
     counts = [count for _, _, count in pairs]

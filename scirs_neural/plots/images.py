@@ -13,7 +13,7 @@ from scirs_neural.core.errors import ShapeError
 from scirs_neural.plots.style import DIVERGING, INK, MUTED, new_figure, styled
 
 if TYPE_CHECKING:
-    from scirs_neural.evaluation.report import Mistake
+    from scirs_neural.evaluation.rows import Mistake
 
 ImageSource = Callable[[str], np.ndarray | None]
 SPREAD = 3.0  # normalised values shown run from minus to plus this many standard deviations

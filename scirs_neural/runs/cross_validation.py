@@ -5,16 +5,16 @@ The folds divide the training samples. Each fold's run is a run like any other, 
 on validation samples taken from the other parts, so a part is seen by nothing that decides. What the data holds out as
 its test split stays out of all folds; at the end the folds' nets answer it together.
 
-The parent folder: ``fold-1 … fold-5`` (``repeat-2-fold-1 …`` with repeats), ``predictions/out_of_fold.npz`` (every
-sample once; ``out_of_fold-2.npz`` … for further repeats), ``predictions/test.npz`` (the mean of the folds' nets),
-``evaluation-*.json``, ``summary.json``, ``report.html``.
+The parent folder: ``fold-1 … fold-5`` (``repeat-2-fold-1 …`` with repeats), ``predictions/out_of_fold`` (every sample
+once; ``out_of_fold-2`` … for further repeats), ``predictions/test`` (the folds' networks together, where their answers
+have a mean), ``evaluation-*.json``, ``summary.json``, ``report.html``.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -28,14 +28,15 @@ from scirs_neural.config.imports import import_strings
 from scirs_neural.config.overrides import as_override
 from scirs_neural.config.saved import words_for
 from scirs_neural.config.schema import CrossValidationConfig, FoldConfig, RunConfig
-from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, ScirsError
+from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, ManyErrors, ScirsError
 from scirs_neural.core.paths import atomic_write, new_run_dir, refuse_links
 from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.evaluation.fold_statistics import FoldStatistics, ensemble, figures, pooled, spreads
-from scirs_neural.evaluation.old_predictions import Predictions
-from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
+from scirs_neural.evaluation.fold_statistics import FoldStatistics, over_folds
+from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.registry import load_predictions
+from scirs_neural.evaluation.report import Evaluation, evaluate
 from scirs_neural.guard.text import read_json
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
@@ -61,14 +62,16 @@ class CrossValidated:
 
     Args:
         folder: the parent of the folds' runs.
-        spreads: figures over the folds by name, the main one first.
-        out_of_fold: the pooled predictions of the first repeat, judged.
-        together: the folds' nets on the test split, judged; None if there is none.
+        statistics: metrics over the folds by name.
+        pooled: the predictions of all folds of the first repeat: every sample by the network that had not seen it.
+        out_of_fold: the same, judged.
+        together: the folds' networks on the test split, judged; None if there is none, or their answers have no mean.
         summary: as in ``summary.json``.
     """
 
     folder: RunFolder
-    spreads: dict[str, FoldStatistics]
+    statistics: dict[str, FoldStatistics]
+    pooled: Predictions
     out_of_fold: Evaluation
     together: Evaluation | None
     summary: dict[str, Any]
@@ -91,8 +94,6 @@ def cross_validate(
     config = on_one_device(config, "cross-validation")
     points = check_grid(config)
     outer = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
-    if outer.spec.target["kind"] == "numbers":
-        raise ConfigError(f"cross-validation is for classes, and '{outer.spec.name}' has numbers to be predicted")
     folder = _begin(config)
     folds = list(plan(config))
     rows = []
@@ -234,12 +235,12 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
                 if not inner.summary.is_file():
                     console.print(f"{fold.name}, choice {number} of {len(points)}, part {index + 1} of {parts}")
                     _run(_within(_at(fold.config, point), FoldConfig(index=index, of=parts)), inner, console, ("test",))
-                found.append(figures(Predictions.load(inner.predictions("test"))))
-            tried.append(
-                {"settings": point, "scores": {name: spreads(found, parts)[name].to_dict() for name in found[0]}}
-            )
-        main = next(iter(tried[0]["scores"]))
-        best = max(range(len(tried)), key=lambda i: tried[i]["scores"][main]["mean"])
+                found.append(load_predictions(inner.predictions("test")))
+            first, scores = found[0], _over_folds(found, parts)
+            tried.append({"settings": point, "scores": {name: held.to_dict() for name, held in scores.items()}})
+        main = first.main_metric_of(first.header)
+        sign = 1 if first.metrics_of(first.header)[main] == "max" else -1
+        best = max(range(len(tried)), key=lambda i: sign * tried[i]["scores"][main]["mean"])
         run.path.mkdir(parents=True, exist_ok=True)
         atomic_write(kept, json.dumps({"by": main, "chosen": points[best], "tried": tried}, indent=1) + "\n")
     chosen: dict[str, Any] = read_json(kept, allow_nan=True)["chosen"]
@@ -249,39 +250,62 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
     return _at(fold.config, chosen)
 
 
+def _over_folds(parts: Sequence[Predictions], folds: int) -> dict[str, FoldStatistics]:
+    """The metrics over the folds, the one that ranks first."""
+    first = parts[0]
+    main = first.main_metric_of(first.header)
+    found = over_folds([part.score() for part in parts], folds, first.traits_of(first.header))
+    return {main: found[main], **found}
+
+
 def _put_together(config: RunConfig, outer: DataModule, folder: RunFolder, runs: list[RunFolder]) -> CrossValidated:
     cv = config.cv
-    parts = [Predictions.load(run.predictions("test")) for run in runs]
-    found = spreads([figures(part) for part in parts], cv.folds)
-    judged = []
+    parts = [load_predictions(run.predictions("test")) for run in runs]
+    found = _over_folds(parts, cv.folds)
+    pooled, judged = [], []
     for repeat in range(cv.repeats):
-        whole = pooled(parts[repeat * cv.folds : (repeat + 1) * cv.folds])
+        pooled.append(_pooled(parts[repeat * cv.folds : (repeat + 1) * cv.folds]))
         name = OUT_OF_FOLD if repeat == 0 else f"{OUT_OF_FOLD}-{repeat + 1}"
-        whole.save(folder.predictions(name))
-        judged.append(evaluate_predictions(whole))
-        atomic_write(folder.path / f"evaluation-{name}.json", judged[-1].to_json() + "\n")
+        judged.append(_judge(pooled[-1], name, folder))
     together = None
-    if outer.spec.sizes["test"]:
+    if outer.spec.sizes["test"] and parts[0].columns_of("averaged"):
         typed = [text for _, text in import_strings(config.model_dump())]
-        answers = ensemble([_answers(run, outer, typed) for run in runs])
-        answers.save(folder.predictions("test"))
-        together = evaluate_predictions(answers)
-        atomic_write(folder.path / "evaluation-test.json", together.to_json() + "\n")
+        answers = [_answers(run, outer, typed) for run in runs]
+        together = _judge(type(answers[0]).average(answers), "test", folder)
     summary = _summary(config, outer, runs, found, judged, together)
     folder.write_summary(summary)
-    return CrossValidated(folder, found, judged[0], together, summary)
+    return CrossValidated(folder, found, pooled[0], judged[0], together, summary)
+
+
+def _pooled(parts: Sequence[Predictions]) -> Predictions:
+    """The predictions of the folds of one repeat as one set.
+
+    Raises:
+        DataError: two folds tested one sample.
+    """
+    try:
+        return type(parts[0]).concat(parts)
+    except DataError as error:
+        raise DataError(f"the folds do not fit together: {error.what}", fix="run the folds anew") from error
+
+
+def _judge(pred: Predictions, name: str, folder: RunFolder) -> Evaluation:
+    pred.save(folder.predictions(name))
+    evaluation = evaluate(pred)
+    atomic_write(folder.path / f"evaluation-{name}.json", evaluation.to_json() + "\n")
+    return evaluation
 
 
 def _answers(run: RunFolder, outer: DataModule, allow: list[str]) -> Predictions:
-    """What a fold's net says of the test split that was kept out of all folds."""
+    """What a fold's network answers for the test split that was kept out of all folds."""
     path = run.predictions("outer_test")
-    if not path.is_file():
+    if not path.exists():
         spec = DataSpec.from_dict(run.read_summary()["data"])
         task = task_from_spec(run.read_config(config_groups(), allow=allow), spec)
         load_checkpoint(task, run.checkpoint())
-        outer.use_spec(spec)  # each net's inputs are scaled as its own training samples say
-        Predictions(**predict_split(task, outer, "test")).save(path)  # type: ignore[arg-type]
-    return Predictions.load(path)
+        outer.use_spec(spec)  # each network's inputs are scaled as its own training samples say
+        predict_split(task, outer, "test").save(path)
+    return load_predictions(path)
 
 
 def _summary(
@@ -304,7 +328,7 @@ def _summary(
         })  # fmt: skip
     seconds = sum(one["timing"]["train_sec"] for one in ended)
     val = {name: float(np.mean([one["val"][name] for one in ended])) for name in ended[0]["val"]}
-    main = next(iter(found))
+    main = next(iter(found))  # the one that ranks
     return {
         "name": f"{outer.spec.name}-{config.model.name}-cv",
         "seed": config.seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import numpy as np
 from rich.console import Console
 
 from scirs_neural.core import terminal
+from scirs_neural.core.errors import DataError
 from scirs_neural.core.paths import atomic_write
-from scirs_neural.evaluation.numbers import load_predictions
-from scirs_neural.evaluation.report import Evaluation, evaluate_predictions
+from scirs_neural.evaluation.registry import load_predictions
+from scirs_neural.evaluation.report import Evaluation, evaluate
+from scirs_neural.plots.panel import Show
 from scirs_neural.runs.next_steps import next_steps
-from scirs_neural.runs.report import write_report
+from scirs_neural.runs.report import Judged, write_report
 from scirs_neural.runs.train import RunResult
 
 NUM_SAMPLES = 8
@@ -31,14 +33,15 @@ def finish(done: RunResult, console: Console) -> Evaluation | None:
         The judgement of the test set, or of the validation set where there is no test set; None without either.
     """
     folder = done.folder
-    split = next((s for s in ("test", "val") if folder.predictions(s).is_file()), None)
-    evaluation = None
+    split = next((s for s in ("test", "val") if folder.predictions(s).exists()), None)
+    judged = None
     if split is not None:
-        evaluation = evaluate_predictions(load_predictions(folder.predictions(split)))
-        atomic_write(folder.path / f"evaluation-{split}.json", evaluation.to_json() + "\n")
-        if done.data.spec.input["kind"] == "image":
-            _save_samples(done, split)
-    write_report(folder.path, images=_image_source(done, split))
+        pred = load_predictions(folder.predictions(split))
+        judged = Judged(split, pred, evaluate(pred))
+        atomic_write(folder.path / f"evaluation-{split}.json", judged.evaluation.to_json() + "\n")
+        _save_samples(done, split)
+    write_report(folder.path, judged=judged, show=None if split is None else _show(done, split))
+    evaluation = None if judged is None else judged.evaluation
     terminal.summary(console, _summary(done, evaluation, split))
     return evaluation
 
@@ -50,7 +53,7 @@ def _summary(done: RunResult, evaluation: Evaluation | None, split: str | None) 
         main = evaluation.metrics[evaluation.main]
         shown["score"] = {
             "name": f"{split} {evaluation.main}", "value": main.value, "low": main.low, "high": main.high,
-            "samples": evaluation.samples,
+            "samples": evaluation.samples, "percent": evaluation.traits[evaluation.main].percent,
         }  # fmt: skip
     best, timing = summary["best"], summary["timing"]
     facts: dict[str, Any] = {}
@@ -70,30 +73,51 @@ def _summary(done: RunResult, evaluation: Evaluation | None, split: str | None) 
         "metrics.csv": "one row an epoch",
         "config.yaml": "the whole configuration",
         "checkpoints/": "best.ckpt and last.ckpt",
-        "predictions/": "class probabilities of every sample",
+        "predictions/": "the answer to every sample",
     }
     shown["next"] = next_steps(place, summary)
     return shown
 
 
 def _save_samples(done: RunResult, split: str) -> None:
-    """A few images of the split as files, named by their true class, to try the run on."""
-    samples = done.folder.path / "samples"
-    samples.mkdir(exist_ok=True)
+    """A few samples of the split as files, named by their class, to try the run on; a kind of input may have none."""
+    if len(done.data.pipeline.inputs) != 1:
+        return
+    (field,) = done.data.pipeline.inputs.values()
     dataset = done.data.dataset(split)
+    values = {}
     for index in np.unique(np.linspace(0, len(dataset) - 1, NUM_SAMPLES).astype(int)).tolist():
-        target = dataset.targets[index]
-        label = done.data.spec.target["classes"][int(target)] if target.ndim == 0 else "several"
-        (held,) = done.data.pipeline.inputs.values()
-        held.write_samples({f"{index}-{Path(label).name}": dataset.raw(index)[held.name]}, samples)
+        raw = dataset.raw(index)
+        values["-".join([str(index), *_class_names(done.data.spec.targets, raw)])] = raw[field.name]
+    folder = done.folder.path / "samples"
+    folder.mkdir(exist_ok=True)
+    field.write_samples(values, folder)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
-def _image_source(done: RunResult, split: str | None) -> Callable[[str], np.ndarray] | None:
-    if split is None or done.data.spec.input["kind"] != "image":
-        return None
+def _class_names(targets: Mapping[str, Mapping[str, Any]], raw: Mapping[str, Any]) -> list[str]:
+    """The names of a sample's classes, where its targets are single classes; safe in the name of a file."""
+    found = []
+    for name, spec in targets.items():
+        value, classes = raw.get(name), spec.get("classes") or ()
+        if isinstance(value, int | np.integer) and 0 <= value < len(classes):
+            found.append(Path(str(classes[int(value)])).name)
+    return found
+
+
+def _show(done: RunResult, split: str) -> Show:
+    """From a sample's id to its picture or text."""
     dataset = done.data.dataset(split)
     place = {str(name): index for index, name in enumerate(dataset.ids)}
-    return lambda name: np.asarray(dataset.show(place[name]))
+
+    def show(name: str) -> Any:
+        try:
+            return dataset.show(place[name])
+        except (KeyError, DataError):  # it is gone since
+            return None
+
+    return show
 
 
 def _short(path: Path) -> Path:

@@ -79,8 +79,10 @@ class RunFolder:
         return self.path / "plots"
 
     def predictions(self, split: str) -> Path:
-        """Class probabilities and targets of every sample of a split."""
-        return self.path / "predictions" / f"{split}.npz"
+        """The folder of the predictions for a split; of older runs, the file in its place."""
+        from scirs_neural.runs.record import predictions_path
+
+        return predictions_path(self.path, split)
 
     def begin(self, config: RunConfig) -> None:
         """Take the folder, and write what is known before training: the configuration, the command, the environment.

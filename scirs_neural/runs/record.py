@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from scirs_neural.core.errors import CheckpointError, DataError
-from scirs_neural.evaluation.numbers import NumberPredictions, load_predictions
-from scirs_neural.evaluation.old_predictions import Predictions, load_arrays
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.registry import load_predictions
+from scirs_neural.guard.arrays import read_arrays
 from scirs_neural.guard.budgets import BUDGETS
 from scirs_neural.guard.text import read_bytes, read_json, read_yaml
 
@@ -73,15 +75,33 @@ class RunRecord:
         """Its last two parts, such as ``digits-resnet50/3``."""
         return "/".join(self.path.resolve().parts[-2:])
 
-    def predictions(self, split: str = "test") -> Predictions | NumberPredictions | None:
+    @cached_property
+    def spec(self) -> DataSpec | None:
+        """The data's description; None if the run says nothing of its data."""
+        held = self.summary.get("data")
+        try:
+            return DataSpec.from_dict(held) if held else None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._damaged("summary.json", f"its data: {error}") from error
+
+    @property
+    def splits(self) -> list[str]:
+        """The names of the splits that it made predictions for."""
+        folder = self.path / "predictions"
+        found = {path.stem for path in folder.glob("*") if path.is_dir() or path.suffix == ".npz"}
+        return sorted(name for name in found if not name.startswith("."))
+
+    def predictions(self, split: str = "test") -> Predictions | None:
         """The predictions on one split; None if the run made none."""
-        path = self.path / "predictions" / f"{split}.npz"
-        return load_predictions(path) if path.is_file() else None
+        return load_predictions(predictions_path(self.path, split)) if split in self.splits else None
 
     def input_batch(self) -> dict[str, np.ndarray] | None:
         """The first training batch as the net saw it, "images" (N, C, H, W) and "targets"; None if none was kept."""
         path = self.path / "plots" / "input_batch.npz"
-        return load_arrays(path, ("images", "targets"), "inputs") if path.is_file() else None
+        try:
+            return read_arrays(path, ("images", "targets")) if path.is_file() else None
+        except CheckpointError as error:
+            raise DataError("this is no file of inputs", where=str(path), fix="run it again") from error
 
     def _read(self, name: str) -> str:
         path = self.path / name
@@ -105,6 +125,13 @@ class RunRecord:
 
     def _damaged(self, name: str, why: str) -> DataError:
         return DataError(f"{name} cannot be read: {why}", where=str(self.path / name))
+
+
+def predictions_path(run_dir: Path, split: str) -> Path:
+    """Where a run's predictions on a split are; older runs have a file in place of a folder."""
+    folder = run_dir / "predictions" / split
+    old = folder.with_name(f"{split}.npz")
+    return old if old.is_file() and not folder.is_dir() else folder
 
 
 def named(runs: list[RunRecord]) -> dict[str, RunRecord]:

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from scirs_neural.core.errors import RefusedError, StorageError
-from scirs_neural.core.paths import atomic_write, storage_errors
+from scirs_neural.core.importing import resolve
+from scirs_neural.core.paths import atomic_write
 from scirs_neural.core.terminal import count, duration, number, percent
-from scirs_neural.evaluation import Evaluation, evaluate_predictions
+from scirs_neural.data.pipeline import field_of
+from scirs_neural.evaluation.predictions import MetricTraits, Predictions
+from scirs_neural.evaluation.report import Evaluation, evaluate
 from scirs_neural.plots import page
-from scirs_neural.plots.calibration import reliability_diagram
-from scirs_neural.plots.confusion import confusion_matrix, label_counts, most_confused
 from scirs_neural.plots.curves import learning_rate, training_curves
-from scirs_neural.plots.images import ImageSource, input_grid, worst_errors
-from scirs_neural.plots.style import png
+from scirs_neural.plots.images import input_grid
+from scirs_neural.plots.panel import Easel, Show, cell
 from scirs_neural.runs.next_steps import next_steps
 from scirs_neural.runs.record import RunRecord
 
-SHARES = ("accuracy", "balanced_accuracy", "top5_accuracy", "exact_match", "calibration_error")
 _TIMES = {"train_sec": "Training time", "sec_per_epoch": "Time an epoch", "sec_per_fold": "Time a fold"}
-_CSS_PX = 96
-_MAX_CLASSES = 40  # classes in the open table; all of them are in the folded one
-_MAX_MISTAKES = 20
+_SPOKEN = {"f1": "macro F1", "log_loss": "log loss", "brier": "Brier score", "top5_accuracy": "top-5 accuracy",
+           "r2": "R2", "mae": "mean absolute error", "rmse": "RMSE"}  # fmt: skip
 
 
-def write_report(run_dir: str | Path, *, images: ImageSource | None = None) -> Path:
+@dataclass(frozen=True)
+class Judged:
+    """The predictions for a split with their evaluation."""
+
+    split: str
+    pred: Predictions
+    evaluation: Evaluation
+
+
+def write_report(run_dir: str | Path, *, judged: Judged | None = None, show: Show | None = None) -> Path:
     """Write ``report.html`` and ``plots/*.png`` into a run's folder.
 
     What the run did not leave (test predictions, a batch of inputs) is left out with a note.
 
     Args:
         run_dir: the run's folder.
-        images: from a sample's id to its picture, for the worst errors; None opens ids that are image files.
+        judged: what the page is about, if it is evaluated already; None evaluates the folder's predictions.
+        show: from a sample's id to its picture or text, for the worst errors; None opens ids that are image files.
 
     Returns:
         The page's path.
@@ -48,26 +56,31 @@ def write_report(run_dir: str | Path, *, images: ImageSource | None = None) -> P
         StorageError: the page cannot be written.
     """
     run = RunRecord(Path(run_dir))
-    split, evaluation = _evaluation(run)
+    judged = judged or _judged(run)
+    split = "" if judged is None else judged.split.replace("_", "-")
+    easel = Easel(run.path / "plots", show or file_image, split)
     title = f"{_name(run, 'model')} on {_name(run, 'data')}"
     head = [page.paragraph(f"Run {run.name}", muted=True)]
-    if evaluation is not None:
-        score = evaluation.metrics[evaluation.main]
+    panels: Sequence[page.Section] = ()
+    if judged is not None:
+        evaluation = judged.evaluation
+        score, traits = evaluation.metrics[evaluation.main], evaluation.traits[evaluation.main]
         note = f"{split} {_spoken(evaluation.main)}, {evaluation.samples:,} samples"
+        if evaluation.units != evaluation.samples:
+            note += f" of {evaluation.units:,} independent units"
         if score.low is not None and score.high is not None:
-            note += f"; 95 % interval {_shown(evaluation.main, score.low)} to {_shown(evaluation.main, score.high)}"
-        head.append(page.big_score(_shown(evaluation.main, score.value), note))
+            note += f"; 95 % interval {_range(score.low, score.high, traits)}"
+        head.append(page.big_score(_shown(score.value, traits), note))
+        if judged.pred.panels:
+            panels = resolve(judged.pred.panels)(evaluation, judged.pred, easel)
+    of_one = not run.summary.get("folds")
     sections = [
         _summary(run),
-        *_folds(run),
-        _scores(split, evaluation),
-        *([] if run.summary.get("folds") else [_curves(run)]),
-        *(
-            _evaluated(run, split, evaluation, images or file_image)
-            if evaluation is not None and evaluation.per_class
-            else ()
-        ),
-        *([] if run.summary.get("folds") else [_inputs(run)]),
+        *_folds(run, judged),
+        _scores(split, judged),
+        *([_curves(run, easel)] if of_one else []),
+        *panels,
+        *([_inputs(run, easel)] if of_one else []),
         _settings(run),
         _next(run),
     ]
@@ -90,12 +103,12 @@ def file_image(sample: str) -> np.ndarray | None:
         return None
 
 
-def _evaluation(run: RunRecord) -> tuple[str, Evaluation | None]:
+def _judged(run: RunRecord) -> Judged | None:
     for split in ("out_of_fold", "test", "val"):
         pred = run.predictions(split)
         if pred is not None and len(pred):
-            return split.replace("_", "-"), evaluate_predictions(pred)
-    return "", None
+            return Judged(split, pred, evaluate(pred))
+    return None
 
 
 def _summary(run: RunRecord) -> page.Section:
@@ -103,13 +116,12 @@ def _summary(run: RunRecord) -> page.Section:
     best, timing = _part(run, "best"), _part(run, "timing")
     size = [f"{model['num_params']:,} parameters"] if model.get("num_params") else []
     size += [f"{count(model['macs'])} multiply-adds a sample"] if model.get("macs") else []
-    classes = list(data.get("classes") or ())
-    shown = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
+    fields = [] if run.spec is None else [("Input", run.spec.inputs), ("Target", run.spec.targets)]
     rows = [
         ("Model", ", ".join([_name(run, "model"), *size])),
         ("Data", ", ".join(filter(None, [_name(run, "data"), data.get("description")]))),
         ("Samples", ", ".join(f"{split} {n:,}" for split, n in (data.get("sizes") or {}).items())),
-        ("Classes", f"{len(classes)}: {shown}" if classes else ""),
+        *((what, _fields(held)) for what, held in fields),
         ("Licence of the data", data.get("licence")),
         (
             "Best epoch",
@@ -123,133 +135,116 @@ def _summary(run: RunRecord) -> page.Section:
     return page.Section("summary", "Summary", [page.table((), [row for row in rows if row[1]])])
 
 
-def _scores(split: str, evaluation: Evaluation | None) -> page.Section:
-    if evaluation is None:
+def _fields(fields: Mapping[str, Mapping[str, Any]]) -> str:
+    """Inputs or targets in words, with the names of the first classes or numbers."""
+    described = []
+    for name, spec in fields.items():
+        names = [str(held) for held in spec.get("classes") or spec.get("names") or ()]
+        first = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+        described.append(f"{name}: {field_of(name, spec).describe()}" + (f" ({first})" if names else ""))
+    return "; ".join(described)
+
+
+def _scores(split: str, judged: Judged | None) -> page.Section:
+    if judged is None:
         note = "The run left no predictions of its test or validation set, so there are no scores with intervals here."
         return page.Section("scores", "Scores", [page.paragraph(note, muted=True)])
-    rows = [
-        (_spoken(name), _shown(name, score.value), _range(name, score.low, score.high))
-        for name, score in evaluation.metrics.items()
-    ]
+    evaluation = judged.evaluation
+    rows = []
+    for name, score in evaluation.metrics.items():
+        traits = evaluation.traits[name]
+        end = "higher" if traits.better == "max" else "lower"
+        rows.append(
+            (_spoken(name), _shown(score.value, traits), _range(score.low, score.high, traits) or score.note, end)
+        )
+    drawn = evaluation.settings.get("drawn", evaluation.units)
+    what = "samples" if evaluation.units == evaluation.samples else "units"
     note = (
-        f"Of {evaluation.samples:,} {split} samples. Intervals: Wilson's for shares of samples, else the percentile "
-        f"bootstrap with {evaluation.settings['num_resamples']:,} resamples."
+        f"Of {evaluation.samples:,} {split} samples. Intervals: Wilson's for plain fractions of samples, else the "
+        f"percentile bootstrap with {evaluation.settings['num_resamples']:,} resamples of {what}"
+        f"{f' in {drawn:,} random blocks' if drawn < evaluation.units else ''}."
     )
     if split == "val":
         note += " The validation set chose the best epoch, so these figures flatter."
-    return page.Section(
-        "scores",
-        "Scores",
-        [page.table(("score", "value", "95 % interval"), rows, numeric=(1, 2)), page.paragraph(note, muted=True)],
-    )
+    notes = [page.paragraph(text, muted=True) for text in (note, *evaluation.notes)]
+    table = page.table(("metric", "value", "95 % interval", "better"), rows, numeric=(1, 2))
+    return page.Section("scores", "Scores", [table, *notes])
 
 
-def _folds(run: RunRecord) -> Sequence[page.Section]:
+def _folds(run: RunRecord, judged: Judged | None) -> Sequence[page.Section]:
     """What each fold of a cross-validation found, and all of them together."""
     folds = run.summary.get("folds")
     if not folds:
         return ()
-    spreads = _part(run, "scores")
-    names = list(spreads)
+    traits = {} if judged is None else judged.evaluation.traits
+    statistics = _part(run, "scores")
+    names = list(statistics)
     chosen = [", ".join(f"{key}={value}" for key, value in fold.get("chosen", {}).items()) for fold in folds]
     head = ["fold", *map(_spoken, names), *(["chosen"] if any(chosen) else [])]
     rows = [
-        [fold["folder"], *(_range_cell(name, fold["test"][name]) for name in names), *([what] if any(chosen) else [])]
+        [
+            fold["folder"],
+            *(_shown(fold["test"][name], traits.get(name)) for name in names),
+            *([what] if any(chosen) else []),
+        ]
         for fold, what in zip(folds, chosen, strict=True)
     ]
-    spread = [
+    over = [
         (
             _spoken(k),
             f"{number(s['mean'], fixed=True)} ± {number(s['std'], fixed=True)}",
-            _range(k, s["low"], s["high"]),
+            _range(s["low"], s["high"], traits.get(k)) or "-",
         )
-        for k, s in spreads.items()
+        for k, s in statistics.items()
     ]
     parts = [
         page.table(head, rows, numeric=range(1, len(names) + 1)),
-        page.table(("over the folds", "mean ± std", "95 % interval of the mean"), spread, numeric=(1, 2)),
+        page.table(("over the folds", "mean ± std", "95 % interval of the mean"), over, numeric=(1, 2)),
         page.paragraph("The interval allows for the samples that the folds share (Nadeau and Bengio 2003)."),
     ]
     together = _part(run, "ensemble")
     if together:
-        name, score = next(iter(together.items()))
-        said = f"The folds' nets together on the test set: {_spoken(name)} {_shown(name, score['value'])}"
-        parts.append(page.paragraph(f"{said}, 95 % interval {_range(name, score['low'], score['high'])}."))
+        name = (
+            judged.evaluation.main
+            if judged is not None and judged.evaluation.main in together
+            else next(iter(together))
+        )
+        score = together[name]
+        said = (
+            f"The folds' networks together on the test set: {_spoken(name)} {_shown(score['value'], traits.get(name))}"
+        )
+        within = _range(score["low"], score["high"], traits.get(name))
+        parts.append(page.paragraph(f"{said}, 95 % interval {within}." if within else f"{said}."))
     return [page.Section("folds", "Folds", parts)]
 
 
-def _range_cell(name: str, value: float | None) -> str:
-    return "-" if value is None else _shown(name, value)
-
-
-def _curves(run: RunRecord) -> page.Section:
+def _curves(run: RunRecord, easel: Easel) -> page.Section:
     if not run.history:
         return page.Section("curves", "Training", [page.paragraph("There is no metrics.csv.", muted=True)])
     history = {run.name: run.history}
     best = _part(run, "best").get("epoch")
     figure = training_curves(history, best=None if best is None else {run.name: best})
     epochs = len(next(iter(run.history.values())))
-    parts = [_plot(run, "curves", figure, f"Losses and metrics over {epochs} epochs. {_last_values(run.history)}")]
+    parts = [easel.draw("curves", figure, f"Losses and metrics over {epochs} epochs. {_last_values(run.history)}")]
     if any(name.startswith("lr") for name in run.history):
-        parts.append(_plot(run, "learning_rate", learning_rate(history), "The learning rate over the epochs."))
-    rows = [[_cell(value) for value in row] for row in zip(*run.history.values(), strict=True)]
+        parts.append(easel.draw("learning_rate", learning_rate(history), "The learning rate over the epochs."))
+    rows = [[cell(value) for value in row] for row in zip(*run.history.values(), strict=True)]
     caption = "metrics.csv, which counts epochs from 0"
     table = page.table(list(run.history), rows, numeric=range(1, len(run.history)), caption=caption)
     return page.Section("curves", "Training", [*parts, page.folded("The numbers", table)])
 
 
-def _evaluated(run: RunRecord, split: str, evaluation: Evaluation, images: ImageSource) -> Sequence[page.Section]:
-    if evaluation.multi_label:
-        confusion, alt = label_counts(evaluation.confusion, evaluation.classes), "Labels found, missed and invented."
-    else:
-        confusion, alt = confusion_matrix(evaluation.confusion, evaluation.classes), _confusion_in_words(evaluation)
-    error = evaluation.metrics["calibration_error"].value
-    reliability = reliability_diagram(evaluation.reliability, error=error, multi_label=evaluation.multi_label)
-    gap = f"Accuracy against confidence in 15 bins; the mean gap is {percent(error)}."
-    return (
-        page.Section("confusion", "Confusion", [_plot(run, "confusion", confusion, alt)]),
-        page.Section("classes", "Classes", _class_tables(evaluation)),
-        page.Section("reliability", "Reliability", [_plot(run, "reliability", reliability, gap)]),
-        page.Section("errors", "Worst errors", _mistakes(run, split, evaluation, images)),
-    )
-
-
-def _class_tables(evaluation: Evaluation) -> list[str]:
-    head = ("class", "precision", "recall", "F1", "samples")
-
-    def table(rows: Sequence[Any], caption: str = "") -> str:
-        cells = [(c.name, _cell(c.precision), _cell(c.recall), _cell(c.f1), f"{c.support:,}") for c in rows]
-        return page.table(head, cells, numeric=(1, 2, 3, 4), caption=caption)
-
-    if len(evaluation.per_class) <= _MAX_CLASSES:
-        return [table(evaluation.per_class)]
-    worst = sorted(evaluation.per_class, key=lambda c: c.f1 if math.isfinite(c.f1) else 2.0)[:_MAX_CLASSES]
-    caption = f"The {_MAX_CLASSES} classes with the lowest F1"
-    return [table(worst, caption), page.folded(f"All {len(evaluation.per_class)} classes", table(evaluation.per_class))]
-
-
-def _mistakes(run: RunRecord, split: str, evaluation: Evaluation, images: ImageSource) -> list[str]:
-    if not evaluation.worst:
-        return [page.paragraph(f"Not one of the {evaluation.samples:,} {split} samples is wrong.")]
-    shown = evaluation.worst[:_MAX_MISTAKES]
-    rows = [(m.id, m.target, m.predicted, percent(m.confidence)) for m in shown]
-    table = page.table(("sample", "true", "predicted", "confidence"), rows, numeric=(3,))
-    pictures = {m.id: images(m.id) for m in shown}
-    if all(picture is None for picture in pictures.values()):
-        return [page.paragraph("The pictures of these samples are not at hand.", muted=True), table]
-    figure = worst_errors(shown, pictures.get)
-    alt = f"The {len(shown)} wrong samples with the highest confidence; the table below names them."
-    return [_plot(run, "worst_errors", figure, alt), page.folded("As a table", table)]
-
-
-def _inputs(run: RunRecord) -> page.Section:
-    batch, pre = run.input_batch(), _part(run, "data").get("preprocess")
-    if batch is None or not pre or batch["images"].ndim != 4:
-        return page.Section("inputs", "Inputs", [page.paragraph("The run kept no batch of inputs.", muted=True)])
-    classes = _part(run, "data").get("classes") or ()
-    figure = input_grid(batch["images"], mean=pre["mean"], std=pre["std"], targets=batch["targets"], classes=classes)
-    alt = "Training images after augmentation: as pictures, and as the normalised values that the net gets."
-    return page.Section("inputs", "Inputs", [_plot(run, "inputs", figure, alt)])
+def _inputs(run: RunRecord, easel: Easel) -> page.Section:
+    """The first training batch, where it is of pictures that were normalised."""
+    batch, inputs = run.input_batch(), {} if run.spec is None else run.spec.inputs
+    spec: Mapping[str, Any] = next((held for held in inputs.values() if "mean" in held and "std" in held), {})
+    if batch is None or not spec or batch["images"].ndim != 4:
+        return page.Section("inputs", "Inputs", [page.paragraph("The run kept no batch of pictures.", muted=True)])
+    targets: Mapping[str, Any] = next(iter(run.spec.targets.values()), {}) if run.spec is not None else {}
+    classes = targets.get("classes") or ()
+    figure = input_grid(batch["images"], mean=spec["mean"], std=spec["std"], targets=batch["targets"], classes=classes)
+    alt = "Training images after augmentation: as pictures, and as the normalised values that the network gets."
+    return page.Section("inputs", "Inputs", [easel.draw("inputs", figure, alt)])
 
 
 def _settings(run: RunRecord) -> page.Section:
@@ -267,22 +262,13 @@ def _settings(run: RunRecord) -> page.Section:
 
 def _next(run: RunRecord) -> page.Section:
     commands = next_steps(run.path, run.summary) if "sizes" in _part(run, "data") else {}
-    if any((run.path / "predictions").glob("*.npz")):
+    if run.splits:
         compare = f"python -m scirs_neural.compare {shlex.quote(str(run.path))} OTHER_RUN"
         commands["compare it with another on the same samples"] = compare
     if not commands:
         return page.Section("next", "Next", [page.paragraph("Nothing: the run has no predictions yet.", muted=True)])
     text = "\n".join(f"# {what}\n{command}" for what, command in commands.items())
     return page.Section("next", "Next", [page.code(text)])
-
-
-def _plot(run: RunRecord, name: str, figure: Figure, alt: str) -> str:
-    content = png(figure)
-    path = run.path / "plots" / f"{name}.png"
-    with storage_errors(path.parent, "make the folder"):
-        path.parent.mkdir(exist_ok=True)
-    atomic_write(path, content)
-    return page.picture(content, alt, width=round(figure.get_figwidth() * _CSS_PX))
 
 
 def _part(run: RunRecord, name: str) -> Mapping[str, Any]:
@@ -297,31 +283,20 @@ def _name(run: RunRecord, what: str) -> str:
 
 
 def _spoken(name: str) -> str:
-    return {"f1": "macro F1", "log_loss": "log loss", "brier": "Brier score", "top5_accuracy": "top-5 accuracy"}.get(
-        name, name.replace("_", " ")
-    )
+    target, slash, metric = name.rpartition("/")
+    return f"{target}{slash}{_SPOKEN.get(metric, metric.replace('_', ' '))}"
 
 
-def _shown(name: str, value: float) -> str:
-    return percent(value) if name in SHARES else number(value, fixed=True)
-
-
-def _range(name: str, low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{_shown(name, low)} to {_shown(name, high)}"
-
-
-def _cell(value: float | None) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+def _shown(value: float | None, traits: MetricTraits | None) -> str:
+    if value is None or value != value:
         return "-"
-    return number(int(value)) if float(value).is_integer() and abs(value) >= 2 else number(value, fixed=True)
+    return percent(value) if traits is not None and traits.percent else number(value, fixed=True)
+
+
+def _range(low: float | None, high: float | None, traits: MetricTraits | None) -> str:
+    return "" if low is None or high is None else f"{_shown(low, traits)} to {_shown(high, traits)}"
 
 
 def _last_values(history: Mapping[str, Sequence[float | None]]) -> str:
     last = {name: [v for v in column if v is not None][-1:] for name, column in history.items() if "/" in name}
     return "At the end: " + ", ".join(f"{name} {number(value[0])}" for name, value in last.items() if value) + "."
-
-
-def _confusion_in_words(evaluation: Evaluation) -> str:
-    pairs = most_confused(evaluation.confusion, 3)
-    names = [f"{evaluation.classes[t]} taken for {evaluation.classes[p]} {n} times" for t, p, n in pairs]
-    return f"Confusion matrix. Most frequent: {'; '.join(names)}." if names else "Confusion matrix without confusions."

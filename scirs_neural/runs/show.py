@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +11,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from scirs_neural.core import terminal
-from scirs_neural.evaluation.report import Evaluation
+from scirs_neural.evaluation.report import Evaluation, Score, Slice
 from scirs_neural.runs.next_steps import next_steps
 
 if TYPE_CHECKING:
     from scirs_neural.runs.cross_validation import CrossValidated
 
-MAX_CLASSES = 30
+MAX_SLICES = 60
 
 
 def show_cross_validation(found: CrossValidated, console: Console) -> None:
     """Print every fold, the figures over all of them, and what to type next."""
-    names = list(found.spreads)[:3]
+    names = list(found.statistics)[:3]
     rows = [
         [fold["folder"], *(fold["test"][name] for name in names), fold["samples"]["test"], fold["epochs"]]
         for fold in found.summary["folds"]
@@ -29,29 +30,29 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
     console.print()
     terminal.table(console, ["fold", *names, "samples", "epochs"], rows)
     console.print()
-    spread = [
+    over = [
         [name, f"{held.mean:.4f} ± {held.std:.4f}", f"{held.low:.4f} to {held.high:.4f}"]
-        for name, held in found.spreads.items()
+        for name, held in found.statistics.items()
     ]
-    terminal.table(console, ["over the folds", "mean ± std", "95 % interval of the mean"], spread)
+    terminal.table(console, ["over the folds", "mean ± std", "95 % interval of the mean"], over)
     console.print()
     main, folder = found.out_of_fold.main, _short(found.folder.path)
     pooled, facts = found.out_of_fold.metrics[main], {}
     if found.together is not None:
         best = found.together.metrics[found.together.main]
-        within = f" ({best.low:.4f} to {best.high:.4f})" if best.low is not None else ""
-        facts["together"] = f"test {main} of the folds' nets together {best.value:.4f}{within}"
+        within = f" ({_within(best)})" if best.low is not None else ""
+        facts["together"] = f"test {main} of the folds' networks together {best.value:.4f}{within}"
     shown = {
         "score": {
             "name": f"out-of-fold {main}", "value": pooled.value, "low": pooled.low, "high": pooled.high,
-            "samples": found.out_of_fold.samples,
+            "samples": found.out_of_fold.samples, "percent": found.out_of_fold.traits[main].percent,
         },
         "facts": facts,
         "folder": str(folder),
         "written": {
             "report.html": "everything about the cross-validation, on one page",
             "summary.json": "its figures, of each fold and of all",
-            "predictions/out_of_fold.npz": "every sample, by the net that had not seen it",
+            "predictions/out_of_fold": "every sample, by the network that had not seen it",
             found.summary["folds"][0]["folder"]: "a run folder a fold",
         },
         "next": {
@@ -70,31 +71,50 @@ def _short(path: Path) -> Path:
 
 
 def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> None:
-    """Print the scores with their 95 % intervals, the classes, and the worst errors."""
+    """Print the metrics with their 95 % intervals, the slices, and what the kind of predictions tells beside."""
     rows = [
-        [name, score.value, f"{score.low:.4f} to {score.high:.4f}" if score.low is not None else None]
+        [name, score.value if isfinite(score.value) else None, _within(score) or score.note]
         for name, score in evaluation.metrics.items()
     ]
-    terminal.table(
-        console, ["metric", "value", "95 % interval"], rows, title=f"{title}: {evaluation.samples:,} samples"
-    )
-    if not evaluation.per_class:
-        return
-    console.print()
-    worst_first = sorted(evaluation.per_class, key=lambda c: c.f1 if isfinite(c.f1) else 2.0)[:MAX_CLASSES]
-    kept = evaluation.per_class if len(evaluation.per_class) <= MAX_CLASSES else worst_first
-    classes = [[c.name, c.precision, c.recall, c.f1, c.support] for c in kept]
-    of = f" (the {MAX_CLASSES} worst of {len(evaluation.per_class)})" if kept is worst_first else ""
-    terminal.table(console, ["class", "precision", "recall", "f1", "samples"], classes, title=f"classes{of}")
+    of = "" if evaluation.units == evaluation.samples else f" of {evaluation.units:,} independent units"
+    heads = ["metric", "value", "95 % interval"]
+    terminal.table(console, heads, rows, title=f"{title}: {evaluation.samples:,} samples{of}")
+    for note in evaluation.notes:
+        console.print(note, style="dim", soft_wrap=True)
     for column in dict.fromkeys(part.column for part in evaluation.slices):
         console.print()
-        parts = [
-            [part.value, part.right, f"{part.low:.4f} to {part.high:.4f}", part.metrics["f1"], part.samples]
-            for part in evaluation.slices
-            if part.column == column
-        ]
-        terminal.table(console, [column, "right", "95 % interval", "f1", "samples"], parts, title=f"slices by {column}")
-    if evaluation.worst:
+        _show_slices([part for part in evaluation.slices if part.column == column], evaluation, console)
+    for table in evaluation.tables:
         console.print()
-        errors = [[w.id, w.target, w.predicted, terminal.percent(w.confidence)] for w in evaluation.worst[:5]]
-        terminal.table(console, ["sample", "true", "predicted", "confidence"], errors, title="worst errors")
+        terminal.table(console, table.head, table, title=table.title)
+
+
+def _show_slices(parts: Sequence[Slice], evaluation: Evaluation, console: Console) -> None:
+    """The slices of one column; of very many those with the worst main metric."""
+    main, others = evaluation.main, [name for name in evaluation.metrics if name != evaluation.main][:2]
+    others = [name for name in others if name in parts[0].metrics]
+    column, of = parts[0].column, ""
+    if len(parts) > MAX_SLICES:
+        sign = 1 if evaluation.traits[main].better == "max" else -1
+        parts = sorted(parts, key=lambda part: _or_last(sign * part.metrics[main].value))[:MAX_SLICES]
+        of = f" (the {MAX_SLICES} worst of {len(evaluation.slices)})"
+    rows = [
+        [
+            part.value, _finite(part.metrics[main].value), _within(part.metrics[main]) or "-",
+            *(_finite(part.metrics[name].value) for name in others), part.samples,
+        ]
+        for part in parts
+    ]  # fmt: skip
+    terminal.table(console, [column, main, "95 % interval", *others, "samples"], rows, title=f"slices by {column}{of}")
+
+
+def _within(score: Score) -> str:
+    return "" if score.low is None or score.high is None else f"{score.low:.4f} to {score.high:.4f}"
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _or_last(value: float) -> float:
+    return value if isfinite(value) else float("inf")

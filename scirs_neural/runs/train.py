@@ -27,6 +27,8 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
+from scirs_neural.evaluation.predictions import Predictions
+from scirs_neural.evaluation.registry import PREDICTIONS
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
 from scirs_neural.runs.folder import RunFolder
@@ -114,7 +116,7 @@ def train_run(
     scores = trainer.test(parts.task, parts.data) if tested else {}
     for split in splits:
         if parts.data.spec.sizes[split]:
-            _save_arrays(folder.predictions(split), predict_split(parts.task, parts.data, split))
+            predict_split(parts.task, parts.data, split).save(folder.predictions(split))
     monitor, best = trainer.monitor(parts.task)[0], trainer.best_row(parts.task)
     summary = {
         "name": f"{parts.data.spec.name}-{config.model.name}",
@@ -167,15 +169,16 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: DataModule | Non
     return config.model_copy(update=given)
 
 
-def predict_split(task: ImageClassification, data: DataModule, split: str) -> dict[str, np.ndarray]:
-    """Class probabilities and targets of every sample of a split, in its order, with the samples' ids."""
-    probabilities, targets = predict_loader(task, data.eval_dataloader(split))
+def predict_split(task: ImageClassification, data: DataModule, split: str) -> Predictions:
+    """The answers to every sample of a split, in its order, with the truth and the samples' ids."""
+    answers, targets = predict_loader(task, data.eval_dataloader(split))
     skipped = set(map(str, data.skipped[split]))
-    ids = np.asarray([name for i in data.dataset(split).ids if (name := str(i)) not in skipped])
+    ids = [name for i in data.dataset(split).ids if (name := str(i)) not in skipped]
     target = task.spec.target
-    if target["kind"] == "numbers":
-        return {"ids": ids, "targets": targets, "values": probabilities, "outputs": np.asarray(target["names"])}
-    return {"ids": ids, "targets": targets, "probabilities": probabilities, "classes": np.asarray(target["classes"])}
+    kind = PREDICTIONS.get(target["kind"])
+    header = {name: list(target[name]) for name in ("classes", "names") if name in target}
+    found: Predictions = kind(ids, {kind.averaged[0]: answers, "target": targets}, header)
+    return found
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -48,7 +48,17 @@ def test_json_holds_everything(runs, capsys):
     assert pair["difference"] == pytest.approx(accuracy[1] - accuracy[0])
     assert pair["p_value"] < 0.05
     assert found["samples"] == 360
-    assert found["intervals"] == {"level": 0.95, "num_resamples": 2000, "seed": 0}
+    assert found["intervals"] == {"level": 0.95, "num_resamples": 2000, "seed": 0, "drawn": 360}
+    assert (found["metric"], pair["test"]) == ("accuracy", "McNemar's exact test")
+
+
+def test_by_another_metric(runs, capsys):
+    assert run_command(compare.main, [*map(str, runs), "--metric", "log_loss"]) == 0
+    flat = " ".join(capsys.readouterr().out.split())
+    assert "digits-softmax/1 is better" in flat
+    assert "permutation test" in flat
+    assert run_command(compare.main, [*map(str, runs), "--metric", "acuracy"]) == 2
+    assert "maybe accuracy" in " ".join(capsys.readouterr().err.split())
 
 
 def test_three_runs_and_names_that_tell_them_apart(runs, tmp_path, capsys):

@@ -16,6 +16,7 @@ import sklearn.metrics
 
 from scirs_neural import __main__, doctor, evaluate, predict, train
 from scirs_neural.core.command import run_command
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.training.metrics_file import read_metrics
 from tests.training.tiny import TINY
 
@@ -24,12 +25,14 @@ from tests.training.tiny import TINY
 def test_evaluate_has_the_figures_of_scikit_learn(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(evaluate.main, [str(tiny_run), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    saved = np.load(tiny_run / "predictions" / "test.npz")
+    saved = load_predictions(tiny_run / "predictions" / "test").columns
     predicted = saved["probabilities"].argmax(axis=1)
     assert found["metrics"]["accuracy"]["value"] == pytest.approx(
-        sklearn.metrics.accuracy_score(saved["targets"], predicted)
+        sklearn.metrics.accuracy_score(saved["target"], predicted)
     )
-    assert found["confusion"] == sklearn.metrics.confusion_matrix(saved["targets"], predicted).tolist()
+    matrix = np.zeros((10, 10), dtype=int)
+    matrix[found["confusion"]["true"], found["confusion"]["predicted"]] = found["confusion"]["count"]
+    assert np.array_equal(matrix, sklearn.metrics.confusion_matrix(saved["target"], predicted))
     accuracy = found["metrics"]["accuracy"]
     assert accuracy["low"] < accuracy["value"] < accuracy["high"]
     assert json.loads((tiny_run / "evaluation-test.json").read_text())["metrics"] == found["metrics"]
@@ -47,7 +50,7 @@ def test_predict_names_the_digits_and_writes_both_formats(
     plain = json.loads((tmp_path / "out.json").read_text())
     assert [row["class_1"] for row in rows] == [item["top"][0]["class"] for item in plain]
     assert len(rows) == 8
-    saved = np.load(tiny_run / "predictions" / "test.npz")
+    saved = load_predictions(tiny_run / "predictions" / "test").columns
     places = [int(Path(row["image"]).stem.partition("-")[0]) for row in rows]
     assert [int(row["class_1"]) for row in rows] == saved["probabilities"][places].argmax(axis=1).tolist()
     found = [float(row["probability_1"]) for row in rows]
@@ -92,8 +95,8 @@ def test_a_small_network_reads_98_percent_of_the_digits(tmp_path: Path, capsys: 
     assert run_command(train.main, overrides) == 0
     run = tmp_path / "digits-cnn" / "1"
     summary = json.loads((run / "summary.json").read_text())
-    saved = np.load(run / "predictions" / "test.npz")
-    accuracy = sklearn.metrics.accuracy_score(saved["targets"], saved["probabilities"].argmax(axis=1))
+    saved = load_predictions(run / "predictions" / "test").columns
+    accuracy = sklearn.metrics.accuracy_score(saved["target"], saved["probabilities"].argmax(axis=1))
     assert summary["test"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
     assert accuracy >= 0.98
     assert f"test accuracy {100 * accuracy:.2f} %" in capsys.readouterr().out

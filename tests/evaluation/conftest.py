@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from scirs_neural.core.importing import load_file
-from scirs_neural.evaluation import Predictions
+from scirs_neural.evaluation import load_predictions
 
 real_runs = load_file(str(Path(__file__).with_name("real_runs.py")))
 GROUPS = {"even": (0, 2, 4, 6, 8), "small": (0, 1, 2, 3, 4), "round": (0, 6, 8, 9)}
@@ -30,13 +30,13 @@ def weaker_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def pred(run):
     """One label a sample."""
-    return Predictions.load(run / "predictions" / "test.npz")
+    return load_predictions(run / "predictions" / "test")
 
 
 @pytest.fixture(scope="session")
 def weaker(weaker_run):
     """The same samples, worse."""
-    return Predictions.load(weaker_run / "predictions" / "test.npz")
+    return load_predictions(weaker_run / "predictions" / "test")
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +48,4 @@ def many():
         LogisticRegression(C=0.05).fit(x, np.isin(y, group)).predict_proba(x_test)[:, 1] for group in GROUPS.values()
     ]
     targets = np.stack([np.isin(y_test, group) for group in GROUPS.values()], axis=1).astype(int)
-    return Predictions([f"digits[{i}]" for i in positions], targets, np.stack(columns, axis=1), list(GROUPS))
+    return real_runs.predictions([f"digits[{i}]" for i in positions], targets, np.stack(columns, axis=1), list(GROUPS))

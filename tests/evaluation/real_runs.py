@@ -15,9 +15,19 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from scirs_neural.evaluation import Predictions
+from scirs_neural.tasks.classification.predictions import ClassPredictions
+from scirs_neural.tasks.multi_label.predictions import LabelPredictions
 
 CLASSES = tuple("0123456789")
 EPOCHS = 12
+
+
+def predictions(ids, targets, probabilities, classes) -> Predictions:
+    """Of one class a sample, or of several labels where targets are rows."""
+    kind = LabelPredictions if np.ndim(targets) == 2 else ClassPredictions
+    return kind(
+        ids, {"probabilities": np.asarray(probabilities), "target": np.asarray(targets)}, {"classes": list(classes)}
+    )
 
 
 def splits(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -64,8 +74,8 @@ def write_run(folder: Path, *, lr: float = 0.003, seed: int = 0, split_seed: int
     for split in ("val", "test"):
         images, targets, positions = parts[split]
         probabilities = model.predict_proba(images)
-        Predictions([f"digits[{i}]" for i in positions], targets, probabilities, CLASSES).save(
-            folder / "predictions" / f"{split}.npz"
+        predictions([f"digits[{i}]" for i in positions], targets, probabilities, CLASSES).save(
+            folder / "predictions" / split
         )
         test_score = float((probabilities.argmax(1) == targets).mean())
     config = {

@@ -28,7 +28,7 @@ def test_a_run_is_scored_by_a_column_of_its_data(tmp_path):
     for part in found.slices:
         chosen = np.array([half[int(sample)] == part.value for sample in saved.ids])
         assert part.samples == chosen.sum()
-        assert part.right == saved.right[chosen].mean()
+        assert part.metrics["accuracy"].value == saved.right[chosen].mean()
     with pytest.raises(DataError, match="has no column 'halff'") as caught:
         run.evaluate(by=["halff"])
     assert caught.value.suggestions == ("half",)

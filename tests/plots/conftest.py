@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scirs_neural.core.importing import load_file
-from scirs_neural.evaluation import evaluate_predictions
+from scirs_neural.evaluation import evaluate
 from scirs_neural.runs.record import RunRecord
 
 real_runs = load_file(str(Path(__file__).parents[1] / "evaluation" / "real_runs.py"))
@@ -29,4 +29,4 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def evaluation(runs):
     """Of the first run's test predictions."""
-    return evaluate_predictions(runs[0].predictions(), num_resamples=50)
+    return evaluate(runs[0].predictions(), num_resamples=50)

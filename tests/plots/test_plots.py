@@ -13,10 +13,26 @@ from PIL import Image
 
 from scirs_neural import plots
 from scirs_neural.core.errors import ShapeError, StorageError
-from scirs_neural.evaluation import Predictions, evaluate_predictions
+from scirs_neural.evaluation import evaluate
 from scirs_neural.plots.confusion import most_confused
 from scirs_neural.plots.images import displayable
 from scirs_neural.plots.style import png
+
+from .conftest import real_runs
+
+
+def confusion(matrix):
+    """Counts (K, K) as the pairs that occur."""
+    true, predicted = np.nonzero(matrix)
+    return true, predicted, np.asarray(matrix)[true, predicted]
+
+
+def of(evaluation):
+    """Its confusion, as counts (K, K), and its classes."""
+    names, counts = evaluation.details["classes"], evaluation.details["confusion"]
+    matrix = np.zeros((len(names), len(names)), dtype=int)
+    matrix[counts["true"], counts["predicted"]] = counts["count"]
+    return matrix, names
 
 
 def texts(axes):
@@ -24,12 +40,13 @@ def texts(axes):
 
 
 def test_confusion_shows_every_count(evaluation):
-    axes = plots.confusion_matrix(evaluation.confusion, evaluation.classes).axes[0]
+    matrix, names = of(evaluation)
+    axes = plots.confusion_matrix(*confusion(matrix), names).axes[0]
     shown = {(round(t.get_position()[1]), round(t.get_position()[0])): int(t.get_text()) for t in axes.texts}
-    assert shown == {(i, j): int(n) for (i, j), n in np.ndenumerate(evaluation.confusion) if n}
-    shares = evaluation.confusion / evaluation.confusion.sum(axis=1, keepdims=True)
+    assert shown == {(i, j): int(n) for (i, j), n in np.ndenumerate(matrix) if n}
+    shares = matrix / matrix.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(axes.images[0].get_array(), shares)
-    assert [t.get_text() for t in axes.get_yticklabels()] == list(evaluation.classes)
+    assert [t.get_text() for t in axes.get_yticklabels()] == names
 
 
 def test_a_large_confusion_lists_what_is_confused():
@@ -37,18 +54,51 @@ def test_a_large_confusion_lists_what_is_confused():
     matrix = np.diag(random.integers(20, 50, 100)) + (random.random((100, 100)) < 0.02)
     matrix[7, 93] = 30
     names = [f"class {i}" for i in range(100)]
-    figure = plots.confusion_matrix(matrix, names)
+    figure = plots.confusion_matrix(*confusion(matrix), names)
     axes, beside = figure.axes[:2]
     assert not axes.texts
     assert len(axes.get_yticklabels()) <= 20
     assert beside.get_yticklabels()[0].get_text() == "class 7\ntaken for class 93"
     assert beside.patches[0].get_width() == 30
-    assert most_confused(matrix, 1) == [(7, 93, 30)]
+    assert most_confused(*confusion(matrix), 1) == [(7, 93, 30)]
 
 
 def test_a_class_without_samples_is_drawn():
-    png(plots.confusion_matrix(np.array([[3, 1], [0, 0]]), ["a", "b"]))
-    png(plots.confusion_matrix(np.diag(np.full(25, 2)), [str(i) for i in range(25)]))
+    png(plots.confusion_matrix(*confusion([[3, 1], [0, 0]]), ["a", "b"]))
+    png(plots.confusion_matrix(*confusion(np.diag(np.full(25, 2))), [str(i) for i in range(25)]))
+
+
+def test_more_classes_than_can_be_drawn_are_listed():
+    names = [f"class {i}" for i in range(5000)]
+    figure = plots.confusion_matrix(np.array([7, 8]), np.array([93, 8]), np.array([30, 99]), names)
+    (axes,) = figure.axes
+    assert not axes.images
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["class 7\ntaken for class 93"]
+
+
+@pytest.mark.parametrize("samples", [40, 5000])
+def test_numbers_are_drawn_against_the_truth(samples):
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(samples, 2)) * [1, 100]
+    numbers = target + 0.1
+    target[0, 0] = np.nan
+    figure = plots.predicted_against_true(target, numbers, ["height", "weight"])
+    first, second = figure.axes[:2]
+    assert (first.get_xlabel(), second.get_xlabel()) == ("true height", "true weight")
+    if samples == 40:
+        np.testing.assert_allclose(first.collections[0].get_offsets(), np.c_[target[1:, 0], numbers[1:, 0]])
+    else:
+        assert first.collections[0].get_array().sum() == samples - 1
+    (mean, _) = plots.residuals(target, numbers, ["height", "weight"]).axes[0].lines
+    np.testing.assert_allclose(mean.get_xdata(), 0.1)
+
+
+def test_many_outputs_and_nothing_known_are_drawn():
+    nothing = np.full((3, 8), np.nan)
+    figure = plots.predicted_against_true(nothing, nothing, [f"output {i}" for i in range(8)])
+    assert sum(bool(axes.get_xlabel()) for axes in figure.axes) == 6
+    png(figure)
+    png(plots.residuals(nothing, nothing, [f"output {i}" for i in range(8)]))
 
 
 def test_label_counts_are_stacked():
@@ -61,9 +111,9 @@ def test_label_counts_are_stacked():
 
 def test_reliability_draws_the_bins(evaluation):
     error = evaluation.metrics["calibration_error"].value
-    figure = plots.reliability_diagram(evaluation.reliability, error=error)
+    figure = plots.reliability_diagram(evaluation.details["reliability"], error=error)
     top, bottom = figure.axes
-    filled = [b for b in evaluation.reliability if b.count]
+    filled = [b for b in evaluation.details["reliability"] if b.count]
     assert [bar.get_height() for bar in top.containers[0]] == pytest.approx([b.accuracy for b in filled])
     assert [bar.get_height() for bar in bottom.containers[0]] == [b.count for b in filled]
     gaps = [bar.get_height() for bar in top.containers[1]]
@@ -72,10 +122,10 @@ def test_reliability_draws_the_bins(evaluation):
 
 
 def test_worst_errors_show_their_pictures(evaluation, image):
-    figure = plots.worst_errors(evaluation.worst, image, limit=7)
+    figure = plots.worst_errors(evaluation.details["worst"], image, limit=7)
     drawn = [axes for axes in figure.axes if axes.images]
     assert len(drawn) == 7
-    for axes, mistake in zip(drawn, evaluation.worst, strict=False):
+    for axes, mistake in zip(drawn, evaluation.details["worst"], strict=False):
         np.testing.assert_allclose(axes.images[0].get_array(), image(mistake.id))
         assert mistake.target in axes.get_title("left")
         assert f"{mistake.predicted}, {100 * mistake.confidence:.0f} %" in axes.get_title("left")
@@ -83,8 +133,8 @@ def test_worst_errors_show_their_pictures(evaluation, image):
 
 
 def test_missing_pictures_and_no_errors():
-    pred = Predictions("ab", [0, 0], [[0.1, 0.9], [0.9, 0.1]], ["x", "y"])
-    worst = evaluate_predictions(pred, num_resamples=2).worst
+    pred = real_runs.predictions("ab", [0, 0], [[0.1, 0.9], [0.9, 0.1]], ["x", "y"])
+    worst = evaluate(pred, num_resamples=2).details["worst"]
     assert texts(plots.worst_errors(worst, lambda name: None).axes[0]) == ["no picture"]
     assert plots.worst_errors([], lambda name: None).get_suptitle() == "No errors"
 
@@ -128,9 +178,9 @@ def test_what_is_no_picture_is_refused(shape):
 
 
 def test_saved_as_its_suffix_says_and_the_same_every_time(evaluation, tmp_path):
-    figure = plots.confusion_matrix(evaluation.confusion, evaluation.classes)
+    figure = plots.confusion_matrix(*confusion(of(evaluation)[0]), of(evaluation)[1])
     path = plots.save(figure, tmp_path / "new" / "a.png")
-    again = plots.confusion_matrix(evaluation.confusion, evaluation.classes)
+    again = plots.confusion_matrix(*confusion(of(evaluation)[0]), of(evaluation)[1])
     assert path.read_bytes() == png(again)
     assert Image.open(io.BytesIO(path.read_bytes())).size == tuple(int(x) for x in figure.get_size_inches() * 144)
     assert plots.save(figure, tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
@@ -141,7 +191,7 @@ def test_saved_as_its_suffix_says_and_the_same_every_time(evaluation, tmp_path):
 
 def test_matplotlibs_settings_are_left_alone(evaluation):
     before = dict(matplotlib.rcParams)
-    png(plots.confusion_matrix(evaluation.confusion, evaluation.classes))
+    png(plots.confusion_matrix(*confusion(of(evaluation)[0]), of(evaluation)[1]))
     assert dict(matplotlib.rcParams) == before
 
 

@@ -14,8 +14,12 @@ import pytest
 from PIL import Image
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.evaluation import Predictions, evaluate_predictions
-from scirs_neural.runs.report import file_image, write_report
+from scirs_neural.evaluation import evaluate
+from scirs_neural.runs.report import Judged, file_image, write_report
+from scirs_neural.tasks.multi_task.predictions import ManyPredictions
+from scirs_neural.tasks.regression.predictions import NumberPredictions
+
+from .conftest import real_runs
 
 VOID = {"meta", "img"}
 
@@ -51,7 +55,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(runs, image):
-    return Page(write_report(runs[0].path, images=image).read_text(encoding="utf-8"))
+    return Page(write_report(runs[0].path, show=image).read_text(encoding="utf-8"))
 
 
 @pytest.mark.feature(132)
@@ -69,7 +73,7 @@ def test_opens_without_a_network(runs, page):
 
 
 def test_holds_the_figures(runs, page):
-    evaluation = evaluate_predictions(runs[0].predictions())
+    evaluation = evaluate(runs[0].predictions())
     score = evaluation.metrics["accuracy"]
     assert f"{100 * score.value:.2f} % test accuracy, 360 samples; 95 % interval {100 * score.low:.2f} %" in page.text
     for name in (
@@ -84,7 +88,7 @@ def test_holds_the_figures(runs, page):
         assert name in page.text
     assert f"Best epoch {runs[0].summary['best']['epoch']}, val/accuracy" in page.text
     assert "2 x something odd <b>" in page.text
-    assert all(mistake.id in page.text for mistake in evaluation.worst[:20])
+    assert all(mistake.id in page.text for mistake in evaluation.details["worst"][:20])
     assert "python -m scirs_neural.evaluate " in page.text
     assert "split_seed: 0" in page.text
 
@@ -112,9 +116,8 @@ def test_everything_is_escaped(runs, tmp_path):
     shutil.copytree(runs[0].path, folder)
     bad = '<script>alert("x")</script>'
     pred = runs[0].predictions()
-    Predictions(
-        [f"{bad}{i}" for i in range(len(pred))], pred.targets, pred.probabilities, [f"{bad}{c}" for c in range(10)]
-    ).save(folder / "predictions" / "test.npz")
+    ids, classes = [f"{bad}{i}" for i in range(len(pred))], [f"{bad}{c}" for c in range(10)]
+    type(pred)(ids, pred.columns, {"classes": classes}).save(folder / "predictions" / "test")
     summary = json.loads((folder / "summary.json").read_text())
     summary["model"]["name"] = summary["data"]["description"] = summary["data"]["licence"] = bad
     summary["data"]["classes"] = [bad] * 10
@@ -130,15 +133,15 @@ def test_everything_is_escaped(runs, tmp_path):
     ("gone", "notes"),
     [
         (
-            ["predictions/test.npz", "plots/input_batch.npz", "environment.json"],
-            ["The validation set chose the best epoch", "kept no batch of inputs"],
+            ["predictions/test", "plots/input_batch.npz", "environment.json"],
+            ["The validation set chose the best epoch", "kept no batch of pictures"],
         ),
         (
-            ["predictions/test.npz", "predictions/val.npz", "metrics.csv", "config.yaml", "environment.json"],
+            ["predictions/test", "predictions/val", "metrics.csv", "config.yaml", "environment.json"],
             ["softmax on digits", "left no predictions", "There is no metrics.csv", "Settings None were kept"],
         ),
         (
-            ["summary.json", "metrics.csv", "environment.json", "predictions/test.npz", "predictions/val.npz"],
+            ["summary.json", "metrics.csv", "environment.json", "predictions/test", "predictions/val"],
             ["softmax on digits"],
         ),
     ],
@@ -146,7 +149,8 @@ def test_everything_is_escaped(runs, tmp_path):
 def test_what_is_missing_is_left_out_with_a_note(gone, notes, runs, tmp_path):
     shutil.copytree(runs[0].path, tmp_path / "1", ignore=shutil.ignore_patterns("*.png", "report.html"))
     for name in gone:
-        (tmp_path / "1" / name).unlink()
+        path = tmp_path / "1" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     text = Page(write_report(tmp_path / "1").read_text(encoding="utf-8")).text
     assert [note for note in notes if note not in text] == []
 
@@ -164,13 +168,64 @@ def test_several_labels_and_many_classes(runs, tmp_path):
         folder = tmp_path / name
         shutil.copytree(runs[0].path, folder, ignore=shutil.ignore_patterns("*.png", "summary.json"))
         p = random.random((60, k)) / (1 if name == "many" else k)
-        Predictions([str(i) for i in range(60)], targets, p, [f"c{i}" for i in range(k)]).save(
-            folder / "predictions" / "test.npz"
-        )
+        pred = real_runs.predictions([str(i) for i in range(60)], targets, p, [f"c{i}" for i in range(k)])
+        pred.save(folder / "predictions" / "test")
         text = Page(write_report(folder).read_text(encoding="utf-8")).text
         assert ("exact match" in text) == (name == "many")
         assert ("All 60 classes" in text) == (name == "wide")
         assert "pictures of these samples are not at hand" in text
+
+
+def test_numbers_and_several_targets(runs, tmp_path):
+    random = np.random.default_rng(0)
+    target = random.normal(size=(60, 2))
+    numbers = {"numbers": target + random.normal(size=(60, 2)), "target": target}
+    names, ids = {"names": ["height", "weight"]}, [str(i) for i in range(60)]
+    classes = runs[0].predictions().select(np.arange(60))
+    parts = {"digit": ("class", classes), "size": ("numbers", NumberPredictions(ids, numbers, names))}
+    columns = {f"{name}.{k}": v for name, (_, part) in parts.items() for k, v in part.columns.items()}
+    header = {"targets": {name: {"kind": kind, "header": part.header} for name, (kind, part) in parts.items()}}
+    for name, pred, words in (
+        ("one", NumberPredictions(ids, numbers, names), ["R2", "height", "Outputs", "mean absolute error"]),
+        ("many", ManyPredictions(ids, columns, header), ["digit: Confusion", "size: Outputs", "digit/macro F1"]),
+    ):
+        folder = tmp_path / name
+        shutil.copytree(runs[0].path, folder, ignore=shutil.ignore_patterns("*.png", "summary.json", "test"))
+        pred.save(folder / "predictions" / "test")
+        page = Page(write_report(folder).read_text(encoding="utf-8"))
+        assert [word for word in words if word not in page.text] == []
+        anchors = [h2["id"] for h2 in page.all("h2")]
+        assert len(set(anchors)) == len(anchors)
+    assert (tmp_path / "many" / "plots" / "digit-confusion.png").is_file()
+
+
+def test_texts_stand_beside_the_errors(runs, tmp_path):
+    shutil.copytree(runs[0].path, tmp_path / "1", ignore=shutil.ignore_patterns("*.png"))
+    page = Page(write_report(tmp_path / "1", show=lambda name: f"text of {name}").read_text(encoding="utf-8"))
+    assert "text of digits[" in page.text
+    assert not (tmp_path / "1" / "plots" / "worst_errors.png").exists()
+
+
+def test_what_is_judged_already_is_not_judged_again(runs, tmp_path, monkeypatch):
+    shutil.copytree(runs[0].path, tmp_path / "1", ignore=shutil.ignore_patterns("*.png"))
+    pred = runs[0].predictions()
+    judged = Judged("test", pred, evaluate(pred, num_resamples=10))
+    monkeypatch.setattr("scirs_neural.runs.report.evaluate", lambda pred: pytest.fail("judged twice"))
+    assert "10 resamples of samples" in Page(write_report(tmp_path / "1", judged=judged).read_text()).text
+
+
+def test_runs_of_older_versions_have_a_report(runs, tmp_path):
+    """Their predictions are one file, and their summary describes the data in its first format."""
+    shutil.copytree(runs[0].path, tmp_path / "1", ignore=shutil.ignore_patterns("*.png", "predictions"))
+    pred = runs[0].predictions()
+    (tmp_path / "1" / "predictions").mkdir()
+    np.savez_compressed(
+        tmp_path / "1" / "predictions" / "test.npz", ids=np.array(list(pred.ids)), targets=pred.columns["target"],
+        probabilities=pred.columns["probabilities"], classes=np.array(pred.classes),
+    )  # fmt: skip
+    text = Page(write_report(tmp_path / "1").read_text(encoding="utf-8")).text
+    assert "test accuracy, 360 samples" in text
+    assert "10 classes (0, 1, 2" in text
 
 
 def test_pictures_of_ids_that_are_files(tmp_path):

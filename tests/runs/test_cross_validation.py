@@ -22,8 +22,7 @@ from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import CheckpointError, ConfigError, DataError
 from scirs_neural.data import create_data
-from scirs_neural.evaluation import Predictions
-from scirs_neural.evaluation.fold_statistics import pooled
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.runs.cross_validation import cross_validate
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.report import write_report
@@ -50,12 +49,12 @@ def whole_run(tmp_path_factory):
 
 @pytest.mark.feature(90)
 def test_every_sample_is_tested_once_by_a_net_that_had_not_seen_it(whole_run):
-    whole = Predictions.load(whole_run / "predictions" / "out_of_fold.npz")
+    whole = load_predictions(whole_run / "predictions" / "out_of_fold")
     outer = set(map(str, create_data("digits").dataset("test").ids))
     assert set(whole.ids) == {str(i) for i in range(1797)} - outer
     assert len(whole) == 1438
-    parts = [Predictions.load(whole_run / f"fold-{n}" / "predictions" / "test.npz") for n in (1, 2)]
-    assert pooled(parts).ids == whole.ids
+    parts = [load_predictions(whole_run / f"fold-{n}" / "predictions" / "test") for n in (1, 2)]
+    assert [name for part in parts for name in part.ids] == list(whole.ids)
     for n in (1, 2):  # a fold is a run like any other, which says itself what it is a part of
         config = yaml.safe_load((whole_run / f"fold-{n}" / "config.yaml").read_text())
         assert config["data"]["folds"] == [{"index": n - 1, "of": 2, "repeat": 0}]
@@ -86,11 +85,11 @@ def test_the_commands_of_its_report_and_of_its_folds_work(whole_run, tmp_path):
 @pytest.mark.feature(90)
 def test_the_summary_is_scikit_learns_figures_of_the_saved_predictions(whole_run):
     summary = json.loads((whole_run / "summary.json").read_text())
-    parts = [Predictions.load(whole_run / f"fold-{n}" / "predictions" / "test.npz") for n in (1, 2)]
+    parts = [load_predictions(whole_run / f"fold-{n}" / "predictions" / "test") for n in (1, 2)]
     for name, score in {
-        "accuracy": lambda p: sk.accuracy_score(p.targets, p.predicted),
-        "f1": lambda p: sk.f1_score(p.targets, p.predicted, average="macro"),
-        "balanced_accuracy": lambda p: sk.balanced_accuracy_score(p.targets, p.predicted),
+        "accuracy": lambda p: sk.accuracy_score(p.target, p.predicted),
+        "f1": lambda p: sk.f1_score(p.target, p.predicted, average="macro"),
+        "balanced_accuracy": lambda p: sk.balanced_accuracy_score(p.target, p.predicted),
     }.items():
         each = [score(part) for part in parts]
         found = summary["scores"][name]
@@ -98,23 +97,23 @@ def test_the_summary_is_scikit_learns_figures_of_the_saved_predictions(whole_run
         assert (found["mean"], found["std"]) == (pytest.approx(np.mean(each)), pytest.approx(np.std(each, ddof=1)))
         assert found["low"] < found["mean"] < found["high"]
         assert [fold["test"][name] for fold in summary["folds"]] == pytest.approx(each)
-    whole = Predictions.load(whole_run / "predictions" / "out_of_fold.npz")
-    assert summary["out_of_fold"][0]["accuracy"]["value"] == sk.accuracy_score(whole.targets, whole.predicted)
+    whole = load_predictions(whole_run / "predictions" / "out_of_fold")
+    assert summary["out_of_fold"][0]["accuracy"]["value"] == sk.accuracy_score(whole.target, whole.predicted)
 
 
 @pytest.mark.feature(90)
 def test_the_folds_nets_together_answer_the_test_split(whole_run):
-    together = Predictions.load(whole_run / "predictions" / "test.npz")
+    together = load_predictions(whole_run / "predictions" / "test")
     data = create_data("digits", image_size=8)
-    assert together.ids == tuple(map(str, data.dataset("test").ids))
+    assert list(together.ids) == list(map(str, data.dataset("test").ids))
     answers = []
     for n in (1, 2):  # each net again, on inputs that are scaled as its own training samples say
         run = load_run(whole_run / f"fold-{n}")
         data.use_spec(run.task.spec)
         (images, targets), *_ = create_batches(data)
         answers.append(run.task.probabilities(run.task(images)).detach().numpy())
-    np.testing.assert_allclose(together.probabilities, np.mean(answers, axis=0), atol=1e-5)
-    assert np.array_equal(together.targets, targets.numpy())
+    np.testing.assert_allclose(together.columns["probabilities"], np.mean(answers, axis=0), atol=1e-5)
+    assert np.array_equal(together.target, targets.numpy())
     summary = json.loads((whole_run / "summary.json").read_text())
     assert summary["ensemble"]["accuracy"]["value"] == together.right.mean()
 
@@ -140,9 +139,10 @@ def test_the_page_and_the_terminal_show_the_folds(whole_run, capsys, monkeypatch
 def test_compare_reads_cross_validations(whole_run, tmp_path, capsys):
     other = tmp_path / "digits-mlp-cv" / "2"
     shutil.copytree(whole_run, other)
-    whole = Predictions.load(other / "predictions" / "out_of_fold.npz")
-    blurred = Predictions(whole.ids, whole.targets, np.full_like(whole.probabilities, 0.1), whole.classes)
-    blurred.save(other / "predictions" / "out_of_fold.npz")
+    whole = load_predictions(other / "predictions" / "out_of_fold")
+    flat = np.full_like(whole.columns["probabilities"], 0.1)
+    blurred = type(whole)(whole.ids, {**whole.columns, "probabilities": flat}, whole.header)
+    blurred.save(other / "predictions" / "out_of_fold")
     assert run_command(compare.main, [str(whole_run), str(other), "--split", "out_of_fold", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["samples"] == 1438
@@ -155,7 +155,7 @@ def test_without_a_common_test_split_compare_takes_the_folds(whole_run, tmp_path
     copies = [tmp_path / str(n) for n in (1, 2)]
     for copy in copies:
         shutil.copytree(whole_run, copy)
-        (copy / "predictions" / "test.npz").unlink()
+        shutil.rmtree(copy / "predictions" / "test")
     assert compare.compare_runs([str(copy) for copy in copies])["split"] == "out_of_fold"
 
 
@@ -199,9 +199,9 @@ def go_on_and_compare(broken, whole_run, again):
     cross_validate(load_config(again, config_groups()), Console(quiet=True))
     assert (broken / "fold-1" / "summary.json").stat().st_mtime_ns == first  # what has ended is not run again
     for split in ("out_of_fold", "test"):
-        resumed, unbroken = (Predictions.load(run / "predictions" / f"{split}.npz") for run in (broken, whole_run))
+        resumed, unbroken = (load_predictions(run / "predictions" / f"{split}") for run in (broken, whole_run))
         assert resumed.ids == unbroken.ids
-        assert np.array_equal(resumed.probabilities, unbroken.probabilities)
+        assert np.array_equal(resumed.columns["probabilities"], unbroken.columns["probabilities"])
 
 
 @pytest.mark.feature(90)
@@ -242,8 +242,8 @@ def test_nested_choice_sees_the_folds_own_training_samples_alone(tmp_path):
     for fold in found.summary["folds"]:
         assert fold["chosen"] == {"optimizer.lr": 0.02}
         folder = found.folder.path / fold["folder"]
-        held = set(Predictions.load(folder / "predictions" / "test.npz").ids)
-        inner = [Predictions.load(folder / f"choice-1/inner-{n}/predictions/test.npz").ids for n in (1, 2)]
+        held = set(load_predictions(folder / "predictions" / "test").ids)
+        inner = [load_predictions(folder / f"choice-1/inner-{n}/predictions/test").ids for n in (1, 2)]
         assert not held & {*inner[0], *inner[1]}
         assert not set(inner[0]) & set(inner[1])
         assert yaml.safe_load((folder / "config.yaml").read_text())["optimizer"]["lr"] == 0.02
@@ -255,7 +255,7 @@ def test_repeats_test_every_sample_once_each(tmp_path):
     found = crossed(
         tmp_path, *SMALL, "cv=2", "cv.repeats=2", "data.test_fraction=0", "trainer.max_epochs=1", "data.batch_size=512"
     )
-    first, second = (Predictions.load(found.folder.predictions(f"out_of_fold{end}")) for end in ("", "-2"))
+    first, second = (load_predictions(found.folder.predictions(f"out_of_fold{end}")) for end in ("", "-2"))
     assert sorted(first.ids) == sorted(second.ids) == sorted(map(str, range(1797)))
     assert first.ids != second.ids
     assert len(found.spreads["accuracy"].values) == 4

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from scirs_neural.api import Run
 from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.training.checkpoint_io import read_checkpoint
@@ -28,7 +29,7 @@ def test_everything_is_there(finished: RunResult) -> None:
     names = {str(p.relative_to(finished.folder.path)) for p in finished.folder.path.rglob("*") if p.is_file()}
     expected = {
         "config.yaml", "command.txt", "environment.json", "metrics.csv", "summary.json", "checkpoints/best.ckpt",
-        "checkpoints/last.ckpt", "predictions/test.npz", "predictions/val.npz", "plots/input_batch.npz",
+        "checkpoints/last.ckpt", "predictions/test/header.json", "predictions/val/header.json", "plots/input_batch.npz",
     }  # fmt: skip
     assert expected <= names
     assert not [name for name in names if name.endswith(".tmp")]
@@ -43,15 +44,14 @@ def test_a_plain_run_warns_of_nothing(finished: RunResult) -> None:
 
 
 def test_metrics_are_those_of_scikit_learn_on_the_saved_predictions(finished: RunResult) -> None:
-    saved = np.load(finished.folder.predictions("test"))
-    accuracy = sklearn.metrics.accuracy_score(saved["targets"], saved["probabilities"].argmax(axis=1))
+    pred = load_predictions(finished.folder.predictions("test"))
+    saved = pred.columns
+    accuracy = sklearn.metrics.accuracy_score(saved["target"], saved["probabilities"].argmax(axis=1))
     assert finished.summary["test"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
     shares = saved["probabilities"].astype(float)
-    loss = sklearn.metrics.log_loss(
-        saved["targets"], shares / shares.sum(axis=1, keepdims=True), labels=list(range(10))
-    )
+    loss = sklearn.metrics.log_loss(saved["target"], shares / shares.sum(axis=1, keepdims=True), labels=list(range(10)))
     assert finished.summary["test"]["loss"] == pytest.approx(loss, abs=1e-4)
-    assert len(saved["ids"]) == len(set(saved["ids"])) == finished.data.spec.sizes["test"]
+    assert len(pred) == len(set(pred.ids)) == finished.data.spec.sizes["test"]
 
 
 @pytest.mark.feature(82)
@@ -176,13 +176,13 @@ def test_metric_of_the_user_is_logged_and_is_that_of_the_whole_set(tmp_path: Pat
         tmp_path, "trainer.max_epochs=1", "data.batch_size=50", f"task.metrics=[{file}:macro_recall,f1]"
     )
     done = train_run(config, console=console)
-    saved = np.load(done.folder.predictions("val"))
+    saved = load_predictions(done.folder.predictions("val")).columns
     predicted = saved["probabilities"].argmax(axis=1)
     row = read_metrics(done.folder.metrics)[-1]
-    expected = sklearn.metrics.recall_score(saved["targets"], predicted, average="macro", zero_division=0)
+    expected = sklearn.metrics.recall_score(saved["target"], predicted, average="macro", zero_division=0)
     assert row["val/macro_recall"] == pytest.approx(expected, abs=1e-6)
     assert row["val/f1"] == pytest.approx(
-        sklearn.metrics.f1_score(saved["targets"], predicted, average="macro"), abs=1e-6
+        sklearn.metrics.f1_score(saved["target"], predicted, average="macro"), abs=1e-6
     )
     events = EventAccumulator(str(done.folder.tensorboard))
     events.Reload()

@@ -22,6 +22,8 @@ def test_everything_is_read(run):
     assert folder.environment["device"] == "cpu"
     assert folder.name == "digits-softmax/1"
     assert len(folder.predictions()) == folder.summary["data"]["sizes"]["test"]
+    assert folder.splits == ["test", "val"]
+    assert folder.spec.target["classes"] == list("0123456789")
 
 
 def test_what_is_missing_is_empty(tmp_path):
@@ -69,6 +71,6 @@ def test_differences_of_configs():
 
 def test_public_names():
     for name in evaluation.__all__:
-        assert getattr(evaluation, name).__name__ == name
+        assert getattr(getattr(evaluation, name), "__name__", name) == name
     with pytest.raises(AttributeError, match="nothing_here"):
         evaluation.nothing_here  # noqa: B018

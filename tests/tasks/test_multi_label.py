@@ -13,6 +13,7 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 
 from scirs_neural.config.compose import Request, load_config
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.train import train_run
 
@@ -40,8 +41,8 @@ def test_several_labels_from_a_table_are_learnt(tmp_path: Path) -> None:
     done: Any = train_run(load_config(Request(overrides), config_groups()), console=Console(quiet=True))
     assert done.data.spec.target["kind"] == "labels"
     assert set(done.data.spec.target["classes"]) == set(NAMES)
-    with np.load(done.folder.predictions("test")) as saved:
-        shares, targets = saved["probabilities"], saved["targets"]
+    saved = load_predictions(done.folder.predictions("test"))
+    shares, targets = saved.columns["probabilities"], saved.columns["target"]
     assert shares.shape == targets.shape == (120, 3)
     found = sklearn.metrics.f1_score(targets, shares > 0.5, average="macro")
     assert abs(done.summary["test"]["f1"] - found) < 1e-6

@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from scipy import stats
 from sklearn import metrics as sk
 
 from scirs_neural import compare, train
 from scirs_neural.api import load_run
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.command import run_command
-from scirs_neural.core.errors import ConfigError, DataError
+from scirs_neural.core.errors import ConfigError
 from scirs_neural.data import create_data
-from scirs_neural.evaluation.numbers import NumberPredictions, load_predictions, scores
-from scirs_neural.evaluation.report import evaluate_predictions
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.models import create_model
 from scirs_neural.runs.cross_validation import cross_validate
 from scirs_neural.runs.groups import config_groups
@@ -36,51 +34,52 @@ def run(tmp_path_factory):
 
 
 def test_the_figures_are_scikit_learns_of_the_saved_predictions(run):
-    pred = load_predictions(run / "predictions" / "test.npz")
-    assert isinstance(pred, NumberPredictions)
+    pred = load_predictions(run / "predictions" / "test")
+    assert pred.kind == "numbers"
     summary = json.loads((run / "summary.json").read_text())
     report = json.loads((run / "evaluation-test.json").read_text())
-    r2 = sk.r2_score(pred.targets, pred.values)
+    r2 = sk.r2_score(pred.target, pred.numbers)
     assert r2 > 0.2
     for found in (summary["test"]["r2"], report["metrics"]["r2"]["value"]):
         assert found == pytest.approx(r2, abs=1e-5)
-    rmse = sk.root_mean_squared_error(pred.targets, pred.values)
+    rmse = sk.root_mean_squared_error(pred.target, pred.numbers)
     assert summary["test"]["rmse"] == pytest.approx(rmse, rel=1e-5)
-    assert summary["test"]["mae"] == pytest.approx(sk.mean_absolute_error(pred.targets, pred.values), rel=1e-5)
+    assert summary["test"]["mae"] == pytest.approx(sk.mean_absolute_error(pred.target, pred.numbers), rel=1e-5)
     assert report["metrics"]["mae"]["low"] < report["metrics"]["mae"]["value"] < report["metrics"]["mae"]["high"]
     data = create_data("diabetes")
-    assert np.array_equal(pred.targets, data.dataset("test").targets.numpy())  # in the units of the data
+    assert np.array_equal(pred.target, data.dataset("test").targets.numpy())  # in the units of the data
     page = (run / "report.html").read_text()
-    assert "mae" in page
+    assert "mean absolute error" in page
+    assert "Predicted against true numbers" in page
     assert "Confusion" not in page
-
-
-def test_intervals_are_scipys_bootstrap():
-    rng = np.random.default_rng(0)
-    targets = rng.normal(size=(200, 1))
-    pred = NumberPredictions(range(200), targets, targets + rng.normal(size=(200, 1)), ["y"])
-    ours = evaluate_predictions(pred).metrics["mae"]
-    errors = np.abs(pred.targets - pred.values).ravel()
-    theirs = stats.bootstrap((errors,), np.mean, n_resamples=5000, method="percentile", rng=rng).confidence_interval
-    assert (ours.low, ours.high) == (pytest.approx(theirs.low, abs=0.01), pytest.approx(theirs.high, abs=0.01))
-    assert scores(pred)["r2"] == pytest.approx(sk.r2_score(pred.targets, pred.values))
 
 
 def test_a_run_is_judged_again_and_refuses_what_is_for_images(run, tmp_path):
     again = load_run(run)
-    saved = load_predictions(run / "predictions" / "test.npz")
-    assert again.evaluate().metrics["r2"].value == pytest.approx(sk.r2_score(saved.targets, saved.values), abs=1e-6)
+    saved = load_predictions(run / "predictions" / "test")
+    assert again.evaluate().metrics["r2"].value == pytest.approx(sk.r2_score(saved.target, saved.numbers), abs=1e-6)
     with pytest.raises(ConfigError, match="rows of numbers"):
         again.predict("scan.png")
-    with pytest.raises(DataError, match="compare is for classes"):
-        compare.compare_runs([str(run), str(shutil.copytree(run, tmp_path / "2"))])
+    (pair,) = compare.compare_runs([str(run), str(shutil.copytree(run, tmp_path / "2"))])["pairs"]
+    assert (pair["metric"], pair["difference"], pair["p_value"]) == ("r2", 0, 1)
 
 
-def test_cross_validation_of_numbers_is_refused(tmp_path):
-    config = load_config(Request([*JOB, "cv=3", f"paths.runs={tmp_path}"]), config_groups())
-    with pytest.raises(ConfigError, match="cross-validation is for classes"):
-        cross_validate(config, Console(quiet=True))
-    assert list(tmp_path.iterdir()) == []
+def test_cross_validation_of_numbers(tmp_path):
+    quick = ("trainer.max_epochs=2", "logger.tensorboard=false")
+    config = load_config(Request([*JOB, *quick, "cv=3", f"paths.runs={tmp_path}"]), config_groups())
+    found = cross_validate(config, Console(quiet=True))
+    assert next(iter(found.statistics)) == "r2"
+    parts = [load_predictions(found.folder.path / f"fold-{n}" / "predictions" / "test") for n in (1, 2, 3)]
+    each = [sk.r2_score(part.target, part.numbers) for part in parts]
+    assert found.statistics["r2"].values == pytest.approx(each)
+    whole = load_predictions(found.folder.predictions("out_of_fold"))
+    assert len(whole) == sum(map(len, parts))
+    assert found.out_of_fold.metrics["r2"].value == pytest.approx(sk.r2_score(whole.target, whole.numbers))
+    together = load_predictions(found.folder.predictions("test"))
+    outer = [
+        load_predictions(found.folder.path / f"fold-{n}" / "predictions" / "outer_test").numbers for n in (1, 2, 3)
+    ]
+    assert together.numbers == pytest.approx(np.mean(outer, axis=0), rel=1e-6)
 
 
 def test_the_task_must_be_the_datas(capsys):

@@ -16,9 +16,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.training.metrics_file import read_metrics
 from tests.training.restarts import SETTINGS, killed, run_of, start, torchrun, trial
 from tests.training.tiny import TINY
@@ -119,9 +119,9 @@ def assert_whole(folder: Path) -> None:
     """One run's folder: every epoch once, every test sample once."""
     assert [row["epoch"] for row in read_metrics(folder / "metrics.csv")] == [0, 1]
     summary = json.loads((folder / "summary.json").read_text())
-    with np.load(folder / "predictions" / "test.npz") as saved:
-        assert len(saved["ids"]) == len(set(saved["ids"])) == summary["data"]["sizes"]["test"]
-        accuracy = (saved["probabilities"].argmax(axis=1) == saved["targets"]).mean()
+    saved = load_predictions(folder / "predictions" / "test")
+    assert len(saved) == len(set(saved.ids)) == summary["data"]["sizes"]["test"]
+    accuracy = (saved.columns["probabilities"].argmax(axis=1) == saved.columns["target"]).mean()
     assert summary["test"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 

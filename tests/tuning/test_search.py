@@ -59,7 +59,7 @@ def test_every_trial_is_a_run_folder_with_its_settings(study):
         ended = json.loads((study / row["folder"] / "summary.json").read_text())
         assert row["values"] == {"val/accuracy": ended["val"]["accuracy"]}
         assert ended["test"] == {}  # a search that looks at the test set has none left
-        assert not (study / row["folder"] / "predictions" / "test.npz").exists()
+        assert not (study / row["folder"] / "predictions" / "test").exists()
     best = max(summary["trials"], key=lambda row: row["values"]["val/accuracy"])
     assert summary["best"][0]["values"] == best["values"]
     assert sum(summary["importance"]["val/accuracy"].values()) == pytest.approx(1)

@@ -68,6 +68,7 @@ class ClassPredictions(Predictions):
     percentages = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "calibration_error"})
     without_interval = {"calibration_error": "its bootstrap lies above it, as resampling adds noise to every bin"}
     averaged = ("probabilities",)
+    panels = "scirs_neural.tasks.classification.panels:class_panels"
 
     def check(self) -> None:
         """Hold probabilities, targets and class names to each other."""
@@ -226,9 +227,9 @@ class ClassPredictions(Predictions):
         names, said, sure = self.classes, self.predicted, self.facts.confidence
         return [Mistake(self.ids[i], names[self.target[i]], names[said[i]], float(sure[i])) for i in order.tolist()]
 
-    def tables(self) -> Sequence[Table]:
+    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
         """The classes, the weakest of very many, and the worst errors."""
-        return [class_table(self.describe()["per_class"]), *mistake_table(self.worst(5))]
+        return [class_table(details["per_class"]), *mistake_table(details["worst"][:5])]
 
 
 def class_table(rows: Sequence[Any], limit: int = MAX_ROWS) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class LabelPredictions(Predictions):
     percentages = frozenset({"accuracy", "exact_match", "calibration_error"})
     without_interval = {"calibration_error": "its bootstrap lies above it, as resampling adds noise to every bin"}
     averaged = ("probabilities",)
+    panels = "scirs_neural.tasks.multi_label.panels:label_panels"
 
     def check(self) -> None:
         """Hold probabilities, targets and class names to each other."""
@@ -193,6 +194,6 @@ class LabelPredictions(Predictions):
             found.append(Mistake(self.ids[i], true, said_name, float(sure[i])))
         return found
 
-    def tables(self) -> Sequence[Table]:
+    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
         """The labels, the weakest of very many, and the worst errors."""
-        return [class_table(self.describe()["per_class"]), *mistake_table(self.worst(5))]
+        return [class_table(details["per_class"]), *mistake_table(details["worst"][:5])]

@@ -21,6 +21,7 @@ class ManyPredictions(Predictions):
     """
 
     kind = "multi_task"
+    panels = "scirs_neural.tasks.multi_task.panels:target_panels"
 
     @classmethod
     def metrics_of(cls, header: Mapping[str, Any]) -> Mapping[str, str]:
@@ -93,12 +94,12 @@ class ManyPredictions(Predictions):
         """By target."""
         return {"targets": {name: part.describe() for name, part in self.parts.items()}}
 
-    def tables(self) -> Sequence[Table]:
+    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
         """Those of all targets."""
         return [
             Table(f"{name}: {table.title}", table.head, table.rows)
             for name, part in self.parts.items()
-            for table in part.tables()
+            for table in part.tables(details["targets"][name])
         ]
 
     def _part(self, name: str, metric: str) -> Predictions:

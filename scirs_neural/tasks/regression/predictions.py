@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class NumberPredictions(Predictions):
     main_metric = "r2"
     ranges = {"r2": (-np.inf, 1), "mae": (0, np.inf), "rmse": (0, np.inf)}
     averaged = ("numbers",)
+    panels = "scirs_neural.tasks.regression.panels:number_panels"
 
     def check(self) -> None:
         """Hold numbers, targets and names to each other."""
@@ -119,11 +120,11 @@ class NumberPredictions(Predictions):
             if found["relative_error"][i] > 0
         ]
 
-    def tables(self) -> Sequence[Table]:
+    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
         """Each of several outputs, and the samples that are furthest off."""
-        rows = [[o.name, o.r2, o.mae, o.rmse, o.support] for o in self.describe()["per_output"]]
+        rows = [[o.name, o.r2, o.mae, o.rmse, o.support] for o in details["per_output"]]
         outputs = [Table("outputs", ["output", "r2", "mae", "rmse", "samples"], rows)] if len(rows) > 1 else []
-        far = [[m.id, m.output, m.target, m.predicted] for m in self.worst(5)]
+        far = [[m.id, m.output, m.target, m.predicted] for m in details["worst"][:5]]
         return [*outputs, *([Table("worst errors", ["sample", "output", "true", "predicted"], far)] if far else [])]
 
 

@@ -1,0 +1,34 @@
+"""The part of a run's report that is about classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from scirs_neural.core.terminal import percent
+from scirs_neural.plots import page
+from scirs_neural.plots.calibration import reliability_diagram
+from scirs_neural.plots.confusion import confusion_matrix, most_confused
+from scirs_neural.plots.panel import Easel, class_tables, mistakes
+
+if TYPE_CHECKING:
+    from scirs_neural.evaluation.predictions import Predictions
+    from scirs_neural.evaluation.report import Evaluation
+
+
+def class_panels(evaluation: Evaluation, pred: Predictions, easel: Easel) -> Sequence[page.Section]:
+    """Confusion, classes, reliability and worst errors."""
+    details = evaluation.details
+    names, counts = details["classes"], details["confusion"]
+    triples = counts["true"], counts["predicted"], counts["count"]
+    pairs = [f"{names[t]} taken for {names[p]} {n} times" for t, p, n in most_confused(*triples, 3)]
+    alt = f"Confusion matrix. Most frequent: {'; '.join(pairs)}." if pairs else "Confusion matrix without confusions."
+    error = evaluation.metrics["calibration_error"].value
+    reliability = reliability_diagram(details["reliability"], error=error)
+    gap = f"Accuracy against confidence in {len(details['reliability'])} bins; the mean gap is {percent(error)}."
+    return (
+        page.Section("confusion", "Confusion", [easel.draw("confusion", confusion_matrix(*triples, names), alt)]),
+        page.Section("classes", "Classes", class_tables(details["per_class"])),
+        page.Section("reliability", "Reliability", [easel.draw("reliability", reliability, gap)]),
+        page.Section("errors", "Worst errors", mistakes(details["worst"], evaluation.samples, easel)),
+    )
