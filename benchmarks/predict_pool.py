@@ -18,10 +18,11 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from scirs_neural.tasks.inference import classify
 from sklearn.datasets import load_digits
 
 import scirs_neural as sn
-from scirs_neural.tasks.inference import classify
+from tests.training.tiny import module_of
 
 Way = tuple[int, int]
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> dict[Way, float]:
     chosen = parser.parse_args(arguments)
     data = sn.create_data("digits", image_size=32)
     model = sn.create_model("cnn", num_classes=10, in_channels=1, input_size=32, seed=0)
-    task = sn.create_task("image_classification", model=model, spec=data.spec)
+    task = module_of(model, data)
     ways: list[Way] = [(threads, workers) for threads in (1, 2) for workers in (0, 1, 2)]
     times: dict[Way, list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scirs_neural.serialization import save_package as save_package
     from scirs_neural.serialization import verify_package as verify_package
     from scirs_neural.tasks import create_task as create_task
+    from scirs_neural.training import Module as Module
     from scirs_neural.training import Trainer as Trainer
 
 lazy(
@@ -55,6 +56,6 @@ lazy(
             "verify_package",
         ],
         "tasks": ["create_task"],
-        "training": ["Trainer"],
+        "training": ["Module", "Trainer"],
     },
 )

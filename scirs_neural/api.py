@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation
     from scirs_neural.serialization import Package
-    from scirs_neural.tasks.classification.lightning_module import ImageClassification
+    from scirs_neural.tasks.task import Task
+    from scirs_neural.training.module import Module
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Run:
 
     Args:
         folder: what the run left behind.
-        task: the network with its best weights, if it is at hand already.
+        module: the task and the network with its best weights, if it is at hand already.
         model: the user's own network, if the run was of one.
         data: the user's own data, if the run was of that, or if it is at hand already.
         allow: what its configuration names and may be imported: "./net.py:Net".
@@ -63,14 +64,14 @@ class Run:
     def __init__(
         self,
         folder: RunFolder,
-        task: ImageClassification | None = None,
+        module: Module | None = None,
         model: nn.Module | None = None,
         data: DataModule | None = None,
         allow: Collection[str] = (),
     ) -> None:
         self.folder, self._model, self._allow = folder, model, allow
-        if task is not None:
-            self.task = task
+        if module is not None:
+            self.module = module
         if data is not None:
             self.data = data
 
@@ -96,20 +97,30 @@ class Run:
         return create_data(config.name, seed=self._config.seed, **config.model_dump(exclude={"name"}))
 
     @cached_property
-    def task(self) -> ImageClassification:
-        """The network with its best weights, and what goes with it. The data itself is not touched.
+    def module(self) -> Module:
+        """The task and the network with its best weights. The data itself is not touched.
 
         Raises:
             ConfigError: it is one of the user's own, and was not given.
         """
-        from scirs_neural.runs.parts import load_checkpoint, task_from_spec
+        from scirs_neural.runs.parts import load_checkpoint, module_from_spec
 
         if self._model is None:
             self._needs("model", "of a network of your own")
-        task = task_from_spec(self._config, self._spec, self._model)
-        load_checkpoint(task, self.folder.checkpoint())
-        task.eval()
-        return task
+        module = module_from_spec(self._config, self._spec, self._model)
+        load_checkpoint(module, self.folder.checkpoint())
+        module.eval()
+        return module
+
+    @property
+    def task(self) -> Task:
+        """What is asked of the network."""
+        return self.module.task
+
+    @property
+    def model(self) -> nn.Module:
+        """The network with its best weights."""
+        return self.module.model
 
     def fold_batchnorm(self) -> int:
         """Fold BatchNorm into the layers before it, for predictions: the same outputs with fewer modules.
@@ -119,7 +130,7 @@ class Run:
         """
         from scirs_neural.models.folding import fold_batchnorm
 
-        self.task.model, gone = fold_batchnorm(self.task.model)
+        self.module.model, gone = fold_batchnorm(self.module.model)
         return gone
 
     def predictions(self, split: str = "test") -> Predictions:
@@ -155,7 +166,7 @@ class Run:
 
         samples = self.data.dataset(split).samples
         columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
-        pred = predict_split(self.task, self.data, split)
+        pred = predict_split(self.module, self.data, split)
         place = {str(name): index for index, name in enumerate(samples.ids)}  # unreadable ones have no prediction
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
         return evaluate(pred, slices=slices)
@@ -177,9 +188,9 @@ class Run:
         """
         if self._spec.input["kind"] != "image":
             raise ConfigError(
-                "the run is of rows of numbers, not of images", fix="run.task.probabilities(run.task(rows))"
+                "the run is of rows of numbers, not of images", fix="scirs_neural.tasks.answering.answers(run.task, …)"
             )
-        return _guesses(self.task, inputs, top_k, batch_size, num_workers)
+        return _guesses(self.task, self.model, inputs, top_k, batch_size, num_workers)
 
     def package(self, path: str | Path | None = None) -> Path:
         """Write the network with its best weights, and what is needed to use it, as one package (docs/format.md).
@@ -193,7 +204,7 @@ class Run:
         path = self.folder.path / "package.zip" if path is None else Path(path)
         metrics = {split: summary[split] for split in ("val", "test") if summary.get(split)}
         return save_package(
-            path, self.task.model, spec=self._spec, name=summary["name"], metrics=metrics,
+            path, self.model, spec=self._spec, name=summary["name"], metrics=metrics,
             licences=_licences(model.name, model.weights, self._spec.licence),
         )  # fmt: skip
 
@@ -264,7 +275,7 @@ def fit(
     done = train_run(config, model=own_model, data=own_data, console=console)
     finish(done, console)
     typed = [text for _, text in import_strings(config.model_dump())]
-    return Run(done.folder, done.task, own_model, done.data, typed)
+    return Run(done.folder, done.module, own_model, done.data, typed)
 
 
 def _own_data(data: Any, config: RunConfig) -> DataModule:
@@ -330,19 +341,23 @@ def guess(
         raise CheckpointError(
             "the package lacks labels, preprocessing or its task", where=str(source.path), fix="save it with spec="
         )
-    from scirs_neural.tasks.build import create_task, task_name
+    from scirs_neural.tasks.create import create_task
 
-    task = create_task(task_name(source.spec), model=source.model, spec=source.spec)
-    return _guesses(task, inputs, top_k, batch_size, num_workers)
+    return _guesses(create_task(source.spec), source.model, inputs, top_k, batch_size, num_workers)
 
 
-def _guesses(task: ImageClassification, inputs: Any, top_k: int, batch_size: int, num_workers: int) -> list[Guess]:
-    from scirs_neural.tasks.inference import classify
+def _guesses(task: Task, model: nn.Module, inputs: Any, top_k: int, batch_size: int, num_workers: int) -> list[Guess]:
+    from scirs_neural.tasks.answering import answers
 
-    return [
-        Guess(source, tuple(names), tuple(shares))
-        for source, names, shares in classify(task, inputs, top_k=top_k, batch_size=batch_size, num_workers=num_workers)
-    ]
+    task.settings = {**task.settings, "top_k": top_k}
+    found = []
+    for source, answer in answers(task, model, inputs, batch_size=batch_size, num_workers=num_workers):
+        ranked = (
+            answer["top"] if "top" in answer else sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])
+        )
+        names, values = zip(*ranked[:top_k], strict=True)
+        found.append(Guess(source, names, values))
+    return found
 
 
 def _licences(model: str, weights: str | None, data: str) -> dict[str, str]:

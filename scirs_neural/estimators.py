@@ -25,19 +25,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
-from torch import Tensor, nn
+from torch import nn
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data import from_arrays, from_rows
 from scirs_neural.data.context import Context
 from scirs_neural.data.module import DataModule
-from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.table.table import CLASSES, NUMBERS
 from scirs_neural.models import create_model
-from scirs_neural.runs.parts import model_arguments
-from scirs_neural.tasks.build import create_task, task_name
-from scirs_neural.tasks.inference import evaluating
+from scirs_neural.tasks.collect import evaluating
+from scirs_neural.tasks.create import create_task
 from scirs_neural.training import Trainer
+from scirs_neural.training.module import Module
 
 Network = str | type[nn.Module] | nn.Module | Callable[..., nn.Module]
 
@@ -85,22 +84,25 @@ class _NeuralEstimator(BaseEstimator):
         data = self._data(x, y, task, classes, seed)
         spec = data.spec
         named = {"optimizer": self.optimizer, "scheduler": self.scheduler}
-        sections = {key: {"name": value} if isinstance(value, str) else dict(value) for key, value in named.items()}
+        sections: dict[str, Any] = {
+            key: {"name": value} if isinstance(value, str) else dict(value) for key, value in named.items()
+        }
         sections["optimizer"] = {"lr": self.lr, "weight_decay": self.weight_decay, **sections["optimizer"]}
         console = None if self.verbose else Console(quiet=True)
         settings = {"accelerator": "auto", "devices": 1, "max_epochs": self.max_epochs, **(self.trainer or {})}
         trainer = Trainer(seed=seed, console=console, callbacks=self.callbacks, **settings)
         with torch.random.fork_rng():  # the caller's stream of random numbers goes on as if nothing had been drawn
             torch.manual_seed(seed)
-            model = self._network(model_arguments(spec))
-            self.task_ = create_task(task_name(spec), model=model, spec=spec, loss=self.loss, **sections)
-            self.history_ = trainer.fit(self.task_, data)
+            task_ = create_task(spec, loss=self.loss)
+            self.module_ = Module(task_, self._network(task_.model_arguments()), **sections)
+            self.history_ = trainer.fit(self.module_, data)
         self.n_iter_ = len(self.history_)
         for text, count in trainer.warned.counts.items():
             warnings.warn(f"{text} ({count} times)" if count > 1 else text, stacklevel=3)
-        self.task_.eval()
-        self.task_.trainer = None  # so that what is pickled is the network, not the machinery
-        self.task_.to("cpu")
+        self.module_.eval()
+        self.module_.trainer = None  # so that what is pickled is the network, not the machinery
+        self.module_.group = []
+        self.module_.to("cpu")
 
     def _data(self, x: np.ndarray, y: np.ndarray, task: str, classes: Sequence[str] | None, seed: int) -> DataModule:
         options: dict[str, Any] = {
@@ -134,18 +136,21 @@ class _NeuralEstimator(BaseEstimator):
 
     def _answers(self, x: Any) -> np.ndarray:
         """Probabilities (N, K), or numbers (N, outputs)."""
-        check_is_fitted(self, "task_")
+        check_is_fitted(self, "module_")
         rows = self._checked(x, reset=False)
-        return torch.cat(list(self._batches(rows))).numpy()
+        return np.concatenate(list(self._batches(rows)))
 
-    def _batches(self, x: np.ndarray) -> Iterator[Tensor]:
-        task = self.task_
-        (held,) = Pipeline(task.spec).inputs.values()
-        with evaluating(task):
+    def _batches(self, x: np.ndarray) -> Iterator[np.ndarray]:
+        task, model = self.module_.task, self.module_.model
+        pipeline = self.module_.pipeline
+        (name,) = pipeline.inputs
+        with evaluating(model):
             for start in range(0, len(x), self.batch_size):
                 part = x[start : start + self.batch_size]
-                inputs = held.collate([held.encode(row) for row in part], Context(), range(len(part)))
-                yield task.probabilities(task(inputs))
+                raws = [{"id": str(start + i), name: row} for i, row in enumerate(part)]
+                batch = pipeline.collate(raws)
+                (column,) = task.to_arrays(task.answer(model, batch, Context()), batch).values()
+                yield column
 
 
 class NeuralClassifier(ClassifierMixin, _NeuralEstimator):
@@ -171,7 +176,7 @@ class NeuralClassifier(ClassifierMixin, _NeuralEstimator):
 
     Attributes:
         classes_: the labels, of any type, in order.
-        task_: the trained LightningModule; ``task_.model`` is the network.
+        module_: the trained LightningModule; ``module_.model`` is the network.
         history_: one row an epoch.
 
     Shape: x (N, F), or images (N, H, W), (N, C, H, W) or (N, H, W, C); y (N,).

@@ -108,6 +108,7 @@ class DataConfig(Named):
 class TaskConfig(Named):
     """What is learnt: the loss, the metrics, the way a batch is used."""
 
+    name: str = Field(default="auto", description="auto: what the data's targets are for")
     loss: str | dict[str, Any] | list[Any] = Field(
         default="auto",
         description="a name, file.py:Class, or a list of weighted terms; auto: cross_entropy, or bce_with_logits "

@@ -83,6 +83,8 @@ class NTXentLoss(nn.Module):
         0.5514
     """
 
+    mixes_samples = True
+
     def __init__(self, temperature: float = 0.5) -> None:
         super().__init__()
         self.temperature = _positive(temperature)
@@ -122,6 +124,8 @@ class SupervisedContrastiveLoss(nn.Module):
         >>> round(SupervisedContrastiveLoss(temperature=1.0)(embeddings, torch.tensor([0, 0, 1, 1])).item(), 4)
         0.5514
     """
+
+    mixes_samples = True
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
@@ -164,6 +168,8 @@ class InfoNCELoss(nn.Module):
         >>> round(InfoNCELoss(temperature=1.0)(pairs).item(), 4)
         0.3133
     """
+
+    mixes_samples = True
 
     def __init__(self, temperature: float = 0.07, symmetric: bool = True) -> None:
         super().__init__()

@@ -54,6 +54,11 @@ class LovaszLoss(nn.Module):
             raise ConfigError(f"unknown classes {classes!r}", fix="all or present")
         self.mode, self.classes, self.per_sample, self.ignore_index = mode, classes, per_sample, ignore_index
 
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether the loss of a batch is no mean over its samples."""
+        return not self.per_sample
+
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits against regions."""
         if self.mode == "hinge":

@@ -59,6 +59,11 @@ class TverskyLoss(nn.Module):
         self.alpha, self.beta, self.gamma, self.mode = alpha, beta, gamma, mode
         self.smooth, self.per_sample, self.ignore_index = smooth, per_sample, ignore_index
 
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether the loss of a batch is no mean over its samples."""
+        return not self.per_sample
+
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits against regions."""
         prob, truth = probabilities(input, target, self.mode, self.ignore_index, "tversky")

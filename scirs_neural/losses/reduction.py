@@ -130,6 +130,8 @@ class RMSELoss(nn.Module):
         12.5
     """
 
+    mixes_samples = True  # the root of a mean is no mean of roots
+
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The root of the mean of the squares."""
         same_shape(input, target, "rmse")

@@ -76,6 +76,8 @@ class TripletMiningLoss(nn.Module):
         1.0
     """
 
+    mixes_samples = True
+
     def __init__(
         self,
         margin: float = 0.2,

@@ -43,6 +43,49 @@ def is_on_meta() -> bool:
     return torch.empty(0).device.type == "meta"
 
 
+Call = tuple[int, ...] | Callable[[Any], Any]
+"""How a network is tried: with an input of a shape, or by a function that calls it with inputs on the meta device."""
+
+
+def run_on_meta(model: nn.Module, call: Call) -> Any:
+    """What a network gives in evaluation mode, without values; the network stays as it is.
+
+    Args:
+        model: a network whose forward pass does not look at values.
+        call: see `Call`.
+
+    Raises:
+        RuntimeError: and what else torch raises where the input does not fit.
+
+    Example:
+        >>> run_on_meta(nn.Linear(4, 2), lambda net: net(torch.empty(3, 4, device="meta"))).shape
+        torch.Size([3, 2])
+    """
+    net = _Called(model)
+    state = {name: tensor.to("meta") for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            return torch.func.functional_call(net, state, (call,))
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+class _Called(nn.Module):
+    """A network that is called by a function: torch swaps the parameters of a module for the time of its call."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, call: Call) -> Any:
+        if callable(call):
+            return call(self.network)
+        return self.network(torch.empty(call, device="meta"))
+
+
 def output_shape(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that a network gives for an input of a shape, found on the meta device; the network stays as it is.
 
@@ -53,15 +96,15 @@ def output_shape(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, .
     Raises:
         RuntimeError: and what else torch raises where the input does not fit.
     """
-    return tuple(_run(model, input_shape).shape)
+    return tuple(run_on_meta(model, input_shape).shape)
 
 
-def failing_layer(model: nn.Module, input_shape: tuple[int, ...]) -> str | None:
-    """The innermost layer that fails for an input of a shape, with what came to it; None when none does.
+def failing_layer(model: nn.Module, call: Call) -> str | None:
+    """The innermost layer that fails, with what came to it; None when none does.
 
     Args:
         model: a network; it stays as it is.
-        input_shape: with the batch, such as (1, 3, 224, 224).
+        call: see `Call`; a shape has the batch, such as (1, 3, 224, 224).
 
     Example:
         >>> failing_layer(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), (2, 1, 9, 9))
@@ -85,8 +128,8 @@ def failing_layer(model: nn.Module, input_shape: tuple[int, ...]) -> str | None:
             handles.append(layer.register_forward_pre_hook(enter(path), prepend=True, with_kwargs=True))
             handles.append(layer.register_forward_hook(leave))
     try:
-        _run(model, input_shape)
-    except (RuntimeError, NotImplementedError, ValueError):
+        run_on_meta(model, call)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
         return running[-1] if running else None
     finally:
         for handle in handles:
@@ -94,12 +137,12 @@ def failing_layer(model: nn.Module, input_shape: tuple[int, ...]) -> str | None:
     return None
 
 
-def count_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int | None:
+def count_macs(model: nn.Module, call: Call) -> int | None:
     """Multiply-accumulate operations of one sample in convolutions, linear layers and attention.
 
     Args:
         model: a network; it stays as it is.
-        input_shape: without the batch, such as (3, 224, 224).
+        call: see `Call`, of one sample; a shape is without the batch, such as (3, 224, 224).
 
     Returns:
         The count, or None when the network looks at values and so cannot be run without any.
@@ -110,7 +153,7 @@ def count_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int | None:
     """
     with FlopCounterMode(display=False) as counter:
         try:
-            _run(model, (1, *input_shape))
+            run_on_meta(model, call if callable(call) else (1, *call))
         except (RuntimeError, NotImplementedError, ValueError):
             return None
     return counter.get_total_flops() // 2
@@ -119,16 +162,3 @@ def count_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int | None:
 def count_parameters(model: nn.Module) -> int:
     """How many numbers a network learns or may learn: every parameter once, frozen ones too."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _run(model: nn.Module, input_shape: tuple[int, ...]) -> Any:
-    """What a network gives in evaluation mode for an input without values."""
-    state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            return torch.func.functional_call(model, state, (torch.empty(input_shape, device="meta"),))
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -40,7 +40,7 @@ from scirs_neural.evaluation.report import Evaluation, evaluate
 from scirs_neural.guard.text import read_json
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
-from scirs_neural.runs.parts import load_checkpoint, task_from_spec
+from scirs_neural.runs.parts import load_checkpoint, module_from_spec
 from scirs_neural.runs.record import RunRecord, differences
 from scirs_neural.runs.train import RunResult, predict_split, train_run
 
@@ -301,10 +301,10 @@ def _answers(run: RunFolder, outer: DataModule, allow: list[str]) -> Predictions
     path = run.predictions("outer_test")
     if not path.exists():
         spec = DataSpec.from_dict(run.read_summary()["data"])
-        task = task_from_spec(run.read_config(config_groups(), allow=allow), spec)
-        load_checkpoint(task, run.checkpoint())
+        module = module_from_spec(run.read_config(config_groups(), allow=allow), spec)
+        load_checkpoint(module, run.checkpoint())
         outer.use_spec(spec)  # each network's inputs are scaled as its own training samples say
-        predict_split(task, outer, "test").save(path)
+        predict_split(module, outer, "test").save(path)
     return load_predictions(path)
 
 

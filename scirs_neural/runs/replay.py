@@ -18,7 +18,7 @@ from scirs_neural.guard.text import read_json
 from scirs_neural.guard.weights import read_state_dict
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
-from scirs_neural.runs.parts import task_from_spec
+from scirs_neural.runs.parts import module_from_spec
 from scirs_neural.training.nonfinite import bad_gradient, watch
 
 
@@ -44,18 +44,22 @@ def replay(place: str | Path, *, model: nn.Module | None = None, allow: Collecti
     run = RunFolder(place.parent.parent)
     made = () if model is None else ("model",)
     config = run.read_config(config_groups() if model is None else {}, allow=allow, made=made)
-    task = task_from_spec(config, DataSpec.from_dict(step["data"]), model)
-    task.model.load_state_dict(read_state_dict(place / "weights.safetensors"))
-    held = read_state_dict(place / "batch.safetensors")
+    module = module_from_spec(config, DataSpec.from_dict(step["data"]), model)
+    module.model.load_state_dict(read_state_dict(place / "weights.safetensors"))
+    tensors = read_state_dict(place / "batch.safetensors")
+    if any("/" in name for name in tensors):
+        raise ConfigError(
+            "a step of several batches cannot be met again here", fix="look at weights and batch yourself"
+        )
     found: list[str] = []
-    watch(task.model, found.append)
-    task.train()
+    watch(module.model, found.append)
+    module.train()
     torch.manual_seed(step["seed"])
     mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(step["precision"])
     with torch.autocast("cpu", dtype=mixed or torch.bfloat16, enabled=mixed is not None):
-        loss = task.loss_of(task(*(held[name] for name in task.spec.inputs)), held[task.target_name])
+        loss = module.training_step({"id": step["samples"], **tensors}, step["batch"])
     loss.backward()
-    return found[0] if found else bad_gradient(task.model)
+    return found[0] if found else bad_gradient(module.model)
 
 
 def main(argv: list[str]) -> int:

@@ -19,31 +19,33 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from rich.console import Console
 from torch import nn
+from torch.utils._pytree import tree_map_only
 
 from scirs_neural.config.schema import ModelConfig, RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
+from scirs_neural.data.context import Context
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.predictions import Predictions
-from scirs_neural.evaluation.registry import PREDICTIONS
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
 from scirs_neural.runs.folder import RunFolder
-from scirs_neural.runs.parts import Parts, build_parts, load_checkpoint, make_callbacks, task_from_spec
-from scirs_neural.tasks.classification.lightning_module import ImageClassification
-from scirs_neural.tasks.inference import predict_loader
+from scirs_neural.runs.parts import Parts, build_parts, load_checkpoint, make_callbacks, module_from_spec
+from scirs_neural.tasks.collect import collect
+from scirs_neural.tasks.task import Task
 from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
 from scirs_neural.training.finders import FINDERS, resolve_auto_settings
 from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
+from scirs_neural.training.module import Module
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.precision import pin_to_fp32
 from scirs_neural.training.trainer import Trainer
 
-_NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
+NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
 
 
 @dataclass
@@ -52,15 +54,25 @@ class RunResult:
 
     Args:
         folder: what it left behind.
-        task: with the best weights.
+        module: hosts the task and the network, with its best weights.
         data: that it learnt from.
         summary: how it ended, as in ``summary.json``.
     """
 
     folder: RunFolder
-    task: ImageClassification
+    module: Module
     data: DataModule
     summary: dict[str, Any]
+
+    @property
+    def task(self) -> Task:
+        """What was asked of the network."""
+        return self.module.task
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, with its best weights."""
+        return self.module.model
 
 
 def train_run(
@@ -90,34 +102,33 @@ def train_run(
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
     parts = build_parts(config, model=model, data=data)
     own = [part for part, given in (("model", model), ("data", data)) if given is not None]
-    config = resolve_auto_settings(_as_given(config, model, data), parts.task, parts.data, console)
+    config = resolve_auto_settings(_as_given(config, model, data), parts.module, parts.data, console)
     folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(_make_folder(config, parts).path))))
     if is_first():
         folder.begin(config)
     facts = run_facts(config, parts)
     terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
     trainer = Trainer(
-        folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config), *callbacks],
-        loggers=_loggers(config, folder), **config.trainer.model_dump(exclude=_NOT_THE_TRAINERS),
+        folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config, parts.task), *callbacks],
+        loggers=_loggers(config, folder), **config.trainer.model_dump(exclude=NOT_THE_TRAINERS),
     )  # fmt: skip
     if is_first():
         _save_input_batch(parts, folder)
     is_sharded = is_model_parallel(config.trainer)
     untrained = copy.deepcopy(model) if is_sharded else None
     with run_dir_env(folder):
-        rows = trainer.fit(parts.task, parts.data)
+        rows = trainer.fit(parts.module, parts.data)
     trainer.continue_on_rank_zero()
     if is_sharded:  # the network that was trained has its parts in processes that are gone
-        task = _whole_task(config, parts.data.spec, untrained)
-        parts = Parts(parts.data, task.model, task)
+        parts = Parts(parts.data, _whole_module(config, parts.data.spec, untrained))
     trained_sec = time.perf_counter() - began
-    load_checkpoint(parts.task, folder.checkpoint())
+    load_checkpoint(parts.module, folder.checkpoint())
     tested = "test" in splits and parts.data.spec.sizes["test"]
-    scores = trainer.test(parts.task, parts.data) if tested else {}
+    scores = trainer.test(parts.module, parts.data) if tested else {}
     for split in splits:
         if parts.data.spec.sizes[split]:
-            predict_split(parts.task, parts.data, split).save(folder.predictions(split))
-    monitor, best = trainer.monitor(parts.task)[0], trainer.best_row(parts.task)
+            predict_split(parts.module, parts.data, split).save(folder.predictions(split))
+    monitor, best = trainer.monitor(parts.module)[0], trainer.best_row(parts.module)
     summary = {
         "name": f"{parts.data.spec.name}-{config.model.name}",
         "seed": config.seed,
@@ -136,14 +147,14 @@ def train_run(
     }
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)
-    return RunResult(folder, parts.task, parts.data, summary)
+    return RunResult(folder, parts.module, parts.data, summary)
 
 
-def _whole_task(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> ImageClassification:
-    task = task_from_spec(config, spec, model)
+def _whole_module(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> Module:
+    module = module_from_spec(config, spec, model)
     if config.trainer.fp32_modules:
-        pin_to_fp32(task.model, config.trainer.fp32_modules)
-    return task
+        pin_to_fp32(module.model, config.trainer.fp32_modules)
+    return module
 
 
 def _set_threads(config: RunConfig) -> None:
@@ -169,16 +180,9 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: DataModule | Non
     return config.model_copy(update=given)
 
 
-def predict_split(task: ImageClassification, data: DataModule, split: str) -> Predictions:
-    """The answers to every sample of a split, in its order, with the truth and the samples' ids."""
-    answers, targets = predict_loader(task, data.eval_dataloader(split))
-    skipped = set(map(str, data.skipped[split]))
-    ids = [name for i in data.dataset(split).ids if (name := str(i)) not in skipped]
-    target = task.spec.target
-    kind = PREDICTIONS.get(target["kind"])
-    header = {name: list(target[name]) for name in ("classes", "names") if name in target}
-    found: Predictions = kind(ids, {kind.averaged[0]: answers, "target": targets}, header)
-    return found
+def predict_split(module: Module, data: DataModule, split: str) -> Predictions:
+    """The answers to every sample of a split, in its order, with the truth."""
+    return collect(module.task, module.model, data.eval_dataloader(split))
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -229,15 +233,15 @@ def _log_hyper_parameters(trainer: Trainer, config: RunConfig, summary: Mapping[
 
 def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
     """What a run is made of: "shown" by label, as it is printed, and "model", as it is kept in the summary."""
-    spec, found = parts.data.spec, environment()
-    (held,) = parts.data.pipeline.inputs.values()
-    shape = tuple(side or 1 for side in held.shape())
-    macs = count_macs(parts.model, shape)
+    spec, found, pipeline = parts.data.spec, environment(), parts.data.pipeline
+    one = tree_map_only(torch.Tensor, lambda t: t.to("meta"), pipeline.example(1))
+    macs = count_macs(parts.model, lambda model: parts.task.answer(model, one, Context()))
+    shapes = [list(field.shape()) for field in pipeline.inputs.values()]
     model = {
         "name": config.model.name,
         "num_params": count_parameters(parts.model),
         "macs": macs,
-        "input_shape": list(shape),
+        "input_shape": shapes[0] if len(shapes) == 1 else shapes,
     }
     devices = ", ".join(found["devices"]) or f"CPU, {torch.get_num_threads()} of {num_cpus()} threads"
     packages = found["packages"]
@@ -253,14 +257,15 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
         "data": [
             f"{spec.name}: {spec.description}" if spec.description else spec.name,
             {
-                "input": ", ".join(held.describe() for held in parts.data.pipeline.inputs.values()),
-                "target": ", ".join(held.describe() for held in parts.data.pipeline.targets.values()),
+                "input": ", ".join(field.describe() for field in pipeline.inputs.values()) or "none",
+                "target": ", ".join(field.describe() for field in pipeline.targets.values()) or "none",
                 **spec.sizes,
             },
         ],
+        "task": f"{parts.task.name}: {parts.task.reason}",
         "optimizer": [
             f"{config.optimizer.name}, {config.scheduler.name} schedule",
-            *group_table(parts.model, parts.task.parameter_groups),
+            *group_table(parts.model, parts.module.parameter_groups),
         ],
         "seed": config.seed,
     }
@@ -268,9 +273,11 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
 
 
 def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
-    """Keep the first training batch as the net sees it, for the report."""
-    images, targets = parts.task.parts_of(next(iter(parts.data.train_dataloader())))
-    _save_arrays(folder.plots / "input_batch.npz", {"images": images[:32].numpy(), "targets": targets[:32].numpy()})
+    """Keep the first training batch as the network sees it, for the report."""
+    batch = next(iter(parts.data.train_dataloader()))
+    (first, *_), targets = parts.task.spec.inputs, parts.task.spec.targets
+    arrays = {"images": batch[first][:32].numpy(), **{"targets": batch[name][:32].numpy() for name in targets}}
+    _save_arrays(folder.plots / "input_batch.npz", arrays)
 
 
 def _relative(path: Path) -> Path:

@@ -1,25 +1,33 @@
-"""The table of tasks. Imports no torch."""
+"""Tasks by name. Imports no torch.
+
+The trait ``targets`` names the kinds of targets that a task is for: data with one target of such a kind gets it by
+itself. The trait ``heads`` marks a task of several targets.
+"""
 
 from __future__ import annotations
 
 from scirs_neural.core.registry import Registry
 
 TASKS = Registry("task")
+_SHARED = {"loss": "auto", "metrics": ()}
+TASKS.add("auto", "scirs_neural.tasks.create:create_task", summary="what the data's targets are for", options={})
 TASKS.add(
-    "image_classification",
-    "scirs_neural.tasks.classification.lightning_module:ImageClassification",
-    summary="one class, or any number of classes, for an image",
-    options={},
-)
+    "classification", "scirs_neural.tasks.classification.task:Classification",
+    summary="one class of several", options={"label_smoothing": 0.0, "class_weights": None, **_SHARED}, traits={"targets": ("class",)},
+)  # fmt: skip
 TASKS.add(
-    "table_classification",
-    "scirs_neural.tasks.classification.lightning_module:ImageClassification",
-    summary="one class for a row of numbers",
-    options={},
-)
+    "multi_label", "scirs_neural.tasks.multi_label.task:MultiLabel",
+    summary="any number of several classes", options=_SHARED, traits={"targets": ("labels",)},
+)  # fmt: skip
 TASKS.add(
-    "regression",
-    "scirs_neural.tasks.regression.lightning_module:Regression",
-    summary="numbers for a row of numbers",
-    options={},
-)
+    "regression", "scirs_neural.tasks.regression.task:Regression",
+    summary="one number, or several", options=_SHARED, traits={"targets": ("numbers",)},
+)  # fmt: skip
+TASKS.add(
+    "multi_task", "scirs_neural.tasks.multi_task.task:MultiTask",
+    summary="several targets, each with a head and a task of its own",
+    options={"tasks": None, "weights": None, "main": None}, traits={"heads": True},
+)  # fmt: skip
+
+FIRST_NAMES = ("image_classification", "table_classification")
+"""What tasks are called in the first run folders and packages; the data alone says which one it is now."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.spec import DataSpec
@@ -68,12 +69,18 @@ class Task:
         main_metric: the metric of its predictions that ranks epochs.
         mixes_samples: the loss couples the samples of a batch, as a contrastive loss does.
         has_eval_loss: `losses` can be computed from outputs in evaluation mode.
+        epoch_metrics: further metrics of its predictions that are shown after each epoch.
+        settings: of answering (``answer.*``): threshold, number of steps, prompts.
+        reason: why it is this task, in a few words.
     """
 
-    name: ClassVar[str]
+    name: str
     main_metric: str
-    mixes_samples: ClassVar[bool] = False
-    has_eval_loss: ClassVar[bool] = True
+    epoch_metrics: Sequence[str] = ()
+    mixes_samples: bool = False
+    has_eval_loss: bool = True
+    settings: Mapping[str, Any] = MappingProxyType({})
+    reason: str = ""
 
     def __init__(self, spec: DataSpec, **options: Any) -> None:
         self.spec, self.options = spec, options
@@ -102,16 +109,27 @@ class Task:
         return model(*(batch[name] for name in self.spec.inputs))
 
     def losses(self, outputs: Any, batch: Batch, ctx: Context) -> dict[str, Tensor]:
-        """Terms of the loss by name, each a mean over ``counts(batch)[term]`` items; without items 0, not NaN."""
+        """Terms of the loss by name, each a mean over ``counts(batch)[term]`` items.
+
+        What it gives for a term without items is not used.
+        """
         raise NotImplementedError
 
-    def counts(self, batch: Batch) -> dict[str, float]:
-        """Of how many items each term is a mean, from the batch alone, which is still on the CPU.
+    def counts(self, batch: Batch) -> Mapping[str, float | None]:
+        """Of how many items each term is a mean, from the batch alone, which is still on the CPU; None: it is a sum.
 
-        "*" stands for every term that is not named. The engine weighs the parts of a step by them, so that the gradient
-        is that of the whole, however it is cut into parts, batches and ranks.
+        "*" stands for every term that is not named, "a/*" for every other one whose name begins with "a/". The engine
+        weighs the parts of a step by them, so that the gradient is that of the whole, however it is cut into parts,
+        batches and ranks.
         """
         return {ALL_OTHERS: len(batch["id"])}
+
+    def check_outputs(self, outputs: Any, batch: Batch) -> None:
+        """Refuse a network by what it gives for an example, before any training; it has no values (meta tensors).
+
+        Raises:
+            ShapeError: it is not what the task needs.
+        """
 
     def answer(self, model: nn.Module, batch: Batch, ctx: Context) -> Any:
         """The outputs of which answers are made: of `forward`, or of generation or sampling. Sees no targets."""
@@ -157,6 +175,21 @@ class Task:
     def record(self) -> dict[str, Any]:
         """The task as plain data, from which it is made again."""
         return {"name": self.name, "version": 1, "options": dict(self.options)}
+
+
+def count_of(counts: Mapping[str, float | None], term: str) -> float | None:
+    """The count of a term among `Task.counts`.
+
+    Example:
+        >>> counts = {"*": 8, "price/*": 3, "label/loss": 5}
+        >>> [count_of(counts, term) for term in ("label/loss", "price/loss", "penalty")]
+        [5, 3, 8]
+    """
+    if term in counts:
+        return counts[term]
+    head, mark, _ = term.rpartition("/")
+    every = f"{head}/{ALL_OTHERS}"
+    return counts[every] if mark and every in counts else counts[ALL_OTHERS]
 
 
 def _array(tensor: Tensor) -> Any:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from scirs_neural.training.module import Module as Module
     from scirs_neural.training.registry import CALLBACKS as CALLBACKS
     from scirs_neural.training.trainer import Trainer as Trainer
 
 lazy(
     globals(),
     {
+        "module": ["Module"],
         "registry": ["CALLBACKS"],
         "trainer": ["Trainer"],
     },

@@ -8,12 +8,13 @@ import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 _TIMED_STEPS = 5
 
@@ -51,14 +52,14 @@ Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
 def compile_network(
-    network: nn.Module, mode: bool | str, inputs: Tensor, within: Context = contextlib.nullcontext
+    network: nn.Module, mode: bool | str, inputs: Sequence[Any], within: Context = contextlib.nullcontext
 ) -> Compiled:
     """Compile a network in place, if that works on a batch.
 
     Everything is tried on copies: the network's own weights and statistics are not touched.
 
     Args:
-        network: takes ``inputs``.
+        network: takes ``inputs``, each as an argument.
         mode: True or "whole", "regional", "reduce-overhead".
         inputs: a batch.
         within: the forward pass runs in it: a run in bf16 is tried in bf16.
@@ -68,10 +69,11 @@ def compile_network(
         parts = repeated_blocks(network)
         if not parts:
             parts, reason = [""], "no block occurs twice: the whole instead of regions"
-    if mode == "reduce-overhead" and inputs.device.type != "cuda":
+    on_gpu = any(isinstance(t, Tensor) and t.is_cuda for t in inputs)
+    if mode == "reduce-overhead" and not on_gpu:
         reason = "CUDA graphs need a GPU: compiled without"
-    options = {"mode": "reduce-overhead"} if mode == "reduce-overhead" and inputs.device.type == "cuda" else {}
-    trial = copy.deepcopy(network).to(inputs.device)
+    options = {"mode": "reduce-overhead"} if mode == "reduce-overhead" and on_gpu else {}
+    trial = copy.deepcopy(network).to(_device(inputs))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -106,16 +108,18 @@ def repeated_blocks(network: nn.Module) -> list[str]:
     return chosen
 
 
-def graph_breaks(network: nn.Module, part: str, inputs: Tensor, within: Context = contextlib.nullcontext) -> list[str]:
+def graph_breaks(
+    network: nn.Module, part: str, inputs: Sequence[Any], within: Context = contextlib.nullcontext
+) -> list[str]:
     """Where the compiler leaves a part of a network to Python, and why."""
-    trial = copy.deepcopy(network).to(inputs.device)
+    trial = copy.deepcopy(network).to(_device(inputs))
     caught: list[tuple[Any, Any]] = []
     if part:
         trial.get_submodule(part).register_forward_pre_hook(lambda m, a, k: caught.append((a, k)), with_kwargs=True)
         with torch.no_grad(), within():
-            trial(inputs)
-    args, kwargs = caught[0] if caught else ((inputs,), {})
-    target = copy.deepcopy(network).to(inputs.device).get_submodule(part)
+            trial(*inputs)
+    args, kwargs = caught[0] if caught else (tuple(inputs), {})
+    target = copy.deepcopy(network).to(_device(inputs)).get_submodule(part)
     with warnings.catch_warnings(), within():
         warnings.simplefilter("ignore")  # the compiler warns of what it does itself
         found = torch._dynamo.explain(target)(*args, **kwargs)
@@ -133,24 +137,28 @@ def _compile(network: nn.Module, parts: list[str], options: dict[str, Any]) -> N
         network.get_submodule(name).compile(**options)
 
 
-def _step(network: nn.Module, inputs: Tensor, within: Context) -> None:
+def _step(network: nn.Module, inputs: Sequence[Any], within: Context) -> None:
     network.train()
     with within():
-        found = network(inputs)
-    (found if isinstance(found, Tensor) else found[0]).float().sum().backward()
+        found = network(*inputs)
+    torch.stack([t.float().sum() for t in tree_leaves(found) if isinstance(t, Tensor)]).sum().backward()
     network.zero_grad()
 
 
-def _step_sec(network: nn.Module, inputs: Tensor, within: Context) -> float:
+def _step_sec(network: nn.Module, inputs: Sequence[Any], within: Context) -> float:
     def timed(call: Callable[[], None]) -> float:
         start = time.perf_counter()
         call()
-        if inputs.device.type == "cuda":
+        if _device(inputs).type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
     _step(network, inputs, within)
     return sorted(timed(lambda: _step(network, inputs, within)) for _ in range(_TIMED_STEPS))[_TIMED_STEPS // 2]
+
+
+def _device(inputs: Sequence[Any]) -> torch.device:
+    return next((t.device for t in inputs if isinstance(t, Tensor)), torch.device("cpu"))
 
 
 def _beginning(text: object) -> str:

@@ -13,19 +13,21 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.tuner import Tuner
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
 from scirs_neural.config.schema import RunConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.data.context import Batch, Context
 from scirs_neural.training.distributed.ranks import launcher
-from scirs_neural.training.lightning_data import lightning_data
+from scirs_neural.training.feeding import Feed
+from scirs_neural.training.module import Module
 from scirs_neural.training.warnings_capture import quiet
 
 LR_STEPS, BATCH_STEPS, BATCH_TRIALS, FORMAT_ROUNDS = 60, 2, 12, 5
 FINDERS = ("find_lr", "find_batch_size", "find_memory_format")
 
 
-def resolve_auto_settings(config: RunConfig, task: Any, data: Any, console: Console) -> RunConfig:
+def resolve_auto_settings(config: RunConfig, module: Module, data: Any, console: Console) -> RunConfig:
     """The configuration with what suits network and machine in it, where that is asked for.
 
     What is found is printed and kept in the run's ``config.yaml``: a run that goes on, or is made again, looks for
@@ -46,43 +48,48 @@ def resolve_auto_settings(config: RunConfig, task: Any, data: Any, console: Cons
         raise ConfigError(f"{settings} work in one process", fix=fix)
     settled: dict[str, Any] = dict.fromkeys(FINDERS, False)
     if asked.find_batch_size:
-        data.batch_size = find_batch_size(task, data, asked)
+        data.batch_size = find_batch_size(module, data, asked)
         config = config.model_copy(update={"data": config.data.model_copy(update={"batch_size": data.batch_size})})
         console.print(f"found data.batch_size={data.batch_size}")
     if asked.find_memory_format:
-        speed = find_memory_format(task.model, task.parts_of(next(iter(data.train_dataloader())))[0], asked)
+        speed = find_memory_format(module, next(iter(data.train_dataloader())), asked)
         settled["channels_last"] = speed > 1
         said = f"a step is {speed:.2f} times as fast with it as without"
         console.print(f"found trainer.channels_last={str(speed > 1).lower()}: {said}", soft_wrap=True)
     if asked.find_lr:
-        task.optimizer_settings = config.optimizer.model_copy(update={"lr": find_lr(task, data, asked)})
-        config = config.model_copy(update={"optimizer": task.optimizer_settings})
+        module.optimizer_settings = config.optimizer.model_copy(update={"lr": find_lr(module, data, asked)})
+        config = config.model_copy(update={"optimizer": module.optimizer_settings})
         console.print(f"found optimizer.lr={config.optimizer.lr:g}")
     return config.model_copy(update={"trainer": asked.model_copy(update=settled)})
 
 
-def find_memory_format(network: nn.Module, images: Tensor, settings: TrainerConfig) -> float:
-    """How many times as fast a training step is with images as NHWC in memory (`torch.channels_last`).
+def find_memory_format(module: Module, batch: Batch, settings: TrainerConfig) -> float:
+    """How many times as fast a training step is with pictures as NHWC in memory (`torch.channels_last`).
 
     Both ways take turns, on copies: the network is as before.
 
     Args:
-        network: takes the images.
-        images: a batch (N, C, H, W).
+        module: has the network.
+        batch: for a step; its tensors (N, C, H, W) are pictures.
         settings: which device, and which precision.
     """
     on_gpu = settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")
     lower = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
     times: dict[torch.memory_format, list[float]] = {torch.contiguous_format: [], torch.channels_last: []}
-    copies = {form: copy.deepcopy(network).to(device).to(memory_format=form).train() for form in times}
+    copies = {form: copy.deepcopy(module.model).to(device).to(memory_format=form).train() for form in times}
     for turn in range(FORMAT_ROUNDS + 1):
         for form in list(times) if turn % 2 else list(reversed(times)):
-            batch = images.to(device, memory_format=form) if images.ndim == 4 else images.to(device)
+            moved = {
+                name: value.to(device, memory_format=form if value.ndim == 4 else torch.preserve_format)
+                if isinstance(value, Tensor) else value for name, value in batch.items()
+            }  # fmt: skip
             start = time.perf_counter()
             with torch.autocast(device.type, lower) if lower is not None else contextlib.nullcontext():
-                found = copies[form](batch)
-            found.float().sum().backward()
+                found = module.task.losses(
+                    module.task.forward(copies[form], moved, Context("train")), moved, Context("train")
+                )
+            torch.stack([value.float() for value in found.values()]).sum().backward()
             if on_gpu:
                 torch.cuda.synchronize()
             if turn:  # the first turn warms up
@@ -90,7 +97,7 @@ def find_memory_format(network: nn.Module, images: Tensor, settings: TrainerConf
     return statistics.median(times[torch.contiguous_format]) / statistics.median(times[torch.channels_last])
 
 
-def find_lr(task: L.LightningModule, data: L.LightningDataModule, settings: TrainerConfig) -> float:
+def find_lr(module: Module, data: Any, settings: TrainerConfig) -> float:
     """The learning rate at which the loss falls most steeply, in a test that raises it from 1e-7 to 1.
 
     The network is as before when it ends.
@@ -100,9 +107,9 @@ def find_lr(task: L.LightningModule, data: L.LightningDataModule, settings: Trai
     Raises:
         ConfigError: the loss falls nowhere.
     """
-    with _plain_trainer(task, settings, max_epochs=-1, max_steps=LR_STEPS) as trainer:
+    with _plain_trainer(module, settings, max_epochs=-1, max_steps=LR_STEPS) as trainer:
         found = Tuner(trainer).lr_find(
-            task, datamodule=lightning_data(data), min_lr=1e-7, max_lr=1.0, num_training=LR_STEPS, update_attr=False
+            module, datamodule=Feed(data), min_lr=1e-7, max_lr=1.0, num_training=LR_STEPS, update_attr=False
         )
     rate = found.suggestion() if found is not None else None
     if rate is None:
@@ -110,16 +117,16 @@ def find_lr(task: L.LightningModule, data: L.LightningDataModule, settings: Trai
     return float(f"{rate:.2g}")
 
 
-def find_batch_size(task: L.LightningModule, data: Any, settings: TrainerConfig) -> int:
+def find_batch_size(module: Module, data: Any, settings: TrainerConfig) -> int:
     """The largest power of two of samples whose training step fits into memory, up to the size of the training set.
 
     The network is as before when it ends, and so is the data's own batch size.
     """
     before = data.batch_size
-    with _plain_trainer(task, settings, max_epochs=1, max_steps=BATCH_STEPS) as trainer:
+    with _plain_trainer(module, settings, max_epochs=1, max_steps=BATCH_STEPS) as trainer:
         found = Tuner(trainer).scale_batch_size(
-            task,
-            datamodule=lightning_data(data),
+            module,
+            datamodule=Feed(data),
             mode="power",
             steps_per_trial=BATCH_STEPS,
             init_val=8,
@@ -132,13 +139,13 @@ def find_batch_size(task: L.LightningModule, data: Any, settings: TrainerConfig)
 class _plain_trainer:  # noqa: N801 - reads as a function in its with statement
     """A Trainer that keeps nothing, in a folder of its own for the tuner's checkpoint; the schedule rests."""
 
-    def __init__(self, task: Any, settings: TrainerConfig, **limits: Any) -> None:
-        self.task, self.settings, self.limits = task, settings, limits
+    def __init__(self, module: Module, settings: TrainerConfig, **limits: Any) -> None:
+        self.module, self.settings, self.limits = module, settings, limits
 
     def __enter__(self) -> L.Trainer:
         self.folder, self.silence = tempfile.TemporaryDirectory(), quiet()
         self.silence.__enter__()
-        self.schedule, self.task.scheduler_settings = self.task.scheduler_settings, SchedulerConfig(name="constant")
+        self.schedule, self.module.scheduler_settings = self.module.scheduler_settings, SchedulerConfig(name="constant")
         s = self.settings
         return L.Trainer(
             accelerator=s.accelerator, devices=1, precision=s.precision, logger=False, enable_checkpointing=False,
@@ -148,6 +155,6 @@ class _plain_trainer:  # noqa: N801 - reads as a function in its with statement
         )  # fmt: skip
 
     def __exit__(self, *raised: Any) -> None:
-        self.task.scheduler_settings = self.schedule
+        self.module.scheduler_settings = self.schedule
         self.silence.__exit__(*raised)
         self.folder.cleanup()

@@ -20,8 +20,8 @@ from scirs_neural.core.errors import NonFiniteError
 from scirs_neural.core.paths import atomic_write
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data.batching import rank_and_world_size
-from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.weights import write_state_dict
+from scirs_neural.training.module import Module
 
 
 class NonFiniteSearch(L.Callback):
@@ -54,12 +54,11 @@ class NonFiniteSearch(L.Callback):
             raise NonFiniteError("gone through again, every number is finite")
         self.before = {name: value.detach().clone() for name, value in _network(module).state_dict().items()}
         self.batch = batch
-        spec = getattr(module, "spec", None)
         seed = stream_seed("step", self.seed, trainer.current_epoch, batch_idx, rank_and_world_size()[0])
         self.step = {
             "batch_of_run": place, "epoch": trainer.current_epoch, "batch": batch_idx, "rank": rank_and_world_size()[0],
-            "seed": seed, "precision": str(trainer.precision), "samples": _ids(batch),
-            "data": spec.to_dict() if isinstance(spec, DataSpec) else None,
+            "seed": seed, "precision": str(trainer.precision), "samples": _samples(batch),
+            "data": module.spec.to_dict() if isinstance(module, Module) else None,
         }  # fmt: skip
         if any(not _is_finite(t) for t in tensors(batch)):
             self._note("the batch itself")
@@ -111,7 +110,7 @@ def keep(folder: Path, step: dict[str, Any], weights: dict[str, Tensor], batch: 
     """Write a step: ``step.json``, ``weights.safetensors`` from before it, ``batch.safetensors``."""
     place = folder / "nonfinite" / f"step-{step['batch_of_run']}"
     place.mkdir(parents=True, exist_ok=True)
-    for name, held in (("weights", weights), ("batch", _named(batch))):
+    for name, held in (("weights", weights), ("batch", named_tensors(batch))):
         write_state_dict(place / f"{name}.safetensors", {key: value.detach().cpu() for key, value in held.items()})
     atomic_write(place / "step.json", json.dumps(step, indent=2) + "\n")
     return place
@@ -124,11 +123,10 @@ def tensors(nest: Any) -> Iterator[Tensor]:
     return iter(found)
 
 
-def _ids(batch: Any) -> list[str]:
-    return list(batch.get("id", ())) if isinstance(batch, dict) else []
-
-
-def _named(batch: Any) -> dict[str, Tensor]:
+def named_tensors(batch: Any) -> dict[str, Tensor]:
+    """The tensors of a batch by name; of a group of batches, those of the first are "0/…"."""
+    if isinstance(batch, list) and all(isinstance(part, dict) for part in batch):
+        return {f"{i}/{name}": t for i, part in enumerate(batch) for name, t in named_tensors(part).items()}
     if isinstance(batch, dict):
         return {name: value for name, value in batch.items() if isinstance(value, Tensor)}
     return {str(i): t for i, t in enumerate(tensors(batch))}
@@ -141,3 +139,9 @@ def _is_finite(tensor: Tensor) -> bool:
 def _network(module: L.LightningModule) -> nn.Module:
     held = getattr(module, "model", None)
     return held if isinstance(held, nn.Module) else module
+
+
+def _samples(batch: Any) -> list[str]:
+    """The names of the samples in a batch, or a group of them."""
+    parts = batch if isinstance(batch, list) else [batch]
+    return [str(name) for part in parts if isinstance(part, dict) for name in part.get("id", ())]

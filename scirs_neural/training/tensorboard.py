@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torchvision.utils import make_grid
 
+from scirs_neural.training.module import Module
+
 MAX_IMAGES = 64
 
 
@@ -29,15 +31,18 @@ class TensorBoardExtras(L.Callback):
         """Write the grid and the graph once, from the first batch."""
         if trainer.global_step > 0 or batch_idx > 0 or not (self.images or self.graph):
             return
-        events, inputs = self._events(trainer), _first_input(module, batch)
-        if self.images and inputs.ndim == 4:
-            grid = make_grid(inputs[:MAX_IMAGES].detach().float().cpu(), normalize=True, scale_each=False)
+        if not isinstance(module, Module):
+            return
+        events, first = self._events(trainer), batch[0] if isinstance(batch, list) else batch
+        inputs = [first[name] for name in module.spec.inputs]
+        if self.images and inputs and isinstance(inputs[0], torch.Tensor) and inputs[0].ndim == 4:
+            grid = make_grid(inputs[0][:MAX_IMAGES].detach().float().cpu(), normalize=True, scale_each=False)
             events.add_image("inputs", grid, 0)
         if self.graph:
             with warnings.catch_warnings():  # SummaryWriter traces, which torch deprecates; it has no other way yet
                 warnings.simplefilter("ignore")
                 module.eval()
-                events.add_graph(module.model, inputs[:1])
+                events.add_graph(module.model, [value[:1] for value in inputs])
                 module.train()
 
     def on_before_zero_grad(self, trainer: L.Trainer, module: L.LightningModule, optimizer: Any) -> None:
@@ -53,7 +58,3 @@ class TensorBoardExtras(L.Callback):
     def _events(self, trainer: L.Trainer) -> Any:
         logger = next(held for held in trainer.loggers if isinstance(held, TensorBoardLogger))
         return logger.experiment
-
-
-def _first_input(module: Any, batch: Any) -> Any:
-    return batch[next(iter(module.spec.inputs))] if isinstance(batch, dict) else batch[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
-from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, TrainerConfig
+from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
@@ -27,12 +28,10 @@ from scirs_neural.training.async_checkpoint import SavingErrors
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
 from scirs_neural.training.callbacks.clipping import GradientClipping
-from scirs_neural.training.callbacks.epoch_state import EpochState
 from scirs_neural.training.callbacks.finetuning import Finetuning
 from scirs_neural.training.callbacks.last_checkpoint import LastCheckpoint
 from scirs_neural.training.callbacks.learning_rate import LearningRate
 from scirs_neural.training.callbacks.progress import EpochLines
-from scirs_neural.training.callbacks.repeated_passes import RepeatedPasses
 from scirs_neural.training.callbacks.step_guard import StepGuard
 from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
@@ -40,20 +39,24 @@ from scirs_neural.training.checkpoint_io import read_index
 from scirs_neural.training.compiling import Compiled, compile_network
 from scirs_neural.training.distributed.ranks import end_other_ranks, shard, with_launched
 from scirs_neural.training.distributed.tensor_parallel import split
-from scirs_neural.training.lightning_data import lightning_data
-from scirs_neural.training.loops import FitLoop
+from scirs_neural.training.feeding import Feed
+from scirs_neural.training.loops.epoch_state import EpochState
+from scirs_neural.training.loops.fit import FitLoop
+from scirs_neural.training.loops.step import as_group
 from scirs_neural.training.machine import check_machine, is_model_parallel, machine_arguments
 from scirs_neural.training.memory import checkpoint_activations
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
+from scirs_neural.training.module import Module
 from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.precision import allow_tf32, pin_to_fp32
+from scirs_neural.training.scoring import direction
 from scirs_neural.training.tensorboard import TensorBoardExtras
 from scirs_neural.training.warnings_capture import WarningsCapture, quiet
 
 
 class Trainer:
-    """Fits, validates, tests and predicts with a task and its data.
+    """Fits, validates and tests a module with its data.
 
     Args:
         folder: where checkpoints and ``metrics.csv`` go; None keeps nothing on the disk.
@@ -69,10 +72,10 @@ class Trainer:
     Example:
         >>> import scirs_neural as sn
         >>> data = sn.create_data("digits", batch_size=64)
-        >>> model = sn.create_model("cnn", num_classes=10, in_channels=1)
-        >>> task = sn.create_task("image_classification", model=model, spec=data.spec)
+        >>> task = sn.create_task(data.spec)
+        >>> module = sn.Module(task, sn.create_model("cnn", **task.model_arguments()))
         >>> trainer = sn.Trainer(max_epochs=1, limit_train_batches=2, console=Console(quiet=True))
-        >>> [sorted(row) for row in trainer.fit(task, data)]
+        >>> [sorted(row) for row in trainer.fit(module, data)]
         [['epoch', 'lr', 'step', 'train/loss', 'val/accuracy', 'val/loss']]
     """
 
@@ -102,11 +105,11 @@ class Trainer:
         found = getattr(self.lightning and self.lightning.checkpoint_callback, "best_model_path", "")
         return Path(found) if found else None
 
-    def fit(self, task: L.LightningModule, data: Any, *, resume: str | Path | None = None) -> list[Row]:
-        """Train a task.
+    def fit(self, module: L.LightningModule, data: Any, *, resume: str | Path | None = None) -> list[Row]:
+        """Train.
 
         Args:
-            task: from `scirs_neural.create_task`, or any LightningModule with a ``model``.
+            module: a `Module`, or any LightningModule.
             data: from `scirs_neural.create_data`, or any LightningDataModule.
             resume: a run folder or checkpoint to go on from; "auto": this folder's, if there is one.
 
@@ -119,13 +122,14 @@ class Trainer:
             PreemptedError: after SIGTERM or SIGUSR1, with a checkpoint likewise.
         """
         checkpoint = self._resumed(resume or self.settings.resume)
-        self.lightning = self._lightning(task)
-        self._prepare(task, data)
+        self.lightning = self._lightning(module)
+        feed = self._feed(module, data)
+        self._prepare(module, feed)
         self.metrics.is_open = True
         try:
-            self._quietly(self.lightning.fit, task, lightning_data(data), ckpt_path=checkpoint, weights_only=True)
+            self._quietly(self.lightning.fit, module, feed, ckpt_path=checkpoint, weights_only=True)
         except NonFiniteError as error:
-            raise self._traced(error, task, data) from error
+            raise self._traced(error, module, feed) from error
         except SystemExit as stopped:  # Lightning ends the process after Ctrl-C; who called us may want to go on
             if not self.lightning.interrupted:
                 raise
@@ -143,29 +147,33 @@ class Trainer:
         self.settings = self.settings.model_copy(update=alone)
         self.lightning = None
 
-    def validate(self, task: L.LightningModule, data: Any) -> dict[str, float]:
+    def validate(self, module: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the validation set."""
-        return self._scores(self._runner(task).validate, task, data)
+        return self._scores(self._runner(module).validate, module, data)
 
-    def test(self, task: L.LightningModule, data: Any) -> dict[str, float]:
+    def test(self, module: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the test set."""
-        return self._scores(self._runner(task).test, task, data)
+        return self._scores(self._runner(module).test, module, data)
 
-    def predict(self, task: L.LightningModule, loader: Any) -> list[Any]:
-        """What the task predicts for each batch of a loader."""
-        found = self._quietly(self._runner(task).predict, task, loader)
-        return list(found or [])
+    def _feed(self, module: L.LightningModule, data: Any) -> L.LightningDataModule:
+        """The data as Lightning takes it; a `Module` gets the batches of each optimizer step together."""
+        s = self.settings
+        if isinstance(module, Module):
+            module.seed, module.pipeline = self.seed, getattr(data, "pipeline", None) or module.pipeline
+            if s.accumulate_grad_batches > 1:
+                return Feed(data, s.accumulate_grad_batches, s.limit_train_batches)
+        return data if isinstance(data, L.LightningDataModule) else Feed(data)
 
-    def _traced(self, error: NonFiniteError, task: L.LightningModule, data: Any) -> NonFiniteError:
+    def _traced(self, error: NonFiniteError, module: L.LightningModule, data: L.LightningDataModule) -> NonFiniteError:
         """The error with the place where it came from, found by going through it again from the last checkpoint."""
         assert self.lightning is not None
         last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
         if last is None or self.folder is None or not last.is_file() or self.lightning.world_size > 1:
             return error
         search = NonFiniteSearch(self.folder, self.seed, self.lightning.fit_loop.epoch_loop.total_batch_idx)
-        again = self._lightning(task, search)
+        again = self._lightning(module, search)
         with contextlib.suppress(NonFiniteError):
-            self._quietly(again.fit, task, lightning_data(data), ckpt_path=str(last), weights_only=True)
+            self._quietly(again.fit, module, data, ckpt_path=str(last), weights_only=True)
         if search.place is None:
             return error
         epoch, batch = int(search.step["epoch"]) + 1, int(search.step["batch"]) + 1
@@ -175,13 +183,13 @@ class Trainer:
             fix=error.fix,
         )
 
-    def _runner(self, task: L.LightningModule) -> L.Trainer:
+    def _runner(self, module: L.LightningModule) -> L.Trainer:
         if self.lightning is None:
-            self.lightning = self._lightning(task)
+            self.lightning = self._lightning(module)
         return self.lightning
 
-    def _scores(self, run: Any, task: L.LightningModule, data: Any) -> dict[str, float]:
-        results = self._quietly(run, task, datamodule=lightning_data(data), verbose=False)
+    def _scores(self, run: Any, module: L.LightningModule, data: Any) -> dict[str, float]:
+        results = self._quietly(run, module, datamodule=self._feed(module, data), verbose=False)
         return {name: float(value) for result in results for name, value in result.items()}
 
     def _quietly(self, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -197,18 +205,18 @@ class Trainer:
             finally:
                 self.warned.counts.update(warned.counts)
 
-    def _prepare(self, task: L.LightningModule, data: Any) -> None:
+    def _prepare(self, module: L.LightningModule, data: Any) -> None:
         """What is done to the network once, before the first step."""
         share_batches(self.settings.tensor_parallel)
-        held = getattr(task, "model", None)
-        network: nn.Module = held if isinstance(held, nn.Module) else task
+        held = getattr(module, "model", None)
+        network: nn.Module = held if isinstance(held, nn.Module) else module
         if self.settings.fp32_modules:
             pin_to_fp32(network, self.settings.fp32_modules)
         if self.settings.activation_checkpointing:
             checkpoint_activations(network, self.settings.activation_checkpointing)
         if self.settings.tf32 is not None:
             allow_tf32(self.settings.tf32)
-        chosen = getattr(task, "optimizer_settings", None)
+        chosen = module.optimizer_settings if isinstance(module, Module) else None
         is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
         is_sharded = is_model_parallel(self.settings)  # FSDP2 takes parameters that lie in order only
         if (
@@ -219,13 +227,11 @@ class Trainer:
         ):
             network.to(memory_format=torch.channels_last)
         if is_sharded:
-            task.configure_model = partial(_shard_network, task, self.settings)  # type: ignore[method-assign]
-        if self.settings.compile:
+            module.configure_model = partial(_shard_network, module, self.settings)  # type: ignore[method-assign]
+        if self.settings.compile and isinstance(module, Module):
             assert self.lightning is not None
-            batch = next(iter(data.train_dataloader()))
-            spec: Any = getattr(task, "spec", None)
-            first = batch[next(iter(spec.inputs))] if isinstance(batch, dict) else batch[0]
-            inputs = first.to(self.lightning.strategy.root_device)
+            batch = as_group(next(iter(data.train_dataloader())))[0]
+            inputs = self.lightning.strategy.batch_to_device([batch[name] for name in module.spec.inputs])
             precision = self.lightning.precision_plugin.forward_context
             self.compiled = compile_network(network, self.settings.compile, inputs, precision)
             self.console.print(self.compiled.sentence(), soft_wrap=True, highlight=False, markup=False)
@@ -243,19 +249,21 @@ class Trainer:
             raise CheckpointError(f"{file} holds weights only, no training state", fix="use it as model.weights=…")
         return str(file)
 
-    def _lightning(self, task: L.LightningModule, search: NonFiniteSearch | None = None) -> L.Trainer:
+    def _lightning(self, module: L.LightningModule, search: NonFiniteSearch | None = None) -> L.Trainer:
         """Lightning's Trainer with everything hung on to it; for a search without what writes or shows anything."""
         s = self.settings
-        monitor, mode = self.monitor(task)
+        monitor, mode = self.monitor(module)
         terminal_bar = self.console.is_terminal if s.progress_bar is None else s.progress_bar
         lines = EpochLines(self.console, (monitor, mode), s.max_epochs, bar=terminal_bar)
         self.metrics.on_row = lines.finish_epoch
-        seeding = StepSeed(self.seed)
-        own: list[L.Callback] = [seeding, *self._for_optimizer(task, seeding), LearningRate(s.log_every_n_steps), lines]
+        is_grouped = isinstance(module, Module) and s.accumulate_grad_batches > 1  # a step is a group of batches
+        own: list[L.Callback] = [
+            StepSeed(self.seed), *self._for_optimizer(module), LearningRate(s.log_every_n_steps), lines,
+        ]  # fmt: skip
         if s.gradient_clip_val is not None:
             own.append(GradientClipping(s.gradient_clip_val, s.gradient_clip_algorithm, s.log_every_n_steps))
-        if getattr(getattr(task, "finetune", None), "enabled", False):
-            own.append(Finetuning(task.finetune))  # type: ignore[arg-type]
+        if isinstance(module, Module) and module.finetune.enabled:
+            own.append(Finetuning(module.finetune))
         last: list[L.Callback] = []
         others: list[L.Callback] = [*self.callbacks, EpochState(self.metrics if search is None else MetricsFile(None))]
         loggers: list[Logger] = [self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers]
@@ -271,8 +279,9 @@ class Trainer:
             try:
                 trainer = L.Trainer(
                     **machine_arguments(s), num_nodes=s.num_nodes, max_epochs=s.max_epochs, max_steps=s.max_steps,
-                    accumulate_grad_batches=s.accumulate_grad_batches,
-                    limit_train_batches=s.limit_train_batches, limit_val_batches=s.limit_val_batches,
+                    accumulate_grad_batches=1 if is_grouped else s.accumulate_grad_batches,
+                    limit_train_batches=None if is_grouped else s.limit_train_batches,  # `Groups` counts batches
+                    limit_val_batches=s.limit_val_batches,
                     limit_test_batches=s.limit_test_batches, check_val_every_n_epoch=s.check_val_every_n_epoch,
                     log_every_n_steps=s.log_every_n_steps, deterministic=s.deterministic,
                     callbacks=[*own, *others],
@@ -285,36 +294,45 @@ class Trainer:
                 trainer.fit_loop = FitLoop(
                     trainer, [held for held in last if isinstance(held, LastCheckpoint)], s.on_out_of_memory
                 )
+                if isinstance(module, Module) and s.precision.endswith("-true"):
+                    convert = trainer.precision_plugin.convert_input
+                    names = list(module.task.spec.inputs)
+                    trainer.precision_plugin.convert_input = partial(  # type: ignore[method-assign]
+                        convert_inputs, convert, names
+                    )
                 return trainer
             except (MisconfigurationException, ValueError) as error:
                 raise ConfigError(str(error).splitlines()[0], where="trainer settings") from error
             finally:
                 self.warned.counts.update(warned.counts)
 
-    def _for_optimizer(self, task: L.LightningModule, seeding: StepSeed) -> Iterable[L.Callback]:
-        """What the task's optimizer needs of the loop."""
-        chosen, moving = getattr(task, "optimizer_settings", None), getattr(task, "scheduler_settings", None)
-        if not isinstance(chosen, OptimizerConfig) or not isinstance(moving, SchedulerConfig):
-            return
-        known = check_optimizer(chosen, moving, self.settings)
-        if known.get("needs_closure"):
-            yield RepeatedPasses(seeding)
-        if known.get("averages"):
-            yield AveragedWeights()
+    def _for_optimizer(self, module: L.LightningModule) -> Iterable[L.Callback]:
+        """What the module's optimizer needs of the loop."""
+        if isinstance(module, Module):
+            known = check_optimizer(module.optimizer_settings, module.scheduler_settings, self.settings)
+            if known.get("averages"):
+                yield AveragedWeights()
 
-    def monitor(self, task: L.LightningModule) -> tuple[str, str]:
-        """The metric that ranks epochs, and whether it is to be "max" or "min"."""
+    def monitor(self, module: L.LightningModule) -> tuple[str, str]:
+        """The metric that ranks epochs, and whether it is to be "max" or "min".
+
+        Raises:
+            UnknownNameError: nothing of that name will be logged.
+        """
         chosen = self.settings.checkpoint
-        name, mode = getattr(task, "main_metric", ("val/loss", "min"))
-        if chosen.monitor == "auto":
-            return name, mode if chosen.mode == "auto" else chosen.mode
-        automatic = "min" if "loss" in chosen.monitor or "error" in chosen.monitor else "max"
-        return chosen.monitor, automatic if chosen.mode == "auto" else chosen.mode
+        name, mode = getattr(module, "main_metric", ("val/loss", "min"))
+        if chosen.monitor != "auto":
+            name = chosen.monitor
+            if isinstance(module, Module):
+                mode = direction(module.task, name)
+            else:  # only the module knows what it logs
+                mode = "min" if "loss" in name or "error" in name else "max"
+        return name, mode if chosen.mode == "auto" else chosen.mode
 
-    def best_row(self, task: L.LightningModule) -> Row:
+    def best_row(self, module: L.LightningModule) -> Row:
         """The row of the best epoch; empty if none was ranked."""
-        name, mode = self.monitor(task)
-        ranked = [row for row in self.metrics.rows if name in row]
+        name, mode = self.monitor(module)
+        ranked = [row for row in self.metrics.rows if name in row and not math.isnan(row[name])]
         pick = max if mode == "max" else min
         return dict(pick(ranked, key=lambda row: row[name])) if ranked else {}
 
@@ -335,10 +353,23 @@ class Trainer:
             yield LastCheckpoint(self.folder / "checkpoints" / "last.ckpt", chosen.every_n_steps, stopping)
 
 
-def _shard_network(task: Any, settings: TrainerConfig) -> None:
+def convert_inputs(convert: Callable[[Any], Any], names: Sequence[str], batch: Any) -> Any:
+    """Batches with their inputs in the network's precision; targets and weights keep theirs.
+
+    Args:
+        convert: Lightning's, which converts everything.
+        names: of the inputs.
+        batch: one, or a group of them.
+    """
+    if isinstance(batch, list):
+        return [convert_inputs(convert, names, part) for part in batch]
+    return {name: convert(value) if name in names else value for name, value in batch.items()}
+
+
+def _shard_network(module: Any, settings: TrainerConfig) -> None:
     """Lay the parts of the network on the devices: layers split first, then what is left of them sharded."""
-    mesh = task.trainer.strategy.device_mesh
+    mesh = module.trainer.strategy.device_mesh
     if settings.tensor_parallel > 1:
-        split(task, settings, mesh)
+        split(module, settings, mesh)
     if mesh["data_parallel"].size() > 1 or settings.strategy == "fsdp2":
-        shard(task.model, mesh["data_parallel"])
+        shard(module.model, mesh["data_parallel"])

@@ -25,6 +25,7 @@ from scirs_neural.runs.folder import command_line
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.parts import build_parts
 from scirs_neural.training.machine import check_machine
+from scirs_neural.training.scoring import logged_names
 from scirs_neural.training.trainer import Trainer
 from scirs_neural.tuning.objectives import COSTS, parse_objectives
 from scirs_neural.tuning.space import Dimension, check_space, split_overrides
@@ -246,10 +247,10 @@ def _figures(config: RunConfig) -> tuple[tuple[str, str], list[str]]:
     if not data.spec.sizes["val"]:
         raise ConfigError("a search chooses by validation samples, and there are none", fix="data.val_fraction=0.1")
     with on_meta():
-        task = build_parts(config, data=data).task
+        module = build_parts(config, data=data).module
     settings = config.trainer.model_dump(exclude={"num_threads", "num_interop_threads"})
-    main = Trainer(console=Console(quiet=True), **settings).monitor(task)
-    return main, ["val/loss", *map(str, task.val_metrics)]
+    main = Trainer(console=Console(quiet=True), **settings).monitor(module)
+    return main, [name for name in logged_names(module.task) if name.startswith("val/")]
 
 
 def _report(

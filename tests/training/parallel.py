@@ -34,6 +34,7 @@ from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.distributed.tensor_parallel import is_split
 from scirs_neural.training.metrics_file import read_metrics
 from tests.training.killing import forked
+from tests.training.tiny import module_of
 
 TRAIN, VAL, GLOBAL_BATCH = 333, 37, 32  # neither divides by the ranks: 11 steps an epoch, the last of 13 samples
 
@@ -116,7 +117,7 @@ def fit(folder: Path, kind: str, *ends: L.Callback) -> None:
         classes=[str(i) for i in range(10)], image_size=8, batch_size=GLOBAL_BATCH // shares, num_workers=0,
     )  # fmt: skip
     model = network()
-    task = sn.create_task("image_classification", model=model, spec=data.spec, optimizer={"name": "adamw", "lr": 1e-3})
+    task = module_of(model, data, optimizer={"name": "adamw", "lr": 1e-3})
     trainer = sn.Trainer(
         folder=folder, max_epochs=2, devices=ranks, accelerator="cpu", gradient_clip_val=1.0,
         console=Console(quiet=True), callbacks=ends, **settings,

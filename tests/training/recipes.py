@@ -18,6 +18,7 @@ import scirs_neural as sn
 from scirs_neural.data import from_arrays
 from scirs_neural.layers import LAYERS
 from scirs_neural.training import CALLBACKS
+from tests.training.tiny import module_of
 
 EPOCHS, BATCHES, BATCH_SIZE = 3, 6, 16
 
@@ -116,7 +117,7 @@ def fit(
     torch.manual_seed(5 if resume is None else 6)  # of a resumed run nothing may depend on how it starts
     network = recipe.network()
     options = {"optimizer": recipe.optimizer, "scheduler": {"name": recipe.scheduler}}
-    task = sn.create_task("image_classification", model=network, spec=data.spec, **options)
+    task = module_of(network, data, **options)
     named = [CALLBACKS.get(key)(**{"monitor": "val/loss", **held} if "patience" in held else held)
              for key, held in recipe.callbacks.items()]  # fmt: skip
     every = 1 if recipe.trainer.get("accumulate_grad_batches") else 4

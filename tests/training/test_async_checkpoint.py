@@ -16,6 +16,7 @@ import scirs_neural as sn
 from scirs_neural.core.errors import StorageError
 from scirs_neural.training.async_checkpoint import AsyncCheckpointIO, SavingErrors
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from tests.training.tiny import module_of
 
 
 class Gated(CheckpointIO):
@@ -142,7 +143,7 @@ def test_with_durable_files(tmp_path: Path) -> None:
 def fit(folder: Path, **settings: Any) -> Any:
     data = sn.create_data("digits", image_size=8, batch_size=64)
     model = sn.create_model("cnn", num_classes=10, in_channels=1, width=4, depth=2, input_size=8, seed=0)
-    task = sn.create_task("image_classification", model=model, spec=data.spec)
+    task = module_of(model, data)
     quiet = Console(quiet=True)
     chosen = {"max_epochs": 2, "limit_train_batches": 4, "limit_val_batches": 1, "accelerator": "cpu", **settings}
     sn.Trainer(folder=folder, console=quiet, **chosen).fit(task, data)

@@ -10,6 +10,7 @@ import lightning.pytorch as L
 import pytest
 from rich.console import Console
 
+import scirs_neural as sn
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.runs.check import check_run
 from scirs_neural.runs.parts import make_callbacks
@@ -84,7 +85,8 @@ def test_callbacks_of_the_user_s_stand_where_they_say(own: Path, train: Any, tmp
         f"callbacks=[early_stopping,{own}:Late,{own}:Early]",
         f"callbacks.Late.path={written}", f"callbacks.Early.path={written}", "callbacks.early_stopping.patience=7",
     ]  # fmt: skip
-    made = [type(one).__name__ for one in make_callbacks(tiny_config(tmp_path, *chosen))]
+    task = sn.create_task(sn.create_data("digits").spec)
+    made = [type(one).__name__ for one in make_callbacks(tiny_config(tmp_path, *chosen), task)]
     assert made == ["Early", "EarlyStopping", "Late", "TensorBoardExtras"]
     train("trainer.max_epochs=1", "trainer.limit_train_batches=1", *chosen)
     assert written.read_text() == "Early Late "

@@ -16,7 +16,7 @@ from torch import nn
 
 import scirs_neural as sn
 from scirs_neural.training.checkpoint_io import read_checkpoint
-from scirs_neural.training.fast_path import FastPath
+from scirs_neural.training.loops.fast_path import FastPath
 
 QUIET = Console(quiet=True)
 STEPS, EPOCHS = 9, 2

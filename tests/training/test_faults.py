@@ -22,7 +22,7 @@ from scirs_neural.core.errors import OutOfMemoryError, PreemptedError, WorkerErr
 from scirs_neural.data.loader import _from_living_workers
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import TINY, tiny_config
+from tests.training.tiny import TINY, module_of, tiny_config
 
 QUIET = Console(quiet=True)
 
@@ -55,7 +55,7 @@ def fit_hungry(room: int, *, in_backward: bool = False, **settings: Any) -> tupl
     network = Hungry(room, in_backward=in_backward)
     data = sn.create_data("digits", image_size=8, batch_size=48)
     options = {"optimizer": {"name": "sgd", "lr": 0.1}, "scheduler": "constant"}
-    task = sn.create_task("image_classification", model=network, spec=data.spec, **options)
+    task = module_of(network, data, **options)
     trainer = sn.Trainer(max_epochs=1, limit_train_batches=4, limit_val_batches=1, console=QUIET, **settings)
     trainer.fit(task, data)
     return network, trainer
@@ -90,7 +90,7 @@ def test_a_worker_that_is_killed_is_named() -> None:
                 os.kill(child.pid, signal.SIGKILL)  # type: ignore[arg-type]
 
     data = sn.create_data("digits", image_size=8, batch_size=16, num_workers=1)
-    task = sn.create_task("image_classification", model=nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), spec=data.spec)
+    task = module_of(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), data)
     trainer = sn.Trainer(max_epochs=1, console=QUIET, callbacks=[KillWorker()])
     with pytest.raises(WorkerError, match="a loader process died") as caught:
         trainer.fit(task, data)

@@ -20,6 +20,7 @@ from scirs_neural.guard.weights import write_state_dict
 from scirs_neural.optim.groups import stages
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.train import train_run
+from tests.training.tiny import module_of
 
 
 class Snapshots(L.Callback):
@@ -45,10 +46,9 @@ def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> se
 def fit(finetune: dict[str, Any], epochs: int) -> tuple[Any, list[dict[str, torch.Tensor]]]:
     data = sn.create_data("digits", image_size=8, batch_size=128)
     model = sn.create_model("cnn", num_classes=10, in_channels=1, width=4, depth=2, input_size=8, seed=0)
-    task = sn.create_task(
-        "image_classification",
-        model=model,
-        spec=data.spec,
+    task = module_of(
+        model,
+        data,
         scheduler="constant",
         finetune={"enabled": True, **finetune},
     )
@@ -104,7 +104,7 @@ def test_pretraining_on_half_of_the_classes_pays_on_50_images_of_the_other_half(
 
     first = from_arrays(images[low], digits.target[low], image_size=8, transforms="light", batch_size=64)
     pretrained = train_run(config("trainer.max_epochs=4"), data=first, console=quiet)
-    write_state_dict(tmp_path / "pretrained.safetensors", pretrained.task.model.state_dict())
+    write_state_dict(tmp_path / "pretrained.safetensors", pretrained.model.state_dict())
 
     def second_test(*overrides: str) -> float:
         data = from_arrays(

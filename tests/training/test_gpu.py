@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import scirs_neural as sn
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from tests.training.tiny import module_of
 
 QUIET = Console(quiet=True)
 DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)]
@@ -41,7 +42,7 @@ def network() -> nn.Module:
 
 def fit(accelerator: str, model: nn.Module | None = None, *, batch_size: int = 64, **settings: Any) -> sn.Trainer:
     data = sn.create_data("digits", image_size=8, batch_size=batch_size)
-    task = sn.create_task("image_classification", model=model or network(), spec=data.spec)
+    task = module_of(model or network(), data)
     options = {"max_epochs": 2, "deterministic": True, **settings}
     trainer = sn.Trainer(accelerator=accelerator, devices=1, console=QUIET, **options)
     trainer.fit(task, data, resume="auto")
@@ -156,7 +157,7 @@ def test_half_precision_learns_and_takes_less_memory() -> None:
         torch.cuda.reset_peak_memory_stats()
         model = sn.create_model("resnet18", num_classes=10, in_channels=1, input_size=32)
         data = sn.create_data("digits", image_size=32, batch_size=256)
-        task = sn.create_task("image_classification", model=model, spec=data.spec)
+        task = module_of(model, data)
         rows = sn.Trainer(accelerator="gpu", devices=1, max_epochs=2, precision=precision, console=QUIET).fit(
             task, data
         )

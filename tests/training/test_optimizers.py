@@ -16,7 +16,7 @@ from scirs_neural.optim.schedules import WARMUP_START
 from scirs_neural.runs.check import check_run
 from scirs_neural.runs.train import RunResult
 from scirs_neural.training.checkpoint_io import read_checkpoint
-from tests.training.tiny import tiny_config
+from tests.training.tiny import module_of, tiny_config
 
 SIGN_SGD = """
 import torch
@@ -177,9 +177,7 @@ def test_sam_s_second_pass_has_the_same_masks_and_leaves_no_trace(tmp_path: Path
     def run(optimizer: str) -> tuple[Watch, Any, list[dict[str, float]]]:
         data = sn.create_data("digits", image_size=8, batch_size=64)
         watch, net = Watch(), small_net()
-        task = sn.create_task(
-            "image_classification", model=net, spec=data.spec, optimizer={"name": optimizer, "lr": 1e-9}
-        )
+        task = module_of(net, data, optimizer={"name": optimizer, "lr": 1e-9})
         trainer = sn.Trainer(
             max_epochs=1, limit_train_batches=3, limit_val_batches=0, callbacks=[watch], log_every_n_steps=1,
             console=Console(quiet=True),
@@ -210,7 +208,7 @@ def test_clipping_leaves_sam_s_way_up_alone_and_limits_its_step(train: Any) -> N
     import scirs_neural as sn
 
     data, look = sn.create_data("digits", image_size=8, batch_size=64), Look()
-    task = sn.create_task("image_classification", model=small_net(), spec=data.spec, optimizer="sam")
+    task = module_of(small_net(), data, optimizer="sam")
     sn.Trainer(
         max_epochs=1, limit_train_batches=2, limit_val_batches=0, callbacks=[look], gradient_clip_val=0.01,
         console=Console(quiet=True),
@@ -225,7 +223,7 @@ def test_schedule_free_is_validated_and_kept_at_the_average(train: Any) -> None:
     (state,) = kept["optimizer_states"]
     point = kept["schedule_free_training_point"]
     by_index = [(i, group["betas"][0]) for group in state["param_groups"] for i in group["params"]]
-    names = [p for group in done.task.parameter_groups for p in group.parameters]
+    names = [p for group in done.module.parameter_groups for p in group.parameters]
     for (index, beta), name in zip(by_index, names, strict=True):
         average, training, start = (
             kept["state_dict"][f"model.{name}"],

@@ -20,6 +20,7 @@ from scirs_neural.training import finders
 from scirs_neural.training.compiling import compile_network, graph_breaks, repeated_blocks
 from scirs_neural.training.memory import checkpoint_activations
 from scirs_neural.training.precision import allow_tf32, pin_to_fp32
+from tests.training.tiny import module_of
 
 QUIET = Console(quiet=True)
 
@@ -33,7 +34,7 @@ def small() -> nn.Module:
 def fit(network: nn.Module, batch_size: int, batches: int, **settings: Any) -> nn.Module:
     data = sn.create_data("digits", image_size=8, batch_size=batch_size, transforms="none")
     options = {"optimizer": {"name": "sgd", "lr": 0.1}, "scheduler": "constant"}
-    task = sn.create_task("image_classification", model=network, spec=data.spec, **options)
+    task = module_of(network, data, **options)
     trainer = sn.Trainer(
         max_epochs=1, limit_train_batches=batches, limit_val_batches=0, console=QUIET, channels_last=False, **settings
     )
@@ -198,7 +199,7 @@ def test_fused_and_foreach_optimizers_reach_torch_and_agree() -> None:
         network = small()
         data = sn.create_data("digits", image_size=8, batch_size=32)
         options = {"optimizer": {"name": "adamw", name: True}, "scheduler": "constant"}
-        task = sn.create_task("image_classification", model=network, spec=data.spec, **options)
+        task = module_of(network, data, **options)
         trainer = sn.Trainer(
             max_epochs=1, limit_train_batches=2, limit_val_batches=0, console=QUIET, callbacks=[Look()]
         )
@@ -292,11 +293,11 @@ def test_compiled_training_is_training(train: Any, mode: str) -> None:
     assert report["parts"] == (["2", "3"] if mode == "regional" else [""])
     assert report["speed"] > 0
     assert report["warm_up_sec"] > 0
-    for a, b in zip(done.task.model.parameters(), plain.task.model.parameters(), strict=True):
+    for a, b in zip(done.model.parameters(), plain.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
     images = next(iter(done.data.eval_dataloader("test")))["image"]
     with torch.inference_mode():
-        torch.testing.assert_close(done.task.eval()(images), plain.task.eval()(images), rtol=0, atol=1e-4)
+        torch.testing.assert_close(done.model.eval()(images), plain.model.eval()(images), rtol=0, atol=1e-4)
     torch._dynamo.reset()
 
 
@@ -342,7 +343,7 @@ def test_the_faster_memory_format_is_kept(
     done = train(*options, "trainer.find_memory_format=true")
     trainer = yaml.safe_load(done.folder.config.read_text())["trainer"]
     assert (trainer["channels_last"], trainer["find_memory_format"]) == (kept, False)
-    stem = next(p for p in done.task.model.parameters() if p.ndim == 4 and p.shape[1] > 1)
+    stem = next(p for p in done.model.parameters() if p.ndim == 4 and p.shape[1] > 1)
     assert stem.is_contiguous(memory_format=torch.channels_last) == kept
 
 
@@ -365,7 +366,7 @@ def test_a_thousand_steps_do_not_leak() -> None:
     fit(small(), 16, 80)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     data = sn.create_data("digits", image_size=8, batch_size=16)
-    task = sn.create_task("image_classification", model=small(), spec=data.spec)
+    task = module_of(small(), data)
     sn.Trainer(max_epochs=13, limit_val_batches=0, console=QUIET).fit(task, data)
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown_mb < 20

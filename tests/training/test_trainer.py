@@ -19,6 +19,7 @@ from scirs_neural.core.errors import ConfigError, NonFiniteError, StorageError
 from scirs_neural.runs.train import RunResult
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
 from scirs_neural.training.warnings_capture import quiet
+from tests.training.tiny import module_of
 
 QUIET = Console(quiet=True)
 
@@ -30,7 +31,7 @@ def digits() -> Any:
 
 def small_task(data: Any, **settings: Any) -> Any:
     model = sn.create_model("cnn", num_classes=10, in_channels=1, width=4, depth=2, input_size=8, seed=0)
-    return sn.create_task("image_classification", model=model, spec=data.spec, **settings)
+    return module_of(model, data, **settings)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ class PlainTask(L.LightningModule):
         self.model, self.ours = ours.model, [ours]
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        images, targets = batch
+        images, targets = batch["image"], batch["label"]
         loss = torch.nn.functional.cross_entropy(self.model(images), targets)
         self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(images))
         return loss

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from torch import nn
+
+import scirs_neural as sn
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.runs.groups import config_groups
@@ -16,6 +20,12 @@ TINY = (
     "model.depth=2",
     "trainer.log_every_n_steps=5",
 )
+
+
+def module_of(model: nn.Module, data: Any, **settings: Any) -> sn.Module:
+    """A network with the task of its data; settings of the task, or of the module."""
+    hosted = {key: settings.pop(key) for key in ("optimizer", "scheduler", "finetune", "plugins") if key in settings}
+    return sn.Module(sn.create_task(data.spec, **settings), model, **hosted)
 
 
 def tiny_config(folder: Path, *overrides: str) -> RunConfig:

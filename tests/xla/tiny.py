@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import nn
 
 import scirs_neural as sn
+from tests.training.tiny import module_of
 
 STEPS = 20
 
@@ -50,8 +51,7 @@ def fit(
     """Train for 20 steps of 32 digits; gives every step's loss."""
     watch = watch or Losses()
     data = sn.create_data("digits", image_size=8, batch_size=32, num_workers=0)
-    task = sn.create_task(
-        "image_classification", model=small_net(), spec=data.spec,
+    task = module_of(small_net(), data,
         optimizer={"name": optimizer, "lr": 0.05 if optimizer == "sgd" else 2e-3}, scheduler=scheduler,
     )  # fmt: skip
     task.seen_dtype = None

@@ -173,7 +173,7 @@ class ImageField(Field):
             images = self._unit(self.to_input.to_tensor(values))
             images = images if crops else self.to_input.fit(images)
             return images if augment is None else self._augmented(augment, images, ctx, keys)
-        tensors = [torch.from_numpy(np.ascontiguousarray(value)) for value in values]
+        tensors = [torch.from_numpy(np.require(value, requirements=["C", "W"])) for value in values]
         pictures = [self._unit(self.to_input.to_tensor(tensor)) for tensor in tensors]
         pictures = pictures if crops else [self.to_input.fit(picture) for picture in pictures]
         return torch.stack(pictures) if augment is None else self._augmented(augment, pictures, ctx, keys)

@@ -1,1 +1,1 @@
-"""Classification: one of several classes."""
+"""One class of several for each sample."""

@@ -1,1 +1,1 @@
-"""Any number of several classes."""
+"""Any number of several classes for each sample."""

@@ -1,1 +1,1 @@
-"""Several targets, each with a task of its own."""
+"""Several targets, each with a head of its own."""

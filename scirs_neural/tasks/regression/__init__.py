@@ -1,1 +1,1 @@
-"""Regression: one number, or several."""
+"""One or several numbers for each sample."""

@@ -19,6 +19,10 @@ class BestCheckpoint(ModelCheckpoint):
 
     on_train_batch_end = L.Callback.on_train_batch_end
 
+    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
+        """Whether an epoch is among the best; one whose value is NaN never is."""
+        return (current is None or not bool(current.isnan())) and super().check_monitor_top_k(trainer, current)
+
     @property
     def state_key(self) -> str:
         """That of Lightning's class, under which checkpoints hold the ranking."""

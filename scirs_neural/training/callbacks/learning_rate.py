@@ -21,7 +21,7 @@ class LearningRate(L.Callback):
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         """Look at the rate before the schedule moves it on."""
         self.current = float(trainer.optimizers[0].param_groups[-1]["lr"])
-        if (trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % self.every == 0:
+        if (trainer.global_step + 1) % self.every == 0:
             module.log("lr_step", self.current, on_step=True, on_epoch=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torch.utils._pytree import tree_leaves
 from torchvision.models.vision_transformer import MLPBlock
 
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.data.context import Context
 from scirs_neural.layers.attention import MultiHeadAttention
 from scirs_neural.layers.feed_forward import FeedForward
 from scirs_neural.training.precision import choose_modules
@@ -99,11 +100,11 @@ def _known(part: nn.Module, size: int) -> dict[str, str]:
     return {}
 
 
-def split(task: Any, settings: TrainerConfig, mesh: Any) -> dict[str, str]:
-    """Split a task's network over the devices of a mesh, and check that it computes what it did.
+def split(module: Any, settings: TrainerConfig, mesh: Any) -> dict[str, str]:
+    """Split a module's network over the devices of a mesh, and check that it computes what it did.
 
     Args:
-        task: with a ``model``; with a ``spec``, a random input is sent through it before and after.
+        module: with a ``model``; of a `Module`, made-up samples are sent through it before and after.
         settings: say how many devices, and what to split.
         mesh: torch's, with the dimensions "data_parallel" and "tensor_parallel".
 
@@ -115,17 +116,15 @@ def split(task: Any, settings: TrainerConfig, mesh: Any) -> dict[str, str]:
     """
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
-    network: nn.Module = task.model
-    for metric in (part for part in task.modules() if isinstance(part, Metric)):
-        metric.process_group = mesh["data_parallel"].get_group()  # else the group would count its samples several times
+    network: nn.Module = module.model
     plan = plan_of(network, settings)
     if any(is_split(parameter) for parameter in network.parameters()):
         return plan  # Lightning asks for it at each fit, validation and test
     styles: dict[str, Callable[[], Any]] = {"colwise": ColwiseParallel, "rowwise": RowwiseParallel}
     network.to(mesh.device_type)
-    before = _probe(task)
+    before = _probe(module)
     parallelize_module(network, mesh["tensor_parallel"], {name: styles[style]() for name, style in plan.items()})
-    after = _probe(task)
+    after = _probe(module)
     if before is not None and (after is None or not _agree(before, after)):
         raise ConfigError(
             "split like this, the network computes something else: "
@@ -152,27 +151,33 @@ def by_mesh(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     return list(groups.values())
 
 
-def _probe(task: Any) -> Tensor | None:
-    """What the network gives for two random inputs; None if it takes none that are known."""
-    shape = getattr(getattr(task, "spec", None), "input_shape", None)
-    if shape is None:
+def _probe(module: Any) -> Tensor | None:
+    """What the network gives for two made-up samples, as one row; None if it cannot be asked."""
+    if not hasattr(module, "pipeline"):
         return None
-    device = next(task.model.parameters()).device
-    inputs = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0)).to(device)
-    was_training = task.model.training
-    task.model.eval()
+    network, task = module.model, module.task
+    device, stream = next(network.parameters()).device, torch.Generator().manual_seed(0)
+    batch = {
+        name: torch.randn(value.shape, generator=stream).to(device) if value.is_floating_point() else value.to(device)
+        for name, value in module.pipeline.example(2).items() if isinstance(value, Tensor)
+    }  # fmt: skip
+    was_training = network.training
+    network.eval()
     try:
         with torch.no_grad():
-            output: Any = task.model(inputs)
+            output = task.answer(network, {"id": ["0", "1"], **batch}, Context())
     except RuntimeError:  # of layers that do not fit each other any more
         return None
     finally:
-        task.model.train(was_training)
-    return output if isinstance(output, Tensor) else None
+        network.train(was_training)
+    found = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
+    if any(is_split(leaf) for leaf in found):
+        return torch.empty(0)
+    return torch.cat([leaf.flatten().float() for leaf in found]) if found else None
 
 
 def _agree(before: Tensor, after: Tensor) -> bool:
-    if is_split(after) or after.shape != before.shape:
+    if after.shape != before.shape:
         return False
     return bool((before - after).abs().max() <= TOLERANCE * before.abs().max().clamp_min(1e-12))
 

@@ -25,8 +25,11 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
-from scirs_neural.training.logged_values import LIMIT, LoggedValues
-from scirs_neural.training.splitting import Optimization
+from scirs_neural.optim.build import traits
+from scirs_neural.training.feeding import Groups
+from scirs_neural.training.loops.logged_values import LIMIT, LoggedValues
+from scirs_neural.training.loops.step import Optimization, shares_of
+from scirs_neural.training.module import Module
 
 _CALLBACK_HOOKS = (
     "on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward",
@@ -65,6 +68,7 @@ class FastPath:
         self.is_on_cpu = trainer.strategy.root_device.type == "cpu"
         self.hooks = {name: _overridden(trainer.callbacks, name) for name in _CALLBACK_HOOKS}
         self.takes_index = len(loop._build_kwargs(OrderedDict(), None, 0)) > 1
+        self.host = module if isinstance(module, Module) else None  # whose losses are weighed and logged here
         self.training_step = module.training_step
         if type(precision) is not Precision:
             self.training_step = _within(precision.forward_context, module.training_step)
@@ -84,6 +88,11 @@ class FastPath:
         """Lean steps, if this run is one of the common cases: one process, one optimizer, one batch a step."""
         trainer: Any = loop.trainer
         module, precision = trainer.lightning_module, trainer.precision_plugin
+        base: Any = DataHooks
+        if isinstance(module, Module):
+            base = Module
+            if traits(module.optimizer_settings.name).get("needs_closure"):
+                return None  # its passes are `StepClosure`'s
         plain_precision = type(precision) is Precision or (
             type(precision) is MixedPrecision and precision.scaler is None
         )
@@ -103,7 +112,8 @@ class FastPath:
             and trainer._val_check_time_interval is None
             and not trainer.fast_dev_run
             and not any(_differs(module, L.LightningModule, name) for name in _MODULE_HOOKS)
-            and not any(_differs(module, DataHooks, name) for name in _TRANSFER_HOOKS)
+            and not isinstance(fetcher.combined_loader.iterables, Groups)
+            and not any(_differs(module, base, name) for name in _TRANSFER_HOOKS)
             and not any(_differs(trainer.datamodule, DataHooks, name) for name in _TRANSFER_HOOKS if trainer.datamodule)
         )
         return cls(loop, fetcher, between_steps) if is_common else None
@@ -119,7 +129,7 @@ class FastPath:
         try:
             for _ in range(num_steps):
                 is_last = self._step()
-                if is_last or self.optimization.parts > 1:
+                if is_last or self.optimization.splitting.num_parts > 1:
                     break
         finally:
             del held_by_module["log"]
@@ -132,7 +142,7 @@ class FastPath:
         """How many steps come up that are neither the first nor the last of their epoch."""
         loop, fetcher = self.loop, self.fetcher
         is_first = self.trainer._logger_connector._first_loop_iter is None
-        if is_first or loop._restarting or self.optimization.parts > 1:
+        if is_first or loop._restarting or self.optimization.splitting.num_parts > 1:
             return 0
         assert fetcher.length is not None
         in_epoch = self.trainer.num_training_batches - loop.batch_progress.current.ready
@@ -180,7 +190,17 @@ class FastPath:
             raise
         self.fetcher.fetched += 1
         self.iterator._idx += 1
+        if self.host is not None:
+            self._count(batch)
         return batch if self.is_on_cpu else self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+
+    def _count(self, batch: Any) -> None:
+        """What `Module.on_before_batch_transfer` does, of one batch; a term without items is left out."""
+        host = self.host
+        assert host is not None
+        counts = host.count(batch)
+        host.group, host.counts = [batch], [counts]
+        host.shares = shares_of(host.counts, host.device)[0] if 0 in counts.values() else None
 
     def _move_schedules(self, batch_idx: int) -> None:
         progress = self.loop.scheduler_progress
@@ -205,7 +225,7 @@ class FastPath:
             self._forward_and_backward()
             is_split = False
         except torch.OutOfMemoryError:
-            if self.optimization.on_out_of_memory == "raise":
+            if self.host is None or self.optimization.splitting.on_out_of_memory == "raise":
                 raise
             is_split = True
         if is_split:  # not in the handler: the error holds on to the tensors that did not fit
@@ -236,6 +256,9 @@ class FastPath:
             self._call("on_before_backward", loss)
             loss.backward()
             self._call("on_after_backward")
+        if self.host is not None:
+            vars(self.module)["_current_fx_name"] = "training_step"
+            self.host.log_step(self.output["loss"], self.host.terms, self.host.counts[0])
 
     def _drop_gradients(self) -> None:
         """What torch's `zero_grad` does, without its entry for the profiler: a twentieth of a small step."""

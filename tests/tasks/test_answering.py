@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 import scirs_neural as sn
 from scirs_neural.core.errors import DataError
-from scirs_neural.tasks.inference import _in_order, classify
+from scirs_neural.tasks.answering import answers, in_order
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,16 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def task() -> Any:
     data = sn.create_data("digits", image_size=8)
     model = sn.create_model("cnn", num_classes=10, in_channels=1, width=4, depth=2, input_size=8, seed=0)
-    return sn.create_task("image_classification", model=model, spec=data.spec)
+    return sn.create_task(data.spec), model
 
 
 @pytest.mark.feature(98)
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_reading_threads_change_no_answer(task: Any, scans: list[Path], num_workers: int) -> None:
-    alone = list(classify(task, scans, top_k=3, batch_size=16))
-    assert list(classify(task, scans, top_k=3, batch_size=16, num_workers=num_workers)) == alone
-    assert [Path(name) for name, _, _ in alone] == scans
+    alone = list(answers(*task, scans, batch_size=16))
+    assert list(answers(*task, scans, batch_size=16, num_workers=num_workers)) == alone
+    assert [Path(name) for name, _ in alone] == scans
+    assert all(len(answer["top"]) == 5 for _, answer in alone)
 
 
 @pytest.mark.feature(98)
@@ -48,7 +49,7 @@ def test_two_computing_threads_give_equal_outputs(task: Any) -> None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             with torch.inference_mode():
-                found.append(task.eval()(images))
+                found.append(task[1].eval()(images))
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-6)
@@ -60,9 +61,9 @@ def test_the_first_damaged_file_is_the_error_whoever_reads_it(task: Any, scans: 
         path.write_bytes(b"no picture")
     mixed = [*scans[:20], damaged[0], *scans[20:], damaged[1]]
     for num_workers in (0, 2):
-        answers = classify(task, mixed, batch_size=4, num_workers=num_workers)
+        found = answers(*task, mixed, batch_size=4, num_workers=num_workers)
         with pytest.raises(DataError) as caught:
-            list(answers)
+            list(found)
         assert "a.png" in str(caught.value)
 
 
@@ -74,7 +75,7 @@ def test_threads_are_never_far_ahead() -> None:
             taken.append(number)
             yield number
 
-    answers = _in_order(lambda number: number, items(), num_workers=2, ahead=5)
-    assert next(answers) == 0
+    found = in_order(lambda number: number, items(), num_workers=2, ahead=5)
+    assert next(found) == 0
     assert len(taken) == 6
-    assert list(answers) == list(range(1, 100))
+    assert list(found) == list(range(1, 100))

@@ -1,4 +1,4 @@
-"""Lightning's two training loops, with the points at which nothing is half done.
+"""Lightning's two training loops, with the boundaries between steps.
 
 A checkpoint that is to be resumed to the bit is taken there and nowhere else: before a batch is fetched, with no
 gradient waiting to be added to, and after all that ends an epoch: validation, schedules, the row of ``metrics.csv``.
@@ -16,13 +16,14 @@ from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
-from scirs_neural.training.fast_path import FastPath
-from scirs_neural.training.logged_values import LoggedValues
-from scirs_neural.training.splitting import Optimization
+from scirs_neural.training.loops.fast_path import FastPath
+from scirs_neural.training.loops.logged_values import LoggedValues
+from scirs_neural.training.loops.step import Optimization, Phases, Splitting
+from scirs_neural.training.module import Module
 
 
 class StepBoundary(Protocol):
-    """What is called when nothing is half done."""
+    """What is called at step boundaries."""
 
     def between_steps(self, trainer: L.Trainer) -> None:
         """After an optimizer step that is not an epoch's last."""
@@ -37,7 +38,7 @@ class EpochLoop(_TrainingEpochLoop):
     Args:
         trainer: whose loop it is.
         listeners: called between steps.
-        on_out_of_memory: see `Optimization`.
+        on_out_of_memory: see `Splitting`.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class EpochLoop(_TrainingEpochLoop):
     ) -> None:
         super().__init__(trainer, **limits)
         self.listeners = listeners
-        self.automatic_optimization = Optimization(trainer, on_out_of_memory)
+        splitting = Splitting(on_out_of_memory)
+        self.automatic_optimization = Optimization(trainer, splitting)
+        self.manual_optimization = Phases(trainer, splitting)
         self._results = LoggedValues()
 
     def run(self, data_fetcher: Any) -> None:
@@ -74,6 +77,16 @@ class EpochLoop(_TrainingEpochLoop):
         for listener in self.listeners:
             listener.between_steps(trainer)
 
+    def _update_learning_rates(self, interval: str, update_plateau_schedulers: bool) -> None:
+        """Move plateaus of several optimizers too, which Lightning leaves to the user; `Phases` moves the others."""
+        super()._update_learning_rates(interval, update_plateau_schedulers)
+        module = self.trainer.lightning_module
+        if interval == "epoch" and update_plateau_schedulers and isinstance(module, Module) and len(module.phases) > 1:
+            for held, monitor in zip(self.trainer.lr_scheduler_configs, module.monitors, strict=True):
+                if monitor is not None:
+                    plateau: Any = held.scheduler
+                    plateau.step(self.trainer.callback_metrics[monitor])
+
     def _broadcast_sigterm_tensor(self) -> None:
         """Nothing: ranks agree on when to stop between steps (`Stopping`), not before every batch."""
 
@@ -84,7 +97,7 @@ class FitLoop(_FitLoop):
     Args:
         trainer: whose loop it is; its present loop gives the limits.
         listeners: called between steps and after each epoch.
-        on_out_of_memory: see `Optimization`.
+        on_out_of_memory: see `Splitting`.
     """
 
     def __init__(self, trainer: L.Trainer, listeners: Sequence[StepBoundary], on_out_of_memory: str = "raise") -> None:
