@@ -161,6 +161,10 @@ def evaluate(
     for name, metric in (further or {}).items():
         traits[name] = MetricTraits(metric.better)
         metrics[name] = _further(name, metric, pred, codes, groups, seed, num_resamples)
+    notes = [*pred.notes()]
+    if pred.weight is not None:
+        uncounted = [name for name, metric in (further or {}).items() if metric.scorer(pred) is None]
+        notes += [f"{name} does not count the samples' weights" for name in uncounted]
     details = pred.describe()
     found = [part for column, held in (slices or {}).items() for part in slice_scores(pred, column, held, seed=seed)]
     return Evaluation(
@@ -172,7 +176,7 @@ def evaluate(
         traits=traits,
         details=details,
         tables=pred.tables(details),
-        notes=pred.notes(),
+        notes=notes,
         settings={"level": LEVEL, "num_resamples": num_resamples, "seed": seed, "drawn": groups},
         slices=found,
     )

@@ -9,6 +9,8 @@ from scirs_neural.core.lazy import lazy
 if TYPE_CHECKING:
     from scirs_neural.metrics.collection import create_metrics as create_metrics
     from scirs_neural.metrics.function import FunctionMetric as FunctionMetric
+    from scirs_neural.metrics.named import NamedMetric as NamedMetric
+    from scirs_neural.metrics.named import named_metrics as named_metrics
     from scirs_neural.metrics.registry import METRICS as METRICS
     from scirs_neural.metrics.registry import NOT_SCALAR as NOT_SCALAR
 
@@ -17,6 +19,7 @@ lazy(
     {
         "collection": ["create_metrics"],
         "function": ["FunctionMetric"],
+        "named": ["NamedMetric", "named_metrics"],
         "registry": ["METRICS", "NOT_SCALAR"],
     },
 )

@@ -63,6 +63,8 @@ _ATTRIBUTES = {"map": "mean_average_precision"}  # would shadow a builtin
 NOT_SCALAR = frozenset({"confusion_matrix", "map", "rouge"})
 """Metrics whose value is no single number: they can be computed, but not logged or monitored."""
 
+_SMALL_IS_GOOD = frozenset({"calibration_error", "mse", "rmse", "mae", "ter", "wer", "cer", "perplexity"})
+
 for _family, _metrics in _FAMILIES.items():
     for _name, (_summary, _own) in _metrics.items():
         METRICS.add(
@@ -70,4 +72,5 @@ for _family, _metrics in _FAMILIES.items():
             f"scirs_neural.metrics.{_family}:{_ATTRIBUTES.get(_name, _name)}",
             summary=_summary,
             options={**_CLASSES, **_own},
+            traits={"better": "min" if _name in _SMALL_IS_GOOD else "max"},
         )

@@ -23,6 +23,7 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import CheckpointError, ConfigError, DataError
 from scirs_neural.data import create_data
 from scirs_neural.evaluation.registry import load_predictions
+from scirs_neural.runs.comparison import compare_runs
 from scirs_neural.runs.cross_validation import cross_validate
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.report import write_report
@@ -156,7 +157,7 @@ def test_without_a_common_test_split_compare_takes_the_folds(whole_run, tmp_path
     for copy in copies:
         shutil.copytree(whole_run, copy)
         shutil.rmtree(copy / "predictions" / "test")
-    assert compare.compare_runs([str(copy) for copy in copies])["split"] == "out_of_fold"
+    assert compare_runs([str(copy) for copy in copies])["split"] == "out_of_fold"
 
 
 def test_a_parent_is_no_run_to_load(whole_run):
