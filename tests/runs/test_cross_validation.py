@@ -111,17 +111,13 @@ def test_the_folds_nets_together_answer_the_test_split(whole_run):
     for n in (1, 2):  # each net again, on inputs that are scaled as its own training samples say
         run = load_run(whole_run / f"fold-{n}")
         data.use_spec(run.task.spec)
-        (images, targets), *_ = create_batches(data)
-        answers.append(run.task.probabilities(run.task(images)).detach().numpy())
+        data.batch_size = len(data.dataset("test"))
+        (batch,) = data.eval_dataloader("test")
+        answers.append(run.task.model(batch["image"]).softmax(dim=1).detach().numpy())
     np.testing.assert_allclose(together.columns["probabilities"], np.mean(answers, axis=0), atol=1e-5)
-    assert np.array_equal(together.target, targets.numpy())
+    assert np.array_equal(together.target, batch["label"].numpy())
     summary = json.loads((whole_run / "summary.json").read_text())
     assert summary["ensemble"]["accuracy"]["value"] == together.right.mean()
-
-
-def create_batches(data):
-    data.batch_size = len(data.dataset("test"))
-    return list(data.eval_dataloader("test"))
 
 
 def test_the_page_and_the_terminal_show_the_folds(whole_run, capsys, monkeypatch):
@@ -259,7 +255,7 @@ def test_repeats_test_every_sample_once_each(tmp_path):
     first, second = (load_predictions(found.folder.predictions(f"out_of_fold{end}")) for end in ("", "-2"))
     assert sorted(first.ids) == sorted(second.ids) == sorted(map(str, range(1797)))
     assert first.ids != second.ids
-    assert len(found.spreads["accuracy"].values) == 4
+    assert len(found.statistics["accuracy"].values) == 4
     assert found.together is None
 
 
@@ -340,7 +336,7 @@ def test_mean_and_deviation_are_those_of_skorch_and_cross_val_score(tmp_path, ne
         max_epochs=epochs, batch_size=64, train_split=None, iterator_train__shuffle=True, verbose=0,
     )  # fmt: skip
     theirs = cross_val_score(net, x, scans.target, cv=StratifiedKFold(5, shuffle=True, random_state=0))
-    ours = found.spreads["accuracy"]
+    ours = found.statistics["accuracy"]
     print(f"ours {ours.mean:.4f} ± {ours.std:.4f}, skorch {theirs.mean():.4f} ± {theirs.std(ddof=1):.4f}")
     assert abs(ours.mean - theirs.mean()) < 0.01
     assert abs(ours.std - theirs.std(ddof=1)) < 0.01
