@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scirs_neural.data.registry import FIELDS as FIELDS
     from scirs_neural.data.source import DataSource as DataSource
     from scirs_neural.data.spec import DataSpec as DataSpec
-    from scirs_neural.data.table.table import from_rows as from_rows
+    from scirs_neural.data.table.table import from_table as from_table
 
 lazy(
     globals(),
@@ -38,6 +38,6 @@ lazy(
         "registry": ["DATA", "FIELDS"],
         "source": ["DataSource"],
         "spec": ["DataSpec"],
-        "table.table": ["from_rows"],
+        "table.table": ["from_table"],
     },
 )

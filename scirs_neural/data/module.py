@@ -19,6 +19,7 @@ from scirs_neural.data.loader import ResumableLoader
 from scirs_neural.data.mixing import build_mix
 from scirs_neural.data.pipeline import Pipeline, field_of
 from scirs_neural.data.registry import FIELDS, PIPELINES
+from scirs_neural.data.samples import Describable
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.data.splits import SplitRule, divide
@@ -112,6 +113,9 @@ class DataModule:
 
     def use_spec(self, spec: DataSpec) -> None:
         """Feed samples as another description of the same fields says. Before any loader is made."""
+        for split, samples in self._samples.items():
+            if isinstance(samples, Describable):
+                self._samples[split] = samples.described_by(spec)
         sizes = {split: len(samples) for split, samples in self._samples.items()}
         self.spec = replace(spec, sizes=sizes)
         self.pipeline = self._pipeline(training=False)

@@ -39,8 +39,19 @@ DATA.add(
 DATA.add(
     "table",
     "scirs_neural.data.table.table:table",
-    summary="your own rows of numbers, in a csv file; one column is to be predicted",
-    options={"path": REQUIRED, "target": REQUIRED, "task": "auto", "leave_out": ()},
+    summary="your own table, in a CSV, Parquet or JSONL file; one column, or several, are to be predicted",
+    options={
+        "path": REQUIRED,
+        "target": REQUIRED,
+        "target_kind": None,
+        "columns": None,
+        "leave_out": (),
+        "missing": "impute",
+        "categories": "onehot",
+        "weight": None,
+        "unit": None,
+        "id": None,
+    },
 )
 DATA.add(
     "diabetes",

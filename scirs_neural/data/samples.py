@@ -13,6 +13,8 @@ from scirs_neural.core.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from scirs_neural.data.spec import DataSpec
+
 
 @runtime_checkable
 class Samples(Protocol):
@@ -42,6 +44,14 @@ class Samples(Protocol):
 
     def chosen(self, indices: Sequence[int]) -> Samples:
         """The samples at some places, in that order."""
+
+
+@runtime_checkable
+class Describable(Protocol):
+    """Samples whose encoded values depend on the description, such as places in a list of categories."""
+
+    def described_by(self, spec: DataSpec) -> Samples:
+        """The same samples, encoded as a description of the data has them."""
 
 
 class ArraySamples:

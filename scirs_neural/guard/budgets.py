@@ -37,6 +37,10 @@ class Budgets:
     inflated_bytes: int = 64 * MIB  # of all compressed members together, unpacked: weights are stored, not compressed
     ratio: int = 200  # unpacked to compressed bytes of a member
     read_bytes: int = 64 * MIB  # of a member that is read into memory at once
+    table_bytes: int = 64 * GIB  # of a table file
+    table_columns: int = 20_000
+    table_cell: int = 131_072  # bytes of one value: the limit of Python's csv
+    table_cells_free: int = 20_000_000  # values of a Parquet file, below which its ratio is not asked for
     array_bytes: int = 1 * GIB  # of an .npz of predictions
     pickle_bytes: int = 64 * MIB  # of the part of a torch file that is a pickle; its tensors lie beside it
     pickle_steps: int = 300_000  # to read one pickle, and one for each 4 bytes beside it: a tensor has about 60

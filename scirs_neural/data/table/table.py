@@ -1,142 +1,193 @@
-"""Rows of numbers: from a csv file, from scikit-learn, or from arrays; for classes, or for numbers to be predicted.
-
-Columns are scaled by the mean and deviation of the training rows.
-"""
+"""Data from tables: from a file, from frames and arrays, and scikit-learn's diabetes study."""
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError
+from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.data.module import SPLITS, DataModule
-from scirs_neural.data.samples import ArraySamples
+from scirs_neural.data.module import DataModule
 from scirs_neural.data.source import DataSource
-from scirs_neural.data.targets import class_names, class_targets
+from scirs_neural.data.table.kinds import TYPES, Column, read_column, to_floats
+from scirs_neural.data.table.read import RawTable, read_table
+from scirs_neural.data.table.samples import ROW, TableSamples, TextColumns
+from scirs_neural.data.table.target import Targets, read_targets, target_columns
 
-CLASSES, NUMBERS = "table_classification", "regression"
-TABLE_TASKS = (CLASSES, NUMBERS)
+SPLIT, WEIGHT, UNIT = "split", "weight", "unit"
+_SPLITS = {
+    "train": "train", "training": "train", "": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_NAMED = 8  # of many columns, so many are named in a line
 
 
-def from_rows(
-    x: Any,
-    y: Any,
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are for; as the options of `table`."""
+
+    target: Sequence[str]
+    target_kind: str | None = None
+    columns: Mapping[str, str] | None = None
+    leave_out: Sequence[str] = ()
+    missing: str = "impute"
+    categories: str = "onehot"
+    weight: str | None = None
+    unit: str | None = None
+    id: str | None = None
+    classes: Sequence[str] | None = None
+
+    def check(self, table: RawTable) -> None:
+        """Hold the options to each other and to the table.
+
+        Raises:
+            ConfigError: a value is none of those offered.
+            DataError: there is no such column.
+        """
+        offered = {"missing": ("impute", "error"), "categories": ("onehot", "embed")}
+        for key, allowed in offered.items():
+            if (value := getattr(self, key)) not in allowed:
+                raise ConfigError(
+                    f"data.{key} is {' or '.join(allowed)}, not '{value}'", suggestions=did_you_mean(value, allowed)
+                )
+        for name in (*self.target, *(self.columns or {}), *self.leave_out, self.weight, self.unit, self.id):
+            if name is not None and name not in table.columns:
+                raise DataError(
+                    f"no column '{name}'", where=table.where, suggestions=did_you_mean(name, table.columns),
+                    fix=f"its columns are {', '.join(table.columns)[:200]}",
+                )  # fmt: skip
+            if name is not None and f"{name} (2)" in table.columns:
+                raise DataError(f"two columns are called '{name}'", where=table.where, fix="give each its own name")
+
+    def purposes(self) -> dict[str, str]:
+        """Columns that are no inputs, and what they are."""
+        given = dict.fromkeys(self.leave_out, "as asked")
+        given |= {name: what for name, what in ((self.id, "the id"), (self.unit, "the unit")) if name}
+        return given | ({self.weight: "the weights"} if self.weight else {}) | dict.fromkeys(self.target, "the target")
+
+
+def table(
+    path: str | Path,
+    target: str | Sequence[str],
     *,
-    task: str,
-    val: tuple[Any, ...] | None = None,
-    test: tuple[Any, ...] | None = None,
-    classes: Sequence[str] | None = None,
-    columns: Mapping[str, Any] | None = None,
-    name: str = "rows",
-    **loading: Any,
-) -> DataModule:
-    """Data from rows of numbers in memory.
+    target_kind: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    leave_out: Sequence[str] = (),
+    missing: str = "impute",
+    categories: str = "onehot",
+    weight: str | None = None,
+    unit: str | None = None,
+    id: str | None = None,
+) -> DataSource:
+    """Rows of a table file; one column, or several, are to be predicted.
+
+    What each column holds is inferred from all its values, and said: numbers, truth, dates, text of few different
+    values (categories). Left out, and said: columns of one value, identifiers, text of many different values. A column
+    ``split`` (train, val, test) divides the rows. All columns are kept for ``data.group_by`` and ``evaluate --by``.
 
     Args:
-        x: one row a sample.
-        y: class names or numbers; for regression, numbers.
-        task: "table_classification" or "regression".
-        val: (x, y) of a validation split of your own; else a share of ``x`` is held out.
-        test: the same for the test split.
-        classes: names of the classes, or of the outputs; then class labels are numbers from 0.
-        columns: more of each row, by name, for ``group_by``.
-        name: of the data.
-        **loading: settings of `DataModule`.
-
-    Shape: x (N, F); y (N,), or (N, outputs) for regression.
+        path: a CSV, TSV, Parquet, JSONL or JSON file.
+        target: the column to predict, or several. Rows without any target are left out.
+        target_kind: "class", "numbers" or "labels"; None: text and truth are classes, fractions are numbers, whole
+            numbers are classes if they are few.
+        columns: name to type, where it is not to be inferred: number, boolean, date, category; ``date:%d/%m/%Y``.
+        leave_out: columns that are no inputs.
+        missing: "impute": the median of the training rows, and a column that says so; "error".
+        categories: "onehot", or "embed" for networks that learn a vector for each, such as ``tabular_mlp``.
+        weight: a column of how much each row counts, in loss and metrics.
+        unit: a column whose equal values belong to one independent unit, such as a patient, for intervals.
+        id: a column of unique names of the rows; None: lines of the file.
 
     Raises:
-        DataError: x is no table of finite numbers, or y does not fit it.
+        ConfigError: an option has a value that is not offered.
+        DataError: there is no such file or column, the file is no table, or no column is left as an input.
+    """
+    given = read_table(path)
+    roles = Roles(
+        _names(target), target_kind, columns, _names(leave_out), missing, categories, weight, unit, id,
+    )  # fmt: skip
+    return _source("table", given, roles, f"rows of {path}: {', '.join(roles.target)}")
+
+
+def from_table(x: Any, y: Any, **settings: Any) -> DataModule:
+    """Data from a table in memory.
+
+    Args:
+        x: see `table_source`, as for ``y``.
+        y: targets.
+        **settings: of `table_source`, such as ``val``, ``columns`` or ``target_kind``; and of `DataModule`, such as
+            ``batch_size``.
+
+    Raises:
+        DataError: x is no table, or y does not fit it.
 
     Example:
-        >>> data = from_rows([[0.0, 1.0], [1.0, 0.0]] * 20, ["cat", "dog"] * 20, task="table_classification")
+        >>> data = from_table([[0.0, 1.0], [1.0, 0.0]] * 20, ["cat", "dog"] * 20)
         >>> data.spec.target["classes"], len(data.spec.input["columns"])
         (['cat', 'dog'], 2)
     """
-    labels = np.asarray(y)
-    names = tuple(classes or _names(labels, task))
-
-    def samples(rows: Any, values: Any, more: Mapping[str, Any] | None = None) -> ArraySamples:
-        plain = {key: [str(value) for value in held] for key, held in (more or {}).items()}
-        return ArraySamples(
-            {"row": _table(rows), "target": _targets(np.asarray(values), names, task, classes)}, columns=plain
-        )
-
-    train = samples(x, y, columns)
-    if len(labels) != len(train):
-        raise DataError(f"y has {len(labels)} values for {len(train)} rows of x")
-    held = {key: samples(*parts) if parts else None for key, parts in (("val", val), ("test", test))}
-    columns_of_x = [f"column_{index}" for index in range(train.fields["row"].shape[1])]
-    source = _source(name, names, columns_of_x, task, train, held["val"], held["test"])
-    source.description = f"rows of {len(columns_of_x)} numbers in memory"
-    return DataModule(source, **loading)
+    own = {*signature(table_source).parameters, *signature(table).parameters}
+    options = {key: settings.pop(key) for key in list(settings) if key in own}
+    return DataModule(table_source(x, y, **options), **settings)
 
 
-def _source(
-    name: str, names: Sequence[str], columns: Sequence[str], task: str, train: ArraySamples, val: Any, test: Any
+def table_source(
+    x: Any,
+    y: Any,
+    *,
+    val: tuple[Any, Any] | None = None,
+    test: tuple[Any, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    classes: Sequence[str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+    name: str = "rows",
+    target_kind: str | None = None,
+    **options: Any,
 ) -> DataSource:
-    target = {"kind": "numbers", "names": list(names)} if task == NUMBERS else {"kind": "class", "classes": list(names)}
-    return DataSource(name, train, {"row": {"kind": "table", "columns": list(columns)}}, {"target": target}, val, test)
-
-
-def table(path: str | Path, target: str, task: str = "auto", leave_out: Sequence[str] = ()) -> DataSource:
-    """Rows of a csv file: every column of numbers is an input, one column is what is to be predicted.
-
-    A column ``split`` (train, val, test) divides the rows. Columns that are no numbers are kept beside the rows, for
-    ``data.group_by`` and ``evaluate --by``.
+    """A table in memory, before it is split.
 
     Args:
-        path: the file, in UTF-8, with a first line of names.
-        target: the column to predict.
-        task: "table_classification" or "regression"; "auto": regression if the column has fractions, or more than 20
-            different numbers.
-        leave_out: columns that are no inputs.
+        x: a frame, an array (N, C), a dict of columns, or a list of dicts. The columns of an array of numbers are all
+            inputs, and numbers.
+        y: targets, one a row or a row of several; or the names of columns of ``x``.
+        val: (x, y) of your own validation rows; else a share of ``x`` is held out.
+        test: the same for the test rows.
+        columns: see `table`.
+        classes: names of the classes, where ``y`` holds their numbers; of the outputs, where it has several.
+        extra: more of each row, by name, for ``group_by``; no inputs.
+        name: of the data.
+        target_kind: see `table`.
+        **options: see `table`: ``leave_out``, ``missing``, ``categories``, ``weight``, ``unit``, ``id``.
 
     Raises:
-        DataError: there is no such file or column, a value is missing, or no column holds numbers.
+        DataError: x is no table, or y does not fit it.
+
+    Example:
+        >>> source = table_source({"size": [1.5, 2.5, 3.5] * 9, "colour": ["red", "blue", "red"] * 9}, [0, 1, 1] * 9)
+        >>> source.inputs["row"]["columns"][1]["categories"], source.targets["target"]["classes"]
+        (['blue', 'red'], ['0', '1'])
     """
-    path = Path(path).expanduser()
-    head, rows = _read(path)
-    for name in (target, *leave_out):
-        if name not in head:
-            raise DataError(f"no column '{name}'", where=str(path), suggestions=did_you_mean(name, head))
-    texts = {name: [row[place] for row in rows] for place, name in enumerate(head)}
-    numbers = {n: found for n, held in texts.items() if n != "split" and (found := _as_numbers(held)) is not None}
-    chosen = _kind(numbers.get(target)) if task == "auto" else task
-    if chosen not in TABLE_TASKS:
-        raise DataError(
-            f"a table is for {' or '.join(TABLE_TASKS)}, not '{task}'", suggestions=did_you_mean(task, TABLE_TASKS)
-        )
-    if chosen == NUMBERS and target not in numbers:
-        raise DataError(
-            f"the column '{target}' holds no numbers", where=str(path), fix="data.task=table_classification"
-        )
-    inputs = [name for name in numbers if name not in (target, *leave_out)]
-    if not inputs:
-        raise DataError("no column of numbers is left as an input", where=str(path))
-    x = np.stack([numbers[name] for name in inputs], axis=1)
-    y = numbers[target] if chosen == NUMBERS else np.asarray(texts[target])
-    split = np.asarray([text.strip().lower() or "train" for text in texts.get("split", ["train"] * len(rows))])
-    names = tuple(_names(y[split == "train"], chosen, target))
-    more = {name: held for name, held in texts.items() if name not in inputs and name not in (target, "split")}
-    parts: dict[str, ArraySamples] = {}
-    for which in SPLITS:
-        places = np.flatnonzero(split == which)
-        if len(places) or which == "train":
-            columns = {name: [held[i] for i in places] for name, held in more.items()}
-            ids = [int(i) + 2 for i in places]  # lines of the file
-            targets = _targets(y[places], names, chosen, None)
-            parts[which] = ArraySamples({"row": x[places], "target": targets}, ids, columns)
-    known = sum(map(len, parts.values()))
-    if known < len(rows) or not len(parts["train"]):
-        raise DataError("a split is train, val or test, and train has rows", where=str(path))
-    source = _source("table", names, inputs, chosen, parts["train"], parts.get("val"), parts.get("test"))
-    source.description = f"rows of {path}: {target} from {len(inputs)} columns"
+    notes: list[str] = []
+    whole = _joined(x, y, extra, notes, classes)
+    if whole.plain:
+        columns = {**dict.fromkeys(whole.inputs, "number"), **(columns or {})}
+    several = [whole.targets] if isinstance(whole.targets, str) else list(whole.targets)
+    leave_out = [*_names(options.pop("leave_out", ())), *(extra or {})]
+    roles = Roles(
+        several, target_kind or whole.kind, columns, leave_out,
+        classes=classes if whole.kind in (None, "class") else None, **options,
+    )  # fmt: skip
+    parts = {key: _joined(*pair, {}, [], classes) for key, pair in (("val", val), ("test", test)) if pair is not None}
+    tables = {key: part.table for key, part in parts.items()}
+    source = _source(name, whole.table, roles, f"{len(whole.table):,} rows in memory", tables)
+    source.notes[:0] = notes
     return source
 
 
@@ -145,65 +196,183 @@ def diabetes() -> DataSource:
     from sklearn.datasets import load_diabetes
 
     study = load_diabetes(scaled=False)
-    samples = ArraySamples({"row": study.data.astype(np.float64), "target": study.target[:, None].astype(np.float64)})
-    source = _source("diabetes", ("progression",), study.feature_names, NUMBERS, samples, None, None)
+    x = dict(zip(study.feature_names, study.data.T, strict=True))
+    source = table_source(
+        {**x, "progression": study.target}, "progression", columns=dict.fromkeys(x, "number"), target_kind="numbers",
+        name="diabetes",
+    )  # fmt: skip
     source.description = "442 patients, ten measurements: progression of diabetes after a year (Efron et al. 2004)"
     source.licence = "public domain"
     return source
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    if not path.is_file():
-        raise DataError("no such file", where=str(path), fix="data.path=… names a csv file with a line of names")
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            head, *rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if row]
-    except (csv.Error, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"not a table in UTF-8: {error}", where=str(path)) from error
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(head) or any(not cell and name != "split" for name, cell in zip(head, row, strict=True)):
-            what = "a value is missing" if len(row) == len(head) else f"{len(row)} values for {len(head)} columns"
-            raise DataError(what, where=f"{path}, line {number}", fix="fill it in, or leave the row out")
-    if not rows:
-        raise DataError("no rows below the first line", where=str(path))
-    return head, rows
+@dataclass
+class _Joined:
+    table: RawTable
+    inputs: list[str]
+    targets: list[str]
+    kind: str | None
+    plain: bool
 
 
-def _as_numbers(texts: Sequence[str]) -> np.ndarray | None:
-    try:
-        found = np.asarray([float(text) for text in texts])
-    except ValueError:
-        return None
-    return found if np.isfinite(found).all() else None
+def _joined(
+    x: Any, y: Any, extra: Mapping[str, Any] | None, notes: list[str], classes: Sequence[str] | None
+) -> _Joined:
+    """Inputs and targets in one table."""
+    given = read_table(x)
+    inputs, kind = list(given.columns), None
+    by_name = isinstance(y, str) or (
+        isinstance(y, list | tuple) and len(y) > 0 and all(isinstance(n, str) and n in given.columns for n in y)
+    )
+    if by_name:
+        targets = _names(y)
+    else:
+        made, kind = target_columns(y, notes, classes)
+        added = read_table(made)
+        if len(added) != len(given):
+            raise DataError(f"y has {len(added)} values for {len(given)} rows of x")
+        if twice := set(added.columns) & set(given.columns):
+            raise DataError(f"x has the column '{twice.pop()}' of y too", fix="leave it out of x")
+        given.columns |= added.columns
+        targets = list(added.columns)
+    if extra:
+        given.columns |= read_table({key: list(map(str, values)) for key, values in extra.items()}).columns
+    if len({len(values) for values in given.columns.values()}) > 1:
+        raise DataError("x, y and extra columns have different lengths")
+    plain = not given.named and np.asarray(x).dtype.kind in "biuf"
+    return _Joined(given, [n for n in inputs if n not in targets], targets, kind, plain)
 
 
-def _kind(numbers: np.ndarray | None) -> str:
-    if numbers is None:
-        return CLASSES
-    return NUMBERS if (numbers != np.rint(numbers)).any() or len(np.unique(numbers)) > 20 else CLASSES
+def _source(
+    name: str, given: RawTable, roles: Roles, description: str, others: Mapping[str, RawTable] | None = None
+) -> DataSource:
+    """The table divided into inputs and targets, and by its column ``split``; ``others`` are whole splits."""
+    import pyarrow as pa
+
+    roles.check(given)
+    notes = list(given.notes)
+    split = _splits(given) if SPLIT in given.columns and SPLIT not in roles.target else None
+    train = np.ones(len(given), dtype=bool) if split is None else split == "train"
+    targets = read_targets(given, roles.target, train, roles.target_kind, roles.classes)
+    left_out = roles.purposes() | ({SPLIT: "the split"} if split is not None else {})
+    inputs = []
+    for column in list(given.columns):
+        if column in left_out:
+            continue
+        found = read_column(given, column, (roles.columns or {}).get(column))
+        if found.left_out:
+            left_out[column] = found.left_out
+        else:
+            inputs.append(found)
+        if found.spec["type"] == "number" and not found.left_out:  # a third of the memory of the texts
+            given.columns[column] = pa.chunked_array([pa.array(found.values, from_pandas=True)])
+    if not inputs:
+        reasons = "; ".join(f"{column}: {why}" for column, why in left_out.items())
+        raise DataError(f"no column is left as an input ({reasons[:300]})", where=given.where)
+    known = {
+        "kind": "table", "columns": [column.spec for column in inputs], "missing": roles.missing,
+        "categories": roles.categories, "left_out": left_out,
+    }  # fmt: skip
+    unlabelled = ~targets.known()
+    if unlabelled.any():
+        if roles.missing == "error":
+            raise DataError("the target is missing", where=given.at(int(np.flatnonzero(unlabelled)[0])))
+        notes.append(f"{unlabelled.sum():,} rows have no target and are left out")
+    _check_missing(given, inputs, roles.missing, notes)
+    notes += [*targets.notes, *_said(inputs, left_out, roles)]
+    fields = {ROW: np.stack([column.values for column in inputs], axis=1), **targets.values}
+    samples = _samples(given, fields, inputs, roles)
+    parts: dict[str, TableSamples] = {}
+    for part in ("train", "val", "test"):
+        places = np.flatnonzero(~unlabelled & (train if split is None else split == part))
+        if len(places) or part == "train":
+            parts[part] = samples if len(places) == len(samples) else samples.chosen(places.tolist())
+        if split is None:
+            break
+    if not len(parts["train"]):
+        raise DataError("no rows to learn from", where=given.where)
+    for part, table in (others or {}).items():
+        parts[part] = _like(table, inputs, roles, targets)
+    return DataSource(
+        name, parts["train"], {ROW: known}, targets.specs, parts.get("val"), parts.get("test"),
+        description=f"{description} from {len(inputs)} columns", notes=notes,
+    )  # fmt: skip
 
 
-def _names(labels: np.ndarray, task: str, target: str = "target") -> Sequence[str]:
-    if task == CLASSES:
-        return class_names(str(label) for label in labels.tolist())
-    outputs = 1 if labels.ndim == 1 else labels.shape[1]
-    return [target] if outputs == 1 else [f"{target}_{index}" for index in range(outputs)]
+def _like(given: RawTable, inputs: Sequence[Column], roles: Roles, like: Targets) -> TableSamples:
+    """A split of its own, read as the training rows are."""
+    names = [column.spec["name"] for column in inputs]
+    for name in (*names, *roles.target):
+        if name not in given.columns:
+            raise DataError(f"no column '{name}'", where=given.where, suggestions=did_you_mean(name, given.columns))
+    targets = read_targets(given, roles.target, np.ones(len(given), dtype=bool), classes=roles.classes, like=like)
+    alike = [Column(c.spec, to_floats(given.columns[c.spec["name"]], c.spec, given.at)) for c in inputs]
+    fields = {ROW: np.stack([column.values for column in alike], axis=1), **targets.values}
+    return _samples(given, fields, alike, roles)
 
 
-def _targets(labels: np.ndarray, names: Sequence[str], task: str, classes: Sequence[str] | None) -> np.ndarray:
-    if task == NUMBERS:
-        values = np.asarray(labels, dtype=np.float64).reshape(len(labels), -1)
-        if not np.isfinite(values).all():
-            raise DataError("y has numbers that are not finite")
-        return values
-    if classes is not None and labels.dtype.kind in "iu":
-        return labels.astype(np.int64)
-    spelt = [str(label) for label in labels.tolist()]
-    return class_targets(spelt, names, [f"row {index}" for index in range(len(spelt))])
+def _samples(given: RawTable, fields: dict[str, np.ndarray], inputs: Sequence[Column], roles: Roles) -> TableSamples:
+    if roles.weight:
+        weights = read_column(given, roles.weight, "number").values
+        wrong = np.flatnonzero(~(weights >= 0))
+        if len(wrong):
+            raise DataError(f"the weight '{roles.weight}' is missing or negative", where=given.at(int(wrong[0])))
+        if not weights.any():
+            raise DataError(f"all weights in '{roles.weight}' are 0", where=given.where)
+        fields = {**fields, WEIGHT: weights.astype(np.float32)}
+    ids: Sequence[Any] = range(given.first, given.first + len(given))
+    columns = TextColumns(given.columns | ({} if roles.unit is None else {UNIT: given.columns[roles.unit]}))
+    if roles.id:
+        ids = columns[roles.id]
+        twice = [name for name, count in Counter(ids).items() if count > 1 or not name]
+        if twice:
+            raise DataError(f"the id '{twice[0]}' is empty or stands twice in '{roles.id}'", where=given.where)
+    return TableSamples(fields, [column.spec for column in inputs], ids, columns)
 
 
-def _table(rows: Any) -> np.ndarray:
-    x = np.asarray(rows, dtype=np.float64)
-    if x.ndim != 2 or not len(x) or not np.isfinite(x).all():
-        raise DataError(f"x is no table of finite numbers: its shape is {tuple(x.shape)}", fix="give (N, F)")
-    return x
+def _splits(given: RawTable) -> np.ndarray:
+    words = TextColumns(given.columns)[SPLIT]
+    known = {word: _SPLITS.get(word.strip().lower()) for word in set(words)}
+    for row, word in enumerate(words):
+        if known[word] is None:
+            raise DataError(
+                f"a split is train, val or test, not '{word}'", where=given.at(row),
+                fix="correct it, or give the column another name",
+            )  # fmt: skip
+    return np.array([known[word] for word in words])
+
+
+def _check_missing(given: RawTable, inputs: Sequence[Column], missing: str, notes: list[str]) -> None:
+    counts = {column.spec["name"]: int(np.isnan(column.values).sum()) for column in inputs}
+    counts = {name: count for name, count in counts.items() if count}
+    if counts and missing == "error":
+        name = next(iter(counts))
+        values = next(column.values for column in inputs if column.spec["name"] == name)
+        raise DataError(
+            f"'{name}' is missing", where=given.at(int(np.flatnonzero(np.isnan(values))[0])),
+            fix="fill it in, or data.missing=impute",
+        )  # fmt: skip
+    if counts:
+        notes.append(f"missing values, imputed: {_listed([f'{name} ({count:,})' for name, count in counts.items()])}")
+
+
+def _said(inputs: Sequence[Column], left_out: Mapping[str, str], roles: Roles) -> list[str]:
+    """The inputs by type, and what is none and why, a line each."""
+    lines = []
+    for kind in TYPES:
+        names = [column.spec["name"] for column in inputs if column.spec["type"] == kind]
+        if names:
+            lines.append(f"{kind} columns: {_listed(names)}")
+    commas = [column.spec["name"] for column in inputs if column.spec.get("decimal") == ","]
+    if commas:
+        lines.append(f"decimal comma in {_listed(commas)}")
+    lines += [f"left out: {name} ({why})" for name, why in left_out.items() if name not in roles.purposes()]
+    return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _names(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else [str(name) for name in names]

@@ -1,0 +1,157 @@
+"""One value of a table, as people write it: missing, a number, a date, yes or no. No torch, no pyarrow.
+
+Whole columns are read by the same functions, wherever a faster way does not give the same result.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MISSING_WORDS = (
+    "", "?", "-", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "<na>", "missing", "nat",
+)  # fmt: skip
+"""What stands for a value that is not known, in any case: the words of pandas, R, SQL, Excel and UCI."""
+
+BOOLEANS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+DATE_FORMATS = tuple(
+    day + time
+    for day in ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y")
+    for time in ("", " %H:%M", " %H:%M:%S")
+)
+"""Tried after ISO 8601, in this order. A column that fits two of them is not guessed."""
+
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)  # 1,234.5
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)  # 1.234,5
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_LIKE_A_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)", re.ASCII)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for one that is not known: None, NaN, NaT, pandas' NA, or a word such as ``n/a``.
+
+    Example:
+        >>> [is_missing(value) for value in (None, float("nan"), "N/A", "?", 0, "no")]
+        [True, True, True, True, False, False]
+    """
+    if isinstance(value, str):
+        return value.strip().lower() in MISSING_WORDS
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(value != value) if isinstance(value, float) or hasattr(value, "dtype") else False
+
+
+def as_text(value: Any) -> str:
+    """A value as the name of a category: whole numbers without ``.0``, truth in lower case.
+
+    Example:
+        >>> as_text(" red "), as_text(3.0), as_text(True), as_text(0.5)
+        ('red', '3', 'true', '0.5')
+    """
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def parse_number(text: str, decimal: str = ".") -> float | None:
+    """A number as written; None if it is none.
+
+    Args:
+        text: such as ``1.5e3``, ``1,234.5``, and with a decimal comma ``1.234,5``.
+        decimal: "." or ",".
+
+    Example:
+        >>> parse_number("1,234.5"), parse_number("1.234,5", ","), parse_number("1,5"), parse_number("1,5", ",")
+        (1234.5, 1234.5, None, 1.5)
+    """
+    text = text.strip()
+    if decimal == "," and _COMMA.fullmatch(text):
+        return float(text.replace(".", "").replace(",", "."))
+    if _PLAIN.fullmatch(text) or _INFINITE.fullmatch(text):
+        return float(text)
+    return float(text.replace(",", "")) if decimal == "." and _THOUSANDS.fullmatch(text) else None
+
+
+def decimal_of(texts: Sequence[str], comma_first: bool = False) -> str | None:
+    """The decimal mark with which every text is a number; None if there is none.
+
+    Example:
+        >>> decimal_of(["1", "2.5"]), decimal_of(["1,5", "1,234"]), decimal_of(["1,234"]), decimal_of(["1,234"], True)
+        ('.', ',', '.', ',')
+    """
+    comma_first = comma_first and any("," in text for text in texts)
+    for decimal in (",", ".") if comma_first else (".", ","):
+        if all(parse_number(text, decimal) is not None for text in texts):
+            return decimal
+    return None
+
+
+def parse_date(value: Any, form: str | None = None) -> float | None:
+    """Seconds since 1970 in UTC; None if it is no date. A time without a zone is taken as UTC.
+
+    Args:
+        value: a text, or a date or datetime of Python, numpy or pandas.
+        form: as ``strptime`` has it; None is ISO 8601.
+
+    Example:
+        >>> parse_date("1970-01-02"), parse_date("1970-01-01T01:00:00+01:00"), parse_date("2/1/1970", "%d/%m/%Y")
+        (86400.0, 0.0, 86400.0)
+    """
+    if type(value).__name__ == "datetime64":
+        value = value.astype("datetime64[us]").item()
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            value = dt.datetime.fromisoformat(text) if form is None else dt.datetime.strptime(text, form)
+        except ValueError:
+            return None
+    if isinstance(value, dt.datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp()
+    if isinstance(value, dt.date):
+        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC).timestamp()
+    return None
+
+
+def date_formats_of(texts: Sequence[str]) -> list[str | None]:
+    """The formats in which every text is a date; None is ISO 8601.
+
+    Example:
+        >>> date_formats_of(["31/12/2024"]), date_formats_of(["1/2/2024"]), date_formats_of(["2024-12-31 23:59"])
+        (['%d/%m/%Y'], ['%d/%m/%Y', '%m/%d/%Y'], [None])
+    """
+    if not texts or not all(_LIKE_A_DATE.match(text.strip()) for text in texts):
+        return []
+    if all(parse_date(text) is not None for text in texts):
+        return [None]
+    return [form for form in DATE_FORMATS if all(parse_date(text, form) is not None for text in texts)]
+
+
+def as_float(value: Any, column: Mapping[str, Any]) -> float | None:
+    """One value of a column of numbers, truth or dates; NaN where it is missing, None if it is none of the kind.
+
+    Args:
+        value: as a user or a file gives it.
+        column: the column's description; see `scirs_neural.data.table.field.TableField`.
+    """
+    if is_missing(value):
+        return math.nan
+    if column["type"] == "date":
+        form = column.get("format")
+        found = parse_date(value, form)
+        return parse_date(value) if found is None and form else found
+    if isinstance(value, str):
+        known = BOOLEANS.get(value.strip().lower()) if column["type"] == "boolean" else None
+        return parse_number(value, column.get("decimal", ".")) if known is None else known
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
