@@ -28,10 +28,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 from torch import nn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.data import from_arrays, from_rows
+from scirs_neural.data import from_arrays, from_table
 from scirs_neural.data.context import Context
 from scirs_neural.data.module import DataModule
-from scirs_neural.data.table.table import CLASSES, NUMBERS
 from scirs_neural.models import create_model
 from scirs_neural.tasks.collect import evaluating
 from scirs_neural.tasks.create import create_task
@@ -79,9 +78,9 @@ class _NeuralEstimator(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _fit(self, x: np.ndarray, y: np.ndarray, task: str, classes: Sequence[str] | None) -> None:
+    def _fit(self, x: np.ndarray, y: np.ndarray, kind: str, classes: Sequence[str] | None) -> None:
         seed = self._seed()
-        data = self._data(x, y, task, classes, seed)
+        data = self._data(x, y, kind, classes, seed)
         spec = data.spec
         named = {"optimizer": self.optimizer, "scheduler": self.scheduler}
         sections: dict[str, Any] = {
@@ -104,14 +103,16 @@ class _NeuralEstimator(BaseEstimator):
         self.module_.group = []
         self.module_.to("cpu")
 
-    def _data(self, x: np.ndarray, y: np.ndarray, task: str, classes: Sequence[str] | None, seed: int) -> DataModule:
+    def _data(self, x: np.ndarray, y: np.ndarray, kind: str, classes: Sequence[str] | None, seed: int) -> DataModule:
         options: dict[str, Any] = {
             "seed": seed, "batch_size": self.batch_size, "val_fraction": self.val_fraction, "test_fraction": 0.0,
             "split_seed": seed,
         }  # fmt: skip
         if x.ndim == 2:
-            return from_rows(x, y, task=task, classes=classes, scale=self.scale, scale_targets=self.scale, **options)
-        if task == NUMBERS:
+            return from_table(
+                x, y, target_kind=kind, classes=classes, scale=self.scale, scale_targets=self.scale, **options
+            )
+        if kind == "numbers":
             raise ConfigError("NeuralRegressor takes rows of numbers (N, F)", fix="x.reshape(len(x), -1)")
         return from_arrays(x, y, classes=classes, transforms="none", **options)
 
@@ -196,7 +197,7 @@ class NeuralClassifier(ClassifierMixin, _NeuralEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"{type(self).__name__} needs samples of at least 2 classes, and there is 1 class")
         names = [str(label) for label in self.classes_.tolist()]
-        self._fit(x, numbers, CLASSES, names)
+        self._fit(x, numbers, "class", names)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -234,7 +235,7 @@ class NeuralRegressor(RegressorMixin, _NeuralEstimator):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._is_flat = y.ndim == 1
-        self._fit(x, check_array(y, ensure_2d=False, dtype=np.float32), NUMBERS, None)
+        self._fit(x, check_array(y, ensure_2d=False, dtype=np.float32), "numbers", None)
         return self
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803

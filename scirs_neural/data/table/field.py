@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scirs_neural.data.context import Context
     from scirs_neural.data.samples import Samples
-    from scirs_neural.data.table.read import RawTable
+    from scirs_neural.guard.table import RawTable
 
 PERIODS_SEC = {"day": 86400.0, "week": 7 * 86400.0, "year": 365.2425 * 86400}
 """Parts of a date: its place in each as sine and cosine, where the training rows span at least two."""
@@ -226,6 +226,8 @@ class TableField(Field):
         """
         from scirs_neural.data.table.read import read_table
 
+        if np.ndim(inputs) == 1 and hasattr(inputs, "to_dict"):  # a row of a frame
+            inputs = inputs.to_dict()
         table = read_table([inputs] if self._is_one_row(inputs) else inputs)
         self._match(table)
         self.unknown.clear()

@@ -25,7 +25,7 @@ from scirs_neural.data.table.values import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from scirs_neural.data.table.read import RawTable
+    from scirs_neural.guard.table import RawTable
 
 TYPES = ("number", "boolean", "date", "category")
 MAX_LEVELS = 50

@@ -1,66 +1,16 @@
-"""Tables from wherever they are: files, frames, arrays, dicts. pyarrow reads; what is not clear is said or refused.
-
-A CSV file is read as text, cell by cell: what each column holds is decided by looking at the whole of it
-(`scirs_neural.data.table.kinds`), so a late value changes no type and no identifier loses its leading zeros.
-"""
+"""Tables from wherever they are: files, frames, arrays, dicts."""
 
 from __future__ import annotations
 
-import csv
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.data.table.values import as_text, is_missing, parse_number
-from scirs_neural.guard import BUDGETS, read_json
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".jsonl", ".ndjson", ".json")
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_SNIFFED_LINES, _SNIFFED_BYTES = 50, 2**20
-
-
-@dataclass
-class RawTable:
-    """Columns by name, as they were read.
-
-    Args:
-        columns: name to values.
-        where: the file, or what else it is, for errors.
-        first: what the first row is called: its line in a file, 0 elsewhere.
-        comma: whether ``1,5`` is more likely one and a half than fifteen.
-        named: whether the columns have names of their own.
-        notes: what was inferred, a line each.
-    """
-
-    columns: dict[str, pa.ChunkedArray]
-    where: str
-    first: int = 0
-    comma: bool = False
-    named: bool = True
-    notes: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values()))) if self.columns else 0
-
-    def at(self, row: int) -> str:
-        """What a row is called in an error."""
-        return f"{self.where}, {'line' if self.first else 'row'} {row + self.first}"
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict a row."""
-        import pyarrow as pa
-
-        for batch in pa.table(self.columns).to_batches(1024):
-            lists = batch.to_pydict()
-            yield from (dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True))
+from scirs_neural.data.table.values import as_text, is_missing
+from scirs_neural.guard.table import RawTable, first_line, limited, read_table_file, unique_names
 
 
 def read_table(source: Any) -> RawTable:
@@ -83,16 +33,22 @@ def read_table(source: Any) -> RawTable:
     if isinstance(source, RawTable):
         return source
     if isinstance(source, str | Path):
-        return _from_file(Path(source).expanduser())
+        path = Path(source).expanduser()
+        found = read_table_file(path)
+        table = found if isinstance(found, RawTable) else read_table(found)
+        table.where = str(path)
+        return table
+    if hasattr(source, "to_frame"):  # a series
+        source = source.to_frame()
     if hasattr(source, "__arrow_c_stream__"):
         return _from_frame(source)
-    if hasattr(source, "to_frame"):  # a series
-        return read_table(source.to_frame())
     if isinstance(source, Mapping):
         one_row = not any(isinstance(v, Sequence | np.ndarray) and not isinstance(v, str) for v in source.values())
         columns = {str(name): [value] if one_row else value for name, value in source.items()}
         return _checked(columns, "the rows")
-    rows = source if isinstance(source, Sequence) or hasattr(source, "__array__") else list(source)
+    if not isinstance(source, Iterable):
+        raise DataError(f"a {type(source).__name__} is no table", fix="give a file, a frame, an array, or dicts")
+    rows: Any = source if isinstance(source, Sequence) or hasattr(source, "__array__") else list(source)
     if len(rows) and isinstance(rows[0], Mapping):
         names = list(dict.fromkeys(str(name) for row in rows for name in row))
         return _checked({name: [row.get(name) for row in rows] for name in names}, "the rows")
@@ -121,12 +77,12 @@ def _from_frame(frame: Any) -> RawTable:
         table = pa.table(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
         if not hasattr(frame, "columns"):
-            raise DataError(f"the frame is no table: {_first_line(error)}") from error
+            raise DataError(f"the frame is no table: {first_line(error)}") from error
         return _checked({str(name): list(frame[name]) for name in frame.columns}, "the frame")
     notes: list[str] = []
-    names = _unique_names(table.column_names, notes)
+    names = unique_names(table.column_names, notes)
     columns = dict(zip(names, table.columns, strict=True))
-    return _limited(RawTable(columns, "the frame", notes=notes))
+    return limited(RawTable(columns, "the frame", notes=notes))
 
 
 def _checked(columns: Mapping[str, Any], where: str) -> RawTable:
@@ -144,216 +100,8 @@ def _checked(columns: Mapping[str, Any], where: str) -> RawTable:
     lengths = {name: len(values) for name, values in made.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"columns of different lengths: {lengths}", where=where)
-    return _limited(RawTable(made, where))
+    return limited(RawTable(made, where))
 
 
 def _is_plain(values: Any) -> bool:
     return isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
-
-
-def _from_file(path: Path) -> RawTable:
-    if not path.exists():
-        raise DataError("no such file", where=str(path), fix="data.path=… names a table: CSV, Parquet or JSONL")
-    if not path.is_file():
-        raise DataError("not a regular file", where=str(path))
-    if path.stat().st_size > BUDGETS.table_bytes:
-        raise DataError(f"larger than {BUDGETS.table_bytes:,} bytes", where=str(path))
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"'{suffix}' is no table that can be read", where=str(path), fix=f"one of {' '.join(SUFFIXES)}")
-    if suffix == ".json":
-        rows = read_json(path)
-        if not isinstance(rows, list | dict):
-            raise DataError("neither a list of rows nor columns by name", where=str(path))
-        table = read_table(rows)
-    elif suffix in (".parquet", ".pq"):
-        table = _guarded(path, lambda: _parquet(path))
-    elif suffix in (".jsonl", ".ndjson"):
-        table = _guarded(path, lambda: _json_lines(path))
-    else:
-        table = _from_csv(path, "\t" if suffix in (".tsv", ".tab") else None)
-    table.where = str(path)
-    if not len(table):
-        raise DataError("no rows below the first line" if suffix[1] in "ct" else "no rows", where=str(path))
-    return _limited(table)
-
-
-def _guarded(path: Path, read: Callable[[], RawTable]) -> RawTable:
-    import pyarrow as pa
-
-    try:
-        return read()
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"not a table: {_first_line(error)}", where=str(path)) from error
-
-
-def _parquet(path: Path) -> RawTable:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, thrift_string_size_limit=2**26, thrift_container_size_limit=2**22) as file:
-        cells = file.metadata.num_rows * file.metadata.num_columns
-        if cells > max(BUDGETS.table_cells_free, BUDGETS.ratio * path.stat().st_size):
-            raise DataError(f"{path.stat().st_size:,} bytes claim to hold {cells:,} values", where=str(path))
-        table = file.read()
-    notes: list[str] = []
-    return RawTable(dict(zip(_unique_names(table.column_names, notes), table.columns, strict=True)), "", notes=notes)
-
-
-def _json_lines(path: Path) -> RawTable:
-    import pyarrow as pa
-    import pyarrow.json
-
-    with pa.OSFile(str(path)) as file:
-        table = pyarrow.json.read_json(file)
-    return RawTable(dict(zip(table.column_names, table.columns, strict=True)), "", first=1)
-
-
-def _from_csv(path: Path, delimiter: str | None) -> RawTable:
-    import pyarrow as pa
-    import pyarrow.csv
-
-    head = _text_head(path)
-    notes: list[str] = []
-    comments = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("# "), head))
-    head = head[comments:]
-    if not head:
-        raise DataError("an empty file", where=str(path))
-    chosen = delimiter or _delimiter(head)
-    if delimiter is None and chosen != ",":
-        notes.append(f"columns are divided by {_DELIMITERS[chosen]}s")
-    if comments:
-        notes.append(f"the first {comments} lines are comments")
-    names = [name.strip() for name in next(csv.reader(head[:1], delimiter=chosen))]
-    _check_names(names, path)
-    names = _unique_names(names, notes)
-    try:
-        with pa.OSFile(str(path)) as file:
-            table = pyarrow.csv.read_csv(
-                file,
-                read_options=pyarrow.csv.ReadOptions(
-                    column_names=names, skip_rows=comments + 1, block_size=2**22, encoding="utf8"
-                ),
-                parse_options=pyarrow.csv.ParseOptions(delimiter=chosen, newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types={name: pa.string() for name in names}, strings_can_be_null=False
-                ),
-            )
-    except (pa.ArrowException, OSError) as error:
-        if "Empty CSV" in str(error):
-            raise DataError("no rows below the first line", where=str(path)) from error
-        raise _fault_of(path, chosen, len(names), error) from error
-    columns = dict(zip(names, table.columns, strict=True))
-    return RawTable(columns, str(path), first=comments + 2, comma=chosen != ",", notes=notes)
-
-
-def _text_head(path: Path) -> list[str]:
-    """The first lines. NUL bytes and other encodings are found here, in the whole file."""
-    import mmap
-
-    with open(path, "rb") as file:
-        start = file.read(_SNIFFED_BYTES)
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise DataError("not in UTF-8 but in UTF-16", where=str(path), fix="save it as CSV in UTF-8")
-        if not start.strip():
-            raise DataError("an empty file", where=str(path))
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-            nul = whole.find(b"\0")
-            if nul >= 0:
-                line = 1 + whole[:nul].count(b"\n")
-                raise DataError("a NUL byte: not a text file", where=f"{path}, line {line}")
-    text = start.decode("utf-8-sig", errors="replace")
-    lines = text.splitlines()
-    return [line for line in (lines if len(start) < _SNIFFED_BYTES else lines[:-1])[:_SNIFFED_LINES] if line.strip()]
-
-
-def _delimiter(lines: Sequence[str]) -> str:
-    """The mark that divides the lines into the same number of columns; of several, the one that gives most."""
-    best, most = ",", 1
-    for mark in _DELIMITERS:
-        counts = {len(row) for row in csv.reader(lines[: len(lines) - 1] or lines, delimiter=mark)}
-        if len(counts) == 1 and counts.copy().pop() > most:
-            best, most = mark, counts.pop()
-    if most == 1:  # ragged: as the header has it
-        best = max(_DELIMITERS, key=lines[0].count)
-    return best
-
-
-def _check_names(names: Sequence[str], path: Path) -> None:
-    numbers = [parse_number(name) for name in names]
-    found = [number for number in numbers if number is not None]
-    counting = [list(map(float, range(start, start + len(found)))) for start in (0, 1)]
-    if 2 * len(found) >= len(names) and found not in counting:
-        raise DataError(
-            f"the first line holds numbers ({', '.join(names[:3])}, …), not the names of columns",
-            where=f"{path}, line 1", fix="add a first line of names",
-        )  # fmt: skip
-
-
-def _unique_names(names: Sequence[str], notes: list[str]) -> list[str]:
-    """Names of which none is empty, and none stands twice."""
-    made: dict[str, None] = {}
-    for index, given in enumerate(names):
-        name = str(given) or f"Unnamed: {index}"  # as pandas calls it
-        copies = itertools.count(2)
-        unique = name
-        while unique in made:
-            unique = f"{name} ({next(copies)})"
-        if unique != name:
-            notes.append(f"two columns are called '{name}': the second is '{unique}' here")
-        made[unique] = None
-    return list(made)
-
-
-def _fault_of(path: Path, delimiter: str, width: int, error: Exception) -> DataError:
-    """What is wrong with a CSV file that pyarrow refuses, and in which line."""
-    with open(path, "rb") as raw:
-        for number, line in enumerate(raw, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as fault:
-                return DataError(
-                    f"not in UTF-8: byte {fault.object[fault.start]:#04x}", where=f"{path}, line {number}",
-                    fix="save it as CSV in UTF-8",
-                )  # fmt: skip
-    limit = csv.field_size_limit(BUDGETS.table_cell)
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            for row in reader:
-                if row and len(row) != width and not row[0].startswith("# "):
-                    return DataError(
-                        f"{len(row)} values for {width} columns", where=f"{path}, line {reader.line_num}",
-                        fix="each row has a value, maybe an empty one, for each name of the first line",
-                    )  # fmt: skip
-    except csv.Error as fault:
-        return DataError(f"not a table: {fault}", where=f"{path}, line {reader.line_num}")
-    finally:
-        csv.field_size_limit(limit)
-    return DataError(f"not a table: {_first_line(error)}", where=str(path))
-
-
-def _limited(table: RawTable) -> RawTable:
-    """Hold a table to the limits."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if len(table.columns) > BUDGETS.table_columns:
-        raise DataError(f"more than {BUDGETS.table_columns:,} columns", where=table.where)
-    for name, values in table.columns.items():
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            lengths = pc.binary_length(values)
-            longest = pc.max(lengths).as_py() or 0
-            if longest > BUDGETS.table_cell:
-                row = pc.index(lengths, longest).as_py()
-                raise DataError(
-                    f"a cell of {longest:,} bytes in the column '{name}', where {BUDGETS.table_cell:,} are allowed",
-                    where=table.at(row),
-                )  # fmt: skip
-    return table
-
-
-def _first_line(error: BaseException) -> str:
-    lines: Iterable[str] = str(error).splitlines() or [type(error).__name__]
-    return next(iter(lines))[:200]

@@ -16,9 +16,10 @@ from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.table.kinds import TYPES, Column, read_column, to_floats
-from scirs_neural.data.table.read import RawTable, read_table
+from scirs_neural.data.table.read import read_table
 from scirs_neural.data.table.samples import ROW, TableSamples, TextColumns
 from scirs_neural.data.table.target import Targets, read_targets, target_columns
+from scirs_neural.guard.table import RawTable
 
 SPLIT, WEIGHT, UNIT = "split", "weight", "unit"
 _SPLITS = {
@@ -175,7 +176,7 @@ def table_source(
         (['blue', 'red'], ['0', '1'])
     """
     notes: list[str] = []
-    whole = _joined(x, y, extra, notes, classes)
+    whole = _joined(x, y, extra, notes, classes, target_kind)
     if whole.plain:
         columns = {**dict.fromkeys(whole.inputs, "number"), **(columns or {})}
     several = [whole.targets] if isinstance(whole.targets, str) else list(whole.targets)
@@ -184,7 +185,11 @@ def table_source(
         several, target_kind or whole.kind, columns, leave_out,
         classes=classes if whole.kind in (None, "class") else None, **options,
     )  # fmt: skip
-    parts = {key: _joined(*pair, {}, [], classes) for key, pair in (("val", val), ("test", test)) if pair is not None}
+    parts = {
+        key: _joined(*pair, {}, [], classes, target_kind)
+        for key, pair in (("val", val), ("test", test))
+        if pair is not None
+    }
     tables = {key: part.table for key, part in parts.items()}
     source = _source(name, whole.table, roles, f"{len(whole.table):,} rows in memory", tables)
     source.notes[:0] = notes
@@ -216,7 +221,12 @@ class _Joined:
 
 
 def _joined(
-    x: Any, y: Any, extra: Mapping[str, Any] | None, notes: list[str], classes: Sequence[str] | None
+    x: Any,
+    y: Any,
+    extra: Mapping[str, Any] | None,
+    notes: list[str],
+    classes: Sequence[str] | None,
+    target_kind: str | None,
 ) -> _Joined:
     """Inputs and targets in one table."""
     given = read_table(x)
@@ -227,7 +237,7 @@ def _joined(
     if by_name:
         targets = _names(y)
     else:
-        made, kind = target_columns(y, notes, classes)
+        made, kind = target_columns(y, notes, classes, target_kind)
         added = read_table(made)
         if len(added) != len(given):
             raise DataError(f"y has {len(added)} values for {len(given)} rows of x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from scirs_neural.data.table.kinds import Column, as_categories, is_whole, read_
 from scirs_neural.data.targets import IGNORED, unknown_class
 
 if TYPE_CHECKING:
-    from scirs_neural.data.table.read import RawTable
+    from scirs_neural.guard.table import RawTable
 
 TARGET = "target"
 KINDS = ("class", "numbers", "labels")
@@ -181,7 +181,9 @@ def _add_class(
     found.specs[name], found.values[name] = {"kind": "class", "classes": names}, numbers
 
 
-def target_columns(y: Any, notes: list[str], classes: Sequence[str] | None = None) -> tuple[Any, str | None]:
+def target_columns(
+    y: Any, notes: list[str], classes: Sequence[str] | None = None, kind: str | None = None
+) -> tuple[Any, str | None]:
     """Targets in memory as columns by name, and their kind if their shape tells it.
 
     Rows of zeros and ones that sum to one (one-hot) are classes; other rows of zeros and ones are labels.
@@ -202,14 +204,9 @@ def target_columns(y: Any, notes: list[str], classes: Sequence[str] | None = Non
     names = [str(n) for n in classes or [f"target_{i}" for i in range(values.shape[1])]]
     if len(names) != values.shape[1]:
         raise DataError(f"{len(names)} names for the {values.shape[1]} columns of y")
-    if values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all():
+    if kind != "numbers" and values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all():
         if (values.sum(1) == 1).all():
             notes.append(f"y is one-hot: {values.shape[1]} classes")
             return {"target": values.argmax(1)}, "class"
         return dict(zip(names, values.T, strict=True)), "labels"
     return dict(zip(names, values.T, strict=True)), "numbers"
-
-
-def as_mapping(columns: Any) -> Mapping[str, Any]:
-    """A frame of targets as columns by name."""
-    return columns if isinstance(columns, Mapping) else {str(name): columns[name] for name in columns.columns}

@@ -150,7 +150,7 @@ def test_columns_are_matched_by_name(tmp_path):
         list(field.read(frame.rename(columns={"b": "B"})))
     with pytest.raises(DataError, match="no column 'b'"):
         field.encode({"a": 1.0})
-    for one in ([1.0, 3.0], (1.0, 3.0), np.array([1.0, 3.0]), {"a": 1.0, "b": 3.0}):
+    for one in ([1.0, 3.0], (1.0, 3.0), np.array([1.0, 3.0]), {"a": 1.0, "b": 3.0}, frame.iloc[0]):
         (row,) = [row for _, row in field.read(one)]
         assert field.encode(row).tolist() == [1.0, 3.0]
     assert [field.encode(row).tolist() for _, row in field.read(rows)] == rows.tolist()  # an array: by place

@@ -195,6 +195,8 @@ def test_one_hot_targets_are_classes():
     assert "y is one-hot: 3 classes" in source.notes
     named = table_source(iris.data, np.eye(3)[iris.target], classes=iris.target_names.tolist())
     assert named.targets["target"]["classes"] == ["setosa", "versicolor", "virginica"]
+    asked = table_source(iris.data, np.eye(3)[iris.target], target_kind="numbers")
+    assert asked.targets["target"] == {"kind": "numbers", "names": ["target_0", "target_1", "target_2"]}
     labels = table_source(iris.data, np.array([[1, 1], [0, 1], [0, 0]] * 50))
     assert labels.targets["target"]["kind"] == "labels"
 
