@@ -8,6 +8,12 @@ from scirs_neural.models.catalog import catalogue
 MODELS = Registry("model")
 for _entry in catalogue().values():
     MODELS.add(_entry.name, _entry.builder, summary=_entry.summary, options=_entry.options)
+MODELS.add(
+    "tabular_mlp",
+    "scirs_neural.models.table.tabular_mlp:TabularMLP",
+    summary="A multi-layer perceptron on rows of a table that learns a vector for each category",
+    options={"category_sizes": (), "embed_dim": None, "hidden": (256, 128), "dropout": 0.0},
+)
 
 
 def list_models(

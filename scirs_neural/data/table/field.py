@@ -198,8 +198,8 @@ class TableField(Field):
         return (self._layout.width,)
 
     def model_arguments(self) -> dict[str, Any]:
-        """``in_channels`` and ``input_size``; with embeddings ``category_sizes``, place of the column to categories."""
-        sizes = {start: levels for _, start, levels in self._layout.categories} if self.embeds else {}
+        """``in_channels`` and ``input_size``; to embed, ``category_sizes``: place and number of categories of each."""
+        sizes = [[start, levels] for _, start, levels in self._layout.categories] if self.embeds else []
         needed = {"in_channels": self._layout.width, "input_size": (1, 1)}
         return {**needed, "category_sizes": sizes} if sizes else needed
 

@@ -120,7 +120,7 @@ def test_embedded_categories_are_places_counted_from_1():
     field, rows = fitted(frame, categories="embed")
     assert field.feature_names == ["colour", "colour is missing", "x"]
     assert field.features(rows)[:4, 0].tolist() == [2, 1, 0, 2]
-    assert field.model_arguments() == {"in_channels": 3, "input_size": (1, 1), "category_sizes": {0: 2}}
+    assert field.model_arguments() == {"in_channels": 3, "input_size": (1, 1), "category_sizes": [[0, 2]]}
     row = field.encode({"colour": "green", "x": 1})
     assert field.features(row[None])[0, :2].tolist() == [0, 0]
 
