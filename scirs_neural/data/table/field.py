@@ -255,7 +255,8 @@ class TableField(Field):
 
     def _no_column(self, name: str, have: Sequence[str], where: str) -> DataError:
         near = did_you_mean(name, have)
-        fix = f"training had {len(self.names)} columns: {', '.join(self.names)[:200]}; an empty value is a missing one"
+        more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
+        fix = f"training had {', '.join(self.names[:_NAMED])}{more}; where a value is missing, leave it empty"
         return DataError(f"there is no column '{name}'", where=where or None, suggestions=near, fix=fix)
 
     def _is_one_row(self, inputs: Any) -> bool:
