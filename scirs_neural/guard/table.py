@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".jsonl", ".ndjson", ".json")
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_SNIFFED_LINES, _SNIFFED_BYTES = 50, 2**20
+_SNIFFED_LINES, _SNIFFED_BYTES = 50, 2**18
 
 
 @dataclass
@@ -128,18 +129,24 @@ def _from_csv(path: Path, delimiter: str | None) -> RawTable:
     import pyarrow as pa
     import pyarrow.csv
 
-    head = _text_head(path)
+    lines = _text_head(path)
     notes: list[str] = []
-    comments = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("# "), head))
-    head = head[comments:]
-    if not head:
+    skipped = len(list(itertools.takewhile(lambda line: not line.strip() or line.startswith("# "), lines)))
+    if skipped == len(lines):
         raise DataError("an empty file", where=str(path))
-    chosen = delimiter or _delimiter(head)
+    chosen = delimiter or _delimiter([line for line in lines[skipped:] if line.strip()])
     if delimiter is None and chosen != ",":
         notes.append(f"columns are divided by {_DELIMITERS[chosen]}s")
-    if comments:
-        notes.append(f"the first {comments} lines are comments")
-    names = [name.strip() for name in next(csv.reader(head[:1], delimiter=chosen))]
+    if skipped:
+        notes.append(f"the first {skipped} lines are comments or empty")
+    header = csv.reader(lines[skipped:], delimiter=chosen)
+    try:
+        names = [name.strip() for name in next(header)]
+    except csv.Error as error:
+        raise DataError(f"not a table: {error}", where=f"{path}, line {skipped + 1}") from error
+    skipped += header.line_num
+    if len(names) > BUDGETS.table_columns:
+        raise DataError(f"more than {BUDGETS.table_columns:,} columns", where=str(path))
     _check_names(names, path)
     names = unique_names(names, notes)
     try:
@@ -147,7 +154,7 @@ def _from_csv(path: Path, delimiter: str | None) -> RawTable:
             table = pyarrow.csv.read_csv(
                 file,
                 read_options=pyarrow.csv.ReadOptions(
-                    column_names=names, skip_rows=comments + 1, block_size=2**22, encoding="utf8"
+                    column_names=names, skip_rows=skipped, block_size=2**22, encoding="utf8"
                 ),
                 parse_options=pyarrow.csv.ParseOptions(delimiter=chosen, newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(
@@ -159,7 +166,7 @@ def _from_csv(path: Path, delimiter: str | None) -> RawTable:
             raise DataError("no rows below the first line", where=str(path)) from error
         raise _fault_of(path, chosen, len(names), error) from error
     columns = dict(zip(names, table.columns, strict=True))
-    return RawTable(columns, str(path), first=comments + 2, comma=chosen != ",", notes=notes)
+    return RawTable(columns, str(path), first=skipped + 1, comma=chosen != ",", notes=notes)
 
 
 def _text_head(path: Path) -> list[str]:
@@ -178,20 +185,22 @@ def _text_head(path: Path) -> list[str]:
                 line = 1 + whole[:nul].count(b"\n")
                 raise DataError("a NUL byte: not a text file", where=f"{path}, line {line}")
     text = start.decode("utf-8-sig", errors="replace")
-    lines = text.splitlines()
-    return [line for line in (lines if len(start) < _SNIFFED_BYTES else lines[:-1])[:_SNIFFED_LINES] if line.strip()]
+    lines = re.split(r"\r\n|\r|\n", text)
+    return (lines if len(start) < _SNIFFED_BYTES or len(lines) == 1 else lines[:-1])[:_SNIFFED_LINES]
 
 
 def _delimiter(lines: Sequence[str]) -> str:
     """The mark that divides the lines into the same number of columns; of several, the one that gives most."""
-    best, most = ",", 1
+    widths: dict[str, int] = {}
     for mark in _DELIMITERS:
-        counts = {len(row) for row in csv.reader(lines[: len(lines) - 1] or lines, delimiter=mark)}
-        if len(counts) == 1 and counts.copy().pop() > most:
-            best, most = mark, counts.pop()
-    if most == 1:  # ragged: as the header has it
-        best = max(_DELIMITERS, key=lines[0].count)
-    return best
+        try:
+            counts = {len(row) for row in csv.reader(lines, delimiter=mark)}
+        except csv.Error:  # a cell above the limit
+            counts = set()
+        widths[mark] = counts.pop() if len(counts) == 1 else 1
+    if max(widths.values()) == 1:  # ragged: as the header has it
+        widths = {mark: lines[0].count(mark) for mark in _DELIMITERS}
+    return max(widths, key=widths.__getitem__)
 
 
 def _check_names(names: Sequence[str], path: Path) -> None:

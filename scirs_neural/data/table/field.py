@@ -14,7 +14,7 @@ import numpy as np
 from scirs_neural.core.errors import CheckpointError, DataError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.field import Field, FieldSpec
-from scirs_neural.data.table.kinds import TYPES, level_of
+from scirs_neural.data.table.kinds import TYPES, distinct, level_of
 from scirs_neural.data.table.values import as_float, as_text
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ PERIODS_SEC = {"day": 86400.0, "week": 7 * 86400.0, "year": 365.2425 * 86400}
 FAR_FROM_ZERO = 64.0  # deviations: nearer to zero, float32 keeps a column to 4e-6 of its deviation
 LARGEST = 1e18  # its square is in float32, and so is what a network makes of it
 MAX_ONE_HOT = 5_000
+_LARGEST_FLOAT32 = 3e38
 _NAMED = 5  # of many, so many are named in a message
 _KEYS = {
     "name": str, "type": str, "decimal": str, "format": str, "categories": list, "missing": bool,
@@ -71,7 +72,6 @@ class TableField(Field):
         super().__init__(name, spec, settings)
         self.columns: list[dict[str, Any]] = list(spec["columns"])
         self.names = [column["name"] for column in self.columns]
-        self.unknown: Counter[str] = Counter()
 
     @classmethod
     def check(cls, spec: FieldSpec, where: str) -> None:
@@ -137,8 +137,6 @@ class TableField(Field):
                 raise self._no_column(name, list(map(str, value)), where)
             if (found := self._float(value[name], i)) is None:
                 raise self.refuse(f"'{name}' is a {column['type']}, and {value[name]!r} is none", where)
-            if found == -1.0 and column["type"] == "category":
-                self.unknown[f"{name}={as_text(value[name])}"] += 1
             if found != found and self.spec.get("missing") == "error":
                 raise self.refuse(f"'{name}' is missing", where)
             row[i] = found
@@ -219,7 +217,7 @@ class TableField(Field):
         """Name and values of each row of a file, frame, array or dicts; see `read_table`.
 
         Columns are matched by name, in any order; those of an array without names, by place. A warning names columns
-        that are passed over, and at the end categories that training did not know, with how often they came.
+        that are passed over, and categories that training did not know, with how often they come.
 
         Raises:
             DataError: a column is not there.
@@ -230,11 +228,9 @@ class TableField(Field):
             inputs = inputs.to_dict()
         table = read_table([inputs] if self._is_one_row(inputs) else inputs)
         self._match(table)
-        self.unknown.clear()
+        self._warn_of_unknown(table)
         for number, row in enumerate(table.rows(), start=table.first):
             yield str(number), row
-        if self.unknown:
-            warnings.warn(self._unknown_said(), stacklevel=2)
 
     def _match(self, table: RawTable) -> None:
         """Hold the columns of a table to those of training."""
@@ -249,9 +245,18 @@ class TableField(Field):
             warnings.warn(f"columns that training did not have are passed over: {', '.join(extra[:_NAMED])}{more}",
                           stacklevel=3)  # fmt: skip
 
-    def _unknown_said(self) -> str:
-        common = ", ".join(f"{what} ({count})" for what, count in self.unknown.most_common(_NAMED))
-        return f"{self.unknown.total()} values are of no category that training knew: {common}"
+    def _warn_of_unknown(self, table: RawTable) -> None:
+        """Say which values are of no category that training knew."""
+        unknown: Counter[str] = Counter()
+        for i, places in self._places.items():
+            values, codes = distinct(table.columns[self.names[i]])
+            counts = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
+            for value, count in zip(values, counts, strict=True):
+                if level_of(value, places) == -1.0:
+                    unknown[f"{self.names[i]}={as_text(value)}"] += count
+        if unknown:
+            common = ", ".join(f"{what} ({count:,})" for what, count in unknown.most_common(_NAMED))
+            warnings.warn(f"{unknown.total():,} values are of no category that training knew: {common}", stacklevel=3)
 
     def _no_column(self, name: str, have: Sequence[str], where: str) -> DataError:
         near = did_you_mean(name, have)
@@ -360,7 +365,7 @@ def _fault(column: Mapping[str, Any]) -> str:
         if key not in _KEYS:
             return f"there is no '{key}'"
         number = _KEYS[key] is float and isinstance(value, int | float) and not isinstance(value, bool)
-        if not (math.isfinite(value) if number else _KEYS[key] is not float and isinstance(value, _KEYS[key])):
+        if not (abs(value) < _LARGEST_FLOAT32 if number else _KEYS[key] is not float and isinstance(value, _KEYS[key])):
             return f"'{key}' is {value!r:.50}"
     if not isinstance(column.get("name"), str) or column.get("type") not in TYPES:
         return f"a column has a name and a type, one of {', '.join(TYPES)}"

@@ -32,6 +32,7 @@ MAX_LEVELS = 50
 """A column of text with more different values is no input unless ``data.columns`` says so."""
 _RUNNING_ROWS = 20  # fewer rows that count 1, 2, 3 may do so by chance
 _UNKNOWN = -1.0
+_MOST_DIGITS = 100  # Python refuses to make a number of very many
 _INDEX_NAME = re.compile(r"Unnamed: \d+|__index_level_\d+__")
 _ID_NAME = re.compile(r"(^|[_\W])(?i:id|idx|index|uuid|guid)$|[a-z]I[Dd]$")
 _LEADING_ZERO = re.compile(r"0\d", re.ASCII)
@@ -65,8 +66,6 @@ def read_column(table: RawTable, name: str, declared: str | None = None, *, keep
         ConfigError: no such type.
         DataError: a value is not of the declared type, or not finite.
     """
-    import pyarrow as pa
-
     values, at = table.columns[name], table.at
     kind, _, form = (declared or "").partition(":")
     if declared is not None and kind not in TYPES:
@@ -76,9 +75,9 @@ def read_column(table: RawTable, name: str, declared: str | None = None, *, keep
         )  # fmt: skip
     keep = keep or declared is not None
     arrow = values.type
-    if pa.types.is_nested(arrow) or pa.types.is_binary(arrow) or pa.types.is_large_binary(arrow):
-        return Column({"name": name, "type": "text"}, _no_values(values), f"values of type {arrow}")
     spec: dict[str, Any] = {"name": name, "type": kind or _type_of(arrow)}
+    if spec["type"] == "other":
+        return Column(spec, _no_values(values), f"values of type {arrow}")
     if spec["type"] == "text":
         found = _from_text(spec, values, table.comma)
         if isinstance(found, Column):
@@ -92,7 +91,7 @@ def read_column(table: RawTable, name: str, declared: str | None = None, *, keep
         if form:
             spec["format"] = form
         if kind == "number" and _is_text(arrow):
-            texts = [text for text in _distinct(values)[0] if not is_missing(text)]
+            texts = [text for text in distinct(values)[0] if not is_missing(text)]
             decimal = decimal_of(texts, table.comma)
             spec |= {"decimal": ","} if decimal == "," else {}
         numbers = to_floats(values, spec, at)
@@ -119,14 +118,14 @@ def to_floats(values: pa.ChunkedArray, spec: Mapping[str, Any], at: Callable[[in
 
     arrow, kind = values.type, spec["type"]
     if kind == "category":
-        texts, codes = _distinct(values)
+        texts, codes = distinct(values)
         places = {level: float(place) for place, level in enumerate(spec["categories"])}
         return _looked_up([level_of(text, places) for text in texts], codes)
     if _is_text(arrow) or pa.types.is_dictionary(arrow):
         fast = _cast(values) if kind == "number" and spec.get("decimal", ".") == "." else None
         if fast is not None:
             return fast
-        texts, codes = _distinct(values)
+        texts, codes = distinct(values)
         return _looked_up([_parsed(text, spec, codes, place, at) for place, text in enumerate(texts)], codes)
     if pa.types.is_null(arrow):
         return _no_values(values)
@@ -158,7 +157,7 @@ def level_of(value: Any, places: Mapping[str, float]) -> float:
 def ordered_levels(texts: Sequence[str]) -> list[str]:
     """Different names in order: as numbers if all are whole numbers, else by spelling."""
     different = set(texts)
-    whole = all(text.removeprefix("-").isdecimal() for text in different)
+    whole = all(text.removeprefix("-").isdecimal() and len(text) < _MOST_DIGITS for text in different)
     return sorted(different, key=(lambda text: (int(text), text)) if whole else None)
 
 
@@ -178,7 +177,10 @@ def _type_of(arrow: Any) -> str:
         return "category"
     if types.is_boolean(arrow):
         return "boolean"
-    return "date" if types.is_timestamp(arrow) or types.is_date(arrow) else "number"
+    if types.is_timestamp(arrow) or types.is_date(arrow):
+        return "date"
+    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_duration, types.is_time)
+    return "number" if any(is_one(arrow) for is_one in numbers) else "other"
 
 
 def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, comma: bool) -> Any:
@@ -188,7 +190,7 @@ def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, comma: bool) -> An
         if not np.isnan(fast).all():
             return {"name": name, "type": "number"}, fast
         return Column(spec, fast, "no values")
-    texts, codes = _distinct(values)
+    texts, codes = distinct(values)
     known = [text.strip() for text in texts if not is_missing(text)]
     if not known:
         return Column(spec, _no_values(values), "no values")
@@ -213,7 +215,7 @@ def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, comma: bool) -> An
 
 def as_categories(spec: Mapping[str, Any], values: pa.ChunkedArray) -> Column:
     """A column as categories, whatever it holds."""
-    texts, codes = _distinct(values)
+    texts, codes = distinct(values)
     names = [None if is_missing(text) else as_text(text) for text in texts]
     numbers = [parse_number(name) for name in names if name is not None and not _LEADING_ZERO.match(name)]
     if len(numbers) == sum(name is not None for name in names) and all(n is not None and n == n // 1 for n in numbers):
@@ -263,8 +265,8 @@ def _parsed(text: Any, spec: Mapping[str, Any], codes: np.ndarray, place: int, a
     return value
 
 
-def _distinct(values: pa.ChunkedArray) -> tuple[list[Any], np.ndarray]:
-    """The different values, and the place of each row's among them; -1 for null."""
+def distinct(values: pa.ChunkedArray) -> tuple[list[Any], np.ndarray]:
+    """The different values of a column, and the place of each row's among them (N,); -1 for null."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(values.type):

@@ -75,6 +75,7 @@ def test_sixty_timestamps_stay_sixty_values():
         ([0, 1, 2], "Unnamed: 0", "the index of a frame"),
         (["1/2/2024", "3/4/2024"], "x", "dates that can be read as %d/%m/%Y or %m/%d/%Y"),
         ([[1], [2]], "x", "values of type list"),
+        ([b"a", b"b"], "x", "values of type binary"),
     ],
 )
 def test_what_is_no_input_and_why(values, name, reason):
@@ -107,6 +108,11 @@ def test_what_the_user_says_holds():
         column_of(["1", "b"], declared="number")
     with pytest.raises(ConfigError, match=r"(?s)declared as 'numeric'.*number"):
         column_of(["1"], declared="numeric")
+
+
+def test_digits_without_end_are_text():
+    column = column_of(["0" + "9" * 5000, "0" + "8" * 5000], declared="category")
+    assert column.values.tolist() == [1.0, 0.0]
 
 
 def test_infinite_numbers_are_refused_with_their_row(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from scirs_neural.train import main
 
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
-COMMANDS = [line for line in re.findall(r"^    python -m scirs_neural\.train (.*)$", PAGE.read_text(), re.MULTILINE)]
+COMMANDS = list(re.findall(r"^    python -m scirs_neural\.train (.*)$", PAGE.read_text(), re.MULTILINE))
 
 
 def test_the_snippets_run():
