@@ -97,7 +97,10 @@ def _guarded(path: Path, read: Callable[[], RawTable]) -> RawTable:
     import pyarrow as pa
 
     try:
-        return read()
+        table = read()
+        for values in table.columns.values():
+            values.validate(full=True)  # offsets, and texts in UTF-8
+        return table
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         if isinstance(error, DataError):
             raise

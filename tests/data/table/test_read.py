@@ -100,6 +100,7 @@ def test_files_that_are_no_tables(tmp_path):
     for name, content, error in [
         ("t.parquet", b"PAR1 not really PAR1", DataError),
         ("t.jsonl", b'{"a": 1}\n{"a": \n', DataError),
+        ("t.jsonl", b'{"a": "\xff"}\n', DataError),
         ("t.json", b'{"a": 1, "a": 2}', RefusedError),
         ("t.json", b"3", DataError),
         ("t.xlsx", b"PK", DataError),
