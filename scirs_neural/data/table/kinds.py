@@ -269,12 +269,13 @@ def distinct(values: pa.ChunkedArray) -> tuple[list[Any], np.ndarray]:
     """The different values of a column, and the place of each row's among them (N,); -1 for null."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    encoded = pa.concat_arrays(values.chunks).dictionary_encode() if values.num_chunks else values
-    if not values.num_chunks:
-        return [], np.empty(0, dtype=np.int64)
-    return encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    found: list[Any] = []
+    places = [np.empty(0, dtype=np.int64)]
+    for chunk in values.chunks if pa.types.is_dictionary(values.type) else values.dictionary_encode().chunks:
+        indices = chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+        places.append(np.where(indices < 0, -1, indices + len(found)))
+        found += chunk.dictionary.to_pylist()
+    return found, np.concatenate(places)
 
 
 def _looked_up(of_distinct: Sequence[float], codes: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from scirs_neural.core.errors import ConfigError, DataError
@@ -95,6 +96,22 @@ def test_what_is_no_input_and_why(values, name, reason):
 )
 def test_what_looks_like_it_and_stays_an_input(values, name):
     assert column_of(values, name).left_out == ""
+
+
+def test_categories_of_a_frame_in_pieces():
+    """As polars gives them: unsigned places, and each piece with categories of its own."""
+    pieces = [
+        pa.DictionaryArray.from_arrays(pa.array(places, pa.uint32()), texts)
+        for places, texts in (([0, None, 1], ["b", "a"]), ([0, 1], ["a", "c"]))
+    ]
+    column = read_column(read_table(pa.table({"x": pa.chunked_array([pieces[0]])})), "x")
+    assert column.spec["categories"] == ["a", "b"]
+    np.testing.assert_array_equal(column.values, [1, NAN, 0])
+    table = read_table({"x": [1]})
+    table.columns = {"x": pa.chunked_array(pieces)}
+    column = read_column(table, "x")
+    assert column.spec["categories"] == ["a", "b", "c"]
+    np.testing.assert_array_equal(column.values, [1, NAN, 0, 0, 2])
 
 
 def test_what_the_user_says_holds():
