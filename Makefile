@@ -49,7 +49,7 @@ test-gpu: $(READY)
 
 fuzz: $(READY)
 	@$(BIN)/uv pip install --python $(RUN) --quiet "atheris>=3"
-	@for target in header archive manifest config pickled; do \
+	@for target in header archive manifest config pickled table; do \
 	  echo "== $$target"; OMP_NUM_THREADS=1 $(RUN) tests/guard/fuzz.py $$target --runs $(or $(RUNS),1000000) || exit 1; done
 
 lint: $(READY)

@@ -38,7 +38,7 @@ class Budgets:
     ratio: int = 200  # unpacked to compressed bytes of a member
     read_bytes: int = 64 * MIB  # of a member that is read into memory at once
     table_bytes: int = 64 * GIB  # of a table file
-    table_columns: int = 20_000
+    table_columns: int = 20_000  # of a table
     table_cell: int = 131_072  # bytes of one value: the limit of Python's csv
     table_cells_free: int = 20_000_000  # values of a Parquet file, below which its ratio is not asked for
     array_bytes: int = 1 * GIB  # of an .npz of predictions

@@ -66,18 +66,34 @@ def pickled(data: bytes) -> None:
     scan(io.BytesIO(data), HERE)
 
 
+def table(data: bytes) -> None:
+    """A table file, told by its first bytes, and what its columns hold."""
+    from scirs_neural.data.table.kinds import read_column
+    from scirs_neural.data.table.read import read_table
+
+    suffix = {b"PAR1": "parquet", b'{"a"': "jsonl"}.get(data[:4], "csv")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"fuzzed.{suffix}"
+        path.write_bytes(data)
+        read = read_table(path)
+        list(read.rows())
+        for name in read.columns:
+            read_column(read, name)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "header": header, "archive": archive, "manifest": manifest, "config": config, "pickled": pickled,
+    "table": table,
 }  # fmt: skip
 
 
 def run(target: str, data: bytes) -> bool:
     """Whether a parser took an input; a typed error counts as no, everything else is raised."""
-    from scirs_neural.core.errors import CheckpointError
+    from scirs_neural.core.errors import CheckpointError, DataError
 
     try:
         TARGETS[target](data)
-    except CheckpointError as error:
+    except (CheckpointError, DataError) as error:
         if not error.what or len(error.render().splitlines()) > 6:
             raise AssertionError(f"no good error: {error.render()}") from error
         return False
@@ -123,6 +139,18 @@ def seeds(target: str) -> list[bytes]:
         return [
             b"model: {name: resnet18, options: [1, 0x1F, 1e-3, 1:30]}\nseed: 0\n",
             b"a: &x [1, ~, 'y']\nb: *x\nc: {<<: {d: .5}, e: |\n  text\n}\n? k\n: v\n",
+        ]
+    if target == "table":
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        file = io.BytesIO()
+        parquet.write_table(pa.table({"a": [1, None], "b": ["x", "y"]}), file)
+        return [
+            file.getvalue(),
+            b'a,b,c\n1,x,2026-11-29\n"2,5",NA,31.12.2026\n',
+            b"a;b;c\n1,5;yes;007\n;no;1e9\n",
+            b'{"a": 1, "b": "x"}\n{"a": null, "b": "1,234.5"}\n',
         ]
     plain_data = OrderedDict(a=[1, 2.5, (None, True)], b=b"xy", c={1 << 70}, d=bytearray(b"z"))
     others = {"args": argparse.Namespace(lr=0.1), (1, 2): Counter("aab"), "z": 1j, "again": plain_data}
