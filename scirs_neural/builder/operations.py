@@ -54,6 +54,11 @@ OPERATIONS: dict[str, Operation] = {
     "amax": Operation(
         "largest over dimensions", 1, lambda xs, o: f"{xs[0]}.amax(({_listed(o['dim'])},))", {"dim": REQUIRED}
     ),
+    "resize_as": Operation(
+        "first at the height and width of the second, by the nearest place",
+        2,
+        lambda xs, o: f"torch.nn.functional.interpolate({xs[0]}, size={xs[1]}.shape[2:], mode='nearest')",
+    ),
     "reshape": Operation(
         "another shape for each sample",
         1,

@@ -15,6 +15,30 @@ MODELS.add(
     options={"category_sizes": (), "embed_dim": None, "hidden": (256, 128), "dropout": 0.0},
 )
 
+# Small networks of ours. "inputs" are the kinds of fields that one takes, in order; what the data says of them
+# (``in_channels``, ``vocab_size``, ``num_classes``, …) is no option.
+MODELS.add(
+    "unet",
+    "scirs_neural.builder.unet:unet",
+    summary="U-Net: Convolutional Networks for Biomedical Image Segmentation (2015)",
+    options={"width": 32, "depth": 4, "dropout": 0.0},
+    traits={"inputs": ("image",), "outputs": "mask"},
+)
+MODELS.add(
+    "bag_of_embeddings",
+    "scirs_neural.models.text.small:BagOfEmbeddings",
+    summary="the mean of the tokens' embeddings, and a perceptron on it (fastText, 2017)",
+    options={"embed_dim": 64, "hidden": (64,), "dropout": 0.2},
+    traits={"inputs": ("text",)},
+)
+MODELS.add(
+    "text_lstm",
+    "scirs_neural.models.text.small:TextLSTM",
+    summary="a bidirectional LSTM over the tokens, pooled over time (InferSent, 2017)",
+    options={"embed_dim": 64, "hidden_size": 64, "num_layers": 1, "pooling": "max", "dropout": 0.2},
+    traits={"inputs": ("text",)},
+)
+
 
 def list_models(
     pattern: str = "*",

@@ -1,0 +1,1 @@
+"""Networks of texts: token numbers (N, T) in, logits out."""
