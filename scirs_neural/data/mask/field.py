@@ -1,0 +1,160 @@
+"""The field "mask": a class for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scirs_neural.core.errors import CheckpointError, DataError, RefusedError, StorageError
+from scirs_neural.data.field import Field, FieldSpec
+from scirs_neural.guard.image import opened_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scirs_neural.data.context import Context
+    from scirs_neural.data.samples import Samples
+
+IGNORED = 255
+"""Stands for a pixel whose class is not known: in masks as they are read, and in batches."""
+_LOOKED_AT = 256  # masks, where the classes are named
+_MODES = ("1", "L", "P", "I", "I;16")
+
+
+class MaskField(Field):
+    """A class for each pixel of a picture.
+
+    Description: ``classes``, their names, and ``values``, the number that stands for each in masks. The value 255 is a
+    pixel of no known class, unless it is one of ``values``, as in masks of 0 and 255.
+
+    A value is the path of a picture of one channel (of numbers, or of a palette's places), a PIL image, or an array
+    (H, W). It moves with its picture: see `scirs_neural.data.mask.pipeline.ImageMaskPipeline`.
+
+    Example:
+        >>> mask = MaskField("mask", {"kind": "mask", "classes": ["ground", "thing"], "values": [0, 7]})
+        >>> mask.encode(np.array([[0, 7], [255, 7]])).tolist()
+        [[0, 1], [255, 1]]
+    """
+
+    kind = "mask"
+
+    @classmethod
+    def check(cls, spec: FieldSpec, where: str) -> None:
+        """Hold a description to the schema: as many class names as values."""
+        super().check(spec, where)
+        names, values = spec.get("classes"), spec.get("values")
+        if not (isinstance(names, list) and isinstance(values, list) and 1 < len(names) == len(values) < IGNORED):
+            raise CheckpointError("a field of kind 'mask' needs classes and their values", where=where)
+        if not all(isinstance(name, str) for name in names) or not all(isinstance(v, int) and v >= 0 for v in values):
+            raise CheckpointError("a field of kind 'mask' has classes or values of the wrong type", where=where)
+
+    @classmethod
+    def fit(cls, name: str, known: FieldSpec, train: Samples, settings: Mapping[str, Any]) -> FieldSpec:
+        """Find the classes in the training masks, or hold some of them to the classes that are named.
+
+        Raises:
+            DataError: a mask has a value that is no class, or there is only one class.
+        """
+        names = known.get("classes")
+        picked = range(len(train)) if names is None else _evenly(len(train), _LOOKED_AT)
+        first: dict[int, int] = {}  # value to the first mask that has it
+        for index in picked:
+            for value in np.unique(read_mask(train.raw(index)[name], str(train.ids[index]))).tolist():
+                first.setdefault(int(value), index)
+        if set(first) <= {0, IGNORED} and IGNORED in first and len(names or "12") == 2:
+            values, names = [0, IGNORED], list(names or ("background", "foreground"))
+        else:
+            values = sorted(first.keys() - {IGNORED}) if names is None else list(range(len(names)))
+            names = list(map(str, values)) if names is None else list(names)
+            wrong = sorted(first.keys() - {IGNORED, *values})
+            if wrong:
+                raise DataError(
+                    f"'{name}' has the value {wrong[0]}, and there are {len(names)} classes, 0 to {len(names) - 1}",
+                    where=str(train.ids[first[wrong[0]]]), fix="name all classes in data.classes; 255 means unknown",
+                )  # fmt: skip
+        if not 1 < len(names) < IGNORED:
+            raise DataError(f"'{name}' has {len(names)} classes, where 2 to {IGNORED - 1} can be told apart")
+        return {"kind": cls.kind, "version": cls.version, **known, "classes": names, "values": values}
+
+    def encode(self, value: Any, where: str = "") -> np.ndarray:
+        """A mask as class numbers (H, W) uint8.
+
+        Raises:
+            DataError: it is no mask, cannot be read, or has a value that is no class.
+        """
+        found = read_mask(value, where).astype(np.int32)
+        coded = self._numbers[np.minimum(found, len(self._numbers) - 1)]
+        if (coded < 0).any():
+            raise self.refuse(f"the value {int(found[coded < 0][0])} is none of its classes", where)
+        return coded.astype(np.uint8)
+
+    def collate(self, values: Any, ctx: Context, keys: Sequence[int]) -> Tensor:
+        """Class numbers (N, H, W) uint8, of masks of one size."""
+        import torch
+
+        return values if isinstance(values, torch.Tensor) else torch.stack([torch.as_tensor(v) for v in values])
+
+    def example(self, n: int) -> Tensor:
+        """The first class everywhere."""
+        import torch
+
+        return torch.zeros(n, 32, 32, dtype=torch.uint8)
+
+    def shape(self) -> tuple[int | None, ...]:
+        """(height, width): its picture's."""
+        return (None, None)
+
+    def model_arguments(self) -> dict[str, Any]:
+        """``num_classes``."""
+        return {"num_classes": len(self.spec["classes"])}
+
+    def describe(self) -> str:
+        """How many classes."""
+        return f"{len(self.spec['classes'])} classes of pixels"
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        """The class number of each value, 255 for unknown, -1 for none."""
+        numbers = np.full(max(IGNORED, *self.spec["values"]) + 2, -1, dtype=np.int16)
+        numbers[IGNORED] = IGNORED
+        numbers[self.spec["values"]] = np.arange(len(self.spec["values"]))
+        return numbers
+
+
+def read_mask(value: Any, where: str = "") -> np.ndarray:
+    """The numbers of a mask (H, W) as they stand in it, at least 0.
+
+    Raises:
+        DataError: it cannot be read, has several channels, or holds no whole numbers.
+    """
+    from PIL import ImageOps
+
+    if isinstance(value, str | Path):
+        try:
+            with opened_image(value) as file:
+                file.load()
+                return read_mask(ImageOps.exif_transpose(file), str(value))
+        except (RefusedError, StorageError) as error:
+            what = error.what.removeprefix("refused: ") if Path(value).exists() else "no such mask"
+            raise DataError(what, where=str(value), fix=error.fix) from error
+    if getattr(value, "mode", "L") not in _MODES:
+        raise DataError(
+            f"a mask of the mode {value.mode} has several channels", where=where or None,
+            fix="save it with one channel of class numbers, or with a palette",
+        )  # fmt: skip
+    array = np.asarray(value)
+    array = array.astype(np.uint8) * IGNORED if array.dtype == bool else array
+    if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size or array.min() < 0:
+        raise DataError(
+            f"an array of {array.dtype} and shape {array.shape} is no mask", where=where or None,
+            fix="whole numbers from 0, of shape (H, W)",
+        )  # fmt: skip
+    return array
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()

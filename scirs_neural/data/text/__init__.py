@@ -1,0 +1,1 @@
+"""Texts: tokenizers, the field, and where texts come from."""

@@ -1,0 +1,208 @@
+"""Semantic segmentation: a class for each pixel of a picture.
+
+N pictures, K classes, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from scirs_neural.core.errors import ConfigError, ShapeError
+from scirs_neural.data.context import Batch, Context
+from scirs_neural.data.mask.field import IGNORED
+from scirs_neural.tasks.segmentation.predictions import MaskPredictions
+from scirs_neural.tasks.task import ALL_OTHERS, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_TINY = 1e-9  # a sum over no pixel is 0, and stays so
+
+
+class _Term(NamedTuple):
+    """One term of the loss: a sum over pixels, to be divided by their number, or a loss of one picture."""
+
+    name: str
+    loss: nn.Module
+    weight: float
+    over_pixels: bool
+    class_weights: Tensor | None
+
+
+class Segmentation(Task):
+    """A network's logits (N, K, H, W), judged by the overlap of classes.
+
+    Only pixels whose class is known count, in the loss and in every metric.
+
+    Args:
+        spec: one target of kind "mask".
+        loss: a loss by name, with options, or a list of terms with weights. Losses over pixels (cross_entropy, focal)
+            are means over the pixels of known class; losses of overlap (dice, tversky, lovasz) are computed for each
+            picture, and are means over pictures.
+
+    Raises:
+        ConfigError: a loss that cannot leave out pixels.
+    """
+
+    name = "segmentation"
+    main_metric = "mean_iou"
+    predictions = MaskPredictions
+
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+        return next(iter(self.spec.targets))
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes."""
+        return list(self.spec.target["classes"])
+
+    @cached_property
+    def terms(self) -> list[_Term]:
+        """The terms of the loss."""
+        asked = self.options.get("loss") or "auto"
+        return _terms("cross_entropy" if asked == "auto" else asked)
+
+    def counts(self, batch: Batch) -> dict[str, float]:
+        """Pixels of known class, weighted by class where the loss is; or samples."""
+        target = batch[self.target]
+        return {
+            ALL_OTHERS: len(batch["id"]),
+            **{term.name: float(_pixels(target, term)) for term in self.terms if term.over_pixels},
+        }
+
+    def losses(self, outputs: Any, batch: Batch, ctx: Context) -> dict[str, Tensor]:
+        """Each term by name."""
+        import torch
+
+        target = batch[self.target].long()
+        logits = outputs.float()
+        if logits.shape[:1] != target.shape[:1] or logits.shape[2:] != target.shape[1:]:
+            raise ShapeError(f"the network gives {tuple(logits.shape)} for masks of shape {tuple(target.shape)}")
+        found: dict[str, Tensor] = {}
+        for term in self.terms:
+            loss = term.loss.to(logits.device)
+            if term.over_pixels:
+                value = loss(logits, target) / _pixels(target, term).clamp_min(_TINY)
+            else:
+                each = [loss(logits[i : i + 1], target[i : i + 1]) for i in range(len(target))]
+                value = torch.stack(each).mean()
+            found[term.name] = term.weight * value
+        return found
+
+    def to_tensors(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+        """The likeliest class of each pixel.
+
+        Shape: (N, K, H, W) -> mask (N, H, W) uint8.
+        """
+        import torch
+
+        return {"mask": outputs.argmax(1).to(torch.uint8)}
+
+    def to_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
+        """The fraction of each class; and the masks themselves, where there is no truth to make statistics with."""
+        mask = self.to_tensors(outputs, batch)["mask"]
+        sizes = _table(mask.new_zeros(mask.shape), mask, 1, len(self.classes))[:, 0]
+        areas = (sizes.double() / mask[0].numel()).float().cpu().numpy()
+        return {"areas": areas} if self.target in batch else {"areas": areas, "mask": mask.cpu().numpy()}
+
+    def target_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
+        """Pixels by class that are true, predicted, and both.
+
+        Shape: counts (N, K, 3) int64.
+        """
+        import torch
+
+        classes = len(self.classes)
+        pairs = _table(batch[self.target], self.to_tensors(outputs, batch)["mask"], classes, classes)
+        counts = torch.stack([pairs.sum(2), pairs.sum(1), pairs.diagonal(dim1=1, dim2=2)], 2)
+        return {"counts": counts.cpu().numpy()}
+
+    def header(self) -> dict[str, Any]:
+        """Names of the classes."""
+        return {"classes": self.classes}
+
+    def decode(self, columns: Mapping[str, Any]) -> list[Any]:
+        """The fraction of each class that occurs, largest first; with the mask as rows of class numbers, if it is there.
+
+        Example:
+            >>> from scirs_neural.data.spec import DataSpec
+            >>> spec = DataSpec("toy", {}, {"mask": {"kind": "mask", "classes": ["a", "b"], "values": [0, 1]}})
+            >>> Segmentation(spec).decode({"areas": np.array([[0.25, 0.75]])})
+            [{'areas': {'b': 0.75, 'a': 0.25}}]
+        """
+        answers: list[dict[str, Any]] = []
+        for areas in np.asarray(columns["areas"]):
+            order = [k for k in np.argsort(-areas, kind="stable").tolist() if areas[k] > 0]
+            answers.append({"areas": {self.classes[k]: float(areas[k]) for k in order}})
+        for answer, mask in zip(answers, columns.get("mask", ()), strict=False):
+            answer["mask"] = np.asarray(mask).tolist()
+        return answers
+
+
+def _terms(asked: Any) -> list[_Term]:
+    """The terms of what stands in ``task.loss``."""
+    from scirs_neural.losses.composite import CompositeLoss
+    from scirs_neural.losses.create import create_loss
+
+    specs = [asked] if isinstance(asked, str | Mapping) else list(asked)
+    complete: list[dict[str, Any]] = []
+    over_pixels: list[bool] = []
+    for each in specs:
+        plain = {"name": each} if isinstance(each, str) else dict(each)
+        options = _options_of(str(plain.get("name")))
+        if "ignore_index" not in options:
+            raise ConfigError(
+                f"the loss '{plain.get('name')}' cannot leave out pixels of no known class (it has no ignore_index)",
+                where="task.loss", fix="cross_entropy, focal, dice, tversky or lovasz",
+            )  # fmt: skip
+        over_pixels.append("reduction" in options)
+        complete.append({**plain, "ignore_index": IGNORED, **({"reduction": "sum"} if over_pixels[-1] else {})})
+    if isinstance(asked, str | Mapping):
+        whole = create_loss(complete[0], where="task.loss")
+        named = [(str(complete[0]["name"]), whole, 1.0)]
+    else:
+        whole = create_loss(complete, where="task.loss")
+        assert isinstance(whole, CompositeLoss)
+        named = [(name, loss, weight) for loss, (name, weight) in zip(whole.losses, whole.weights.items(), strict=True)]
+    return [
+        _Term(name, loss, weight, pixels, getattr(loss, "weight", None) if pixels else None)
+        for (name, loss, weight), pixels in zip(named, over_pixels, strict=True)
+    ]
+
+
+def _options_of(name: str) -> Mapping[str, Any]:
+    from scirs_neural.core.importing import resolve
+    from scirs_neural.core.registry import signature_options
+    from scirs_neural.losses import LOSSES
+
+    return signature_options(resolve(name, where="task.loss")) if ":" in name else LOSSES.options(name)
+
+
+def _pixels(target: Tensor, term: _Term) -> Tensor:
+    """Pixels of known class, each as often as its class counts. Shape: ()."""
+    import torch
+
+    if term.class_weights is None:
+        return (target != IGNORED).sum()
+    padded = torch.zeros(IGNORED + 1, dtype=torch.float64, device=target.device)
+    padded[: len(term.class_weights)] = term.class_weights.to(padded)
+    return padded[target.long()].sum()
+
+
+def _table(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> Tensor:
+    """How many pixels of each picture have each pair of classes; those whose row is unknown are left out.
+
+    Shape: twice (N, H, W) -> (N, num_rows, num_columns) int64.
+    """
+    import torch
+
+    n, known = len(rows), rows != IGNORED
+    picture = torch.arange(n, device=rows.device).view(-1, 1, 1).expand_as(rows)
+    place = ((picture * num_rows + rows) * num_columns + columns.long())[known]
+    return torch.bincount(place, minlength=n * num_rows * num_columns).view(n, num_rows, num_columns)
