@@ -7,12 +7,20 @@ from scirs_neural.core.registry import REQUIRED, Registry
 FIELDS = Registry("field")
 FIELDS.add("image", "scirs_neural.data.image.field:ImageField", summary="a picture, as (channels, height, width)")
 FIELDS.add("table", "scirs_neural.data.table.field:TableField", summary="a row of named columns, as numbers")
+FIELDS.add("text", "scirs_neural.data.text.field:TextField", summary="a text, as the numbers of its tokens")
 FIELDS.add("class", "scirs_neural.data.targets:ClassField", summary="one of several classes")
 FIELDS.add("labels", "scirs_neural.data.targets:LabelsField", summary="any number of several classes")
 FIELDS.add("numbers", "scirs_neural.data.targets:NumbersField", summary="one or several numbers, in the data's units")
 
+FIELDS.add("mask", "scirs_neural.data.mask.field:MaskField", summary="a class for each pixel of a picture")
+
 PIPELINES = Registry("pipeline")
 PIPELINES.add("fields", "scirs_neural.data.pipeline:Pipeline", summary="each field for itself")
+PIPELINES.add(
+    "image_mask",
+    "scirs_neural.data.mask.pipeline:ImageMaskPipeline",
+    summary="a picture and its mask, which move together",
+)
 
 DATA = Registry("data", plural="data")
 DATA.add(
@@ -58,6 +66,19 @@ DATA.add(
     "scirs_neural.data.table.table:diabetes",
     summary="442 patients, ten measurements each, a number to predict; in scikit-learn",
     options={},
+)
+
+DATA.add(
+    "text",
+    "scirs_neural.data.text.source:text",
+    summary="your own texts: a column of a CSV, TSV, JSONL or Parquet file, or .txt files in class folders",
+    options={"path": REQUIRED, "text": "text", "target": "label"},
+)
+DATA.add(
+    "mask_folder",
+    "scirs_neural.data.mask.folders:mask_folder",
+    summary="your own pictures in a folder images, with masks of the same names in a folder masks",
+    options={"root": REQUIRED, "classes": None},
 )
 
 _TORCHVISION = {

@@ -46,7 +46,8 @@ def test_the_lstm_is_torchs_on_packed_sequences(pooling):
     if pooling == "last":
         pooled = torch.cat([state[-2], state[-1]], 1)
     else:
-        pooled = torch.stack([x[:n].amax(0) if pooling == "max" else x[:n].mean(0) for x, n in zip(padded, lengths)])
+        pool = torch.amax if pooling == "max" else torch.mean
+        pooled = torch.stack([pool(x[:n], 0) for x, n in zip(padded, lengths, strict=True)])
     torch.testing.assert_close(net(batch), net.head(pooled), rtol=1e-12, atol=1e-12)
 
 

@@ -9,7 +9,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
+
+from scirs_neural.data.image.spec import UNKNOWN_PIXEL
 
 
 class SmallAffine(v2.Transform):
@@ -45,8 +48,9 @@ class SmallAffine(v2.Transform):
         }
 
     def transform(self, sample: Any, params: dict[str, Any]) -> Any:
-        """One image, mask or set of boxes. torchvision calls it."""
-        return v2.functional.affine(sample, **params, interpolation=InterpolationMode.BILINEAR)
+        """One image, mask or set of boxes. torchvision calls it. What comes into a mask from outside is unknown."""
+        fill = UNKNOWN_PIXEL if isinstance(sample, tv_tensors.Mask) else None
+        return v2.functional.affine(sample, **params, interpolation=InterpolationMode.BILINEAR, fill=fill)
 
     def many(self, images: Tensor, moves: Sequence[dict[str, Any]]) -> Tensor:
         """Each image by its own move.

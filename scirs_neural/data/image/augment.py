@@ -6,18 +6,20 @@ A preset moves digits and flips photos, never the other way round. The caller se
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
 from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.image.affine import SmallAffine
-from scirs_neural.data.image.spec import Preprocess
+from scirs_neural.data.image.spec import UNKNOWN_PIXEL, Preprocess
 
 PRESETS = ("none", "light", "standard", "strong")
 KINDS = ("glyph", "sign", "thumbnail", "photo")
@@ -170,8 +172,12 @@ def _named(step: str | Mapping[str, Any]) -> v2.Transform:
         arguments["interpolation"] = InterpolationMode(arguments["interpolation"])
     if name in _CONTAINERS:
         arguments["transforms"] = [_named(inner) for inner in arguments.get("transforms", ())]
+    make = getattr(v2, name)
+    fill = inspect.signature(make).parameters.get("fill")
+    if fill is not None:  # what comes into a mask from outside is unknown
+        arguments["fill"] = {tv_tensors.Mask: UNKNOWN_PIXEL, "others": arguments.get("fill", fill.default)}
     try:
-        return getattr(v2, name)(**arguments)
+        return make(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"transform {name}: {error}", where="data.transforms") from error
 

@@ -122,6 +122,39 @@ class ImageField(Field):
             return torch.empty(0, self.preprocess.channels, *self.preprocess.size)
         return self.to_input.normalise(self._sized(values, ctx, keys))
 
+    def collate_with(
+        self, values: Sequence[Any], beside: Sequence[Any], ctx: Context, keys: Sequence[int]
+    ) -> tuple[Tensor, list[Any]]:
+        """Inputs as `collate` gives them, and what lies on the same pixels, resized and moved with them.
+
+        Args:
+            values: encoded pictures (C, H, W).
+            beside: a `torchvision.tv_tensors.Mask` (H, W) or boxes for each picture.
+            ctx: see `collate`.
+            keys: see `collate`.
+        """
+        import torch
+        from torchvision import tv_tensors
+
+        from scirs_neural.data.image.augment import seeded
+
+        augment = self.augment if ctx.stage == "train" else None
+        pairs = []
+        with seeded() as reseed:
+            for value, other, key in zip(values, beside, keys, strict=True):
+                image = self._unit(self.to_input.to_tensor(torch.as_tensor(np.ascontiguousarray(value))))
+                pair = (tv_tensors.Image(image), other)
+                if augment is None or not augment.crops:
+                    pair = (self.to_input.fit(pair[0]), self.to_input.fit(pair[1]))
+                if augment is not None:
+                    reseed(stream_seed("augment", ctx.seed, ctx.epoch, key))
+                    pair = augment(*pair)
+                if pair[0].shape[-2:] != self.preprocess.size:
+                    pair = (self.to_input.fit(pair[0]), self.to_input.fit(pair[1]))
+                pairs.append(pair)
+        images = torch.stack([image.as_subclass(torch.Tensor) for image, _ in pairs])
+        return self.to_input.normalise(images), [other for _, other in pairs]
+
     def example(self, n: int) -> Tensor:
         """Grey pictures."""
         import torch

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from scirs_neural.core.errors import DataError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
+from scirs_neural.data.class_folders import SPLIT_NAMES, class_folders
 from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
 from scirs_neural.data.image.source import image_source
 from scirs_neural.data.image.spec import IMAGENET_MEAN, IMAGENET_STD
@@ -17,18 +17,7 @@ from scirs_neural.data.samples import ReadSamples, file_samples
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.targets import class_names, class_targets, label_targets
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 _OWN_COLUMNS = ("path", "label", "split")
-_LAYOUT = "put the images of each class in a folder of its own: root/cat/1.jpg, or root/train/cat/1.jpg"
 
 
 def image_folder(root: str | Path) -> DataSource:
@@ -42,15 +31,7 @@ def image_folder(root: str | Path) -> DataSource:
         DataError: there is no such folder, a class has no images, or a split has a class that training lacks.
     """
     root = Path(root).expanduser()
-    if not root.is_dir():
-        raise DataError("no such folder" if not root.exists() else "a file, not a folder", where=str(root), fix=_LAYOUT)
-    folders = _split_folders(root)
-    classes = _class_folders(folders["train"])
-    found = {split: _files_of(folder, classes) for split, folder in folders.items()}
-    for name in classes:
-        if name not in {label for _, label in found["train"]}:
-            kinds = f"files count by their suffix: {' '.join(sorted(IMAGE_SUFFIXES))}"
-            raise DataError(f"class folder '{name}' has no images", where=str(folders["train"] / name), fix=kinds)
+    classes, found = class_folders(root, IMAGE_SUFFIXES, "images")
     samples = {split: _file_samples(rows, classes) for split, rows in found.items()}
     return _photos("image_folder", classes, samples, description=f"images in {root}")
 
@@ -130,48 +111,6 @@ def _photos(
         augment="standard",
         description=description,
     )
-
-
-def _split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split; the root alone as "train" if there are none."""
-    folders: dict[str, Path] = {}
-    for entry in sorted(root.iterdir()):
-        split = SPLIT_NAMES.get(entry.name.lower())
-        if split is None or not entry.is_dir():
-            continue
-        if split in folders:
-            raise DataError(f"two folders for one split: {folders[split].name} and {entry.name}", where=str(root))
-        folders[split] = entry
-    return folders if "train" in folders else {"train": root}
-
-
-def _class_folders(folder: Path) -> tuple[str, ...]:
-    classes = tuple(sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.name.startswith(".")))
-    if not classes:
-        loose = any(e.suffix.lower() in IMAGE_SUFFIXES for e in folder.iterdir())
-        what = "images, but no class folders" if loose else "an empty folder: no class folders in it"
-        raise DataError(what, where=str(folder), fix=_LAYOUT)
-    return classes
-
-
-def _files_of(folder: Path, classes: Sequence[str]) -> list[tuple[Path, str]]:
-    """Every image below a split's folder, in order, with its class."""
-    rows = []
-    for name in _class_folders(folder):
-        if name not in classes:
-            raise DataError(
-                f"class folder '{name}' is not among the training classes",
-                where=str(folder / name),
-                suggestions=did_you_mean(name, classes),
-            )
-        for parent, inner, files in os.walk(folder / name):
-            inner.sort()
-            rows += [(Path(parent, file), name) for file in sorted(files) if _is_image(file)]
-    return rows
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def _file_samples(rows: Sequence[tuple[Path, str]], classes: tuple[str, ...]) -> ReadSamples:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+UNKNOWN_PIXEL = 255
+"""Stands for a pixel whose class is not known, in masks as they are read and in batches."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scirs_neural.core.errors import CheckpointError, DataError, RefusedError, StorageError
+from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, RefusedError, StorageError
 from scirs_neural.data.field import Field, FieldSpec
+from scirs_neural.data.image.spec import UNKNOWN_PIXEL
 from scirs_neural.guard.image import opened_image
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from scirs_neural.data.context import Context
     from scirs_neural.data.samples import Samples
 
-IGNORED = 255
-"""Stands for a pixel whose class is not known: in masks as they are read, and in batches."""
 _LOOKED_AT = 256  # masks, where the classes are named
 _MODES = ("1", "L", "P", "I", "I;16")
 
@@ -47,7 +46,7 @@ class MaskField(Field):
         """Hold a description to the schema: as many class names as values."""
         super().check(spec, where)
         names, values = spec.get("classes"), spec.get("values")
-        if not (isinstance(names, list) and isinstance(values, list) and 1 < len(names) == len(values) < IGNORED):
+        if not (isinstance(names, list) and isinstance(values, list) and 1 < len(names) == len(values) < UNKNOWN_PIXEL):
             raise CheckpointError("a field of kind 'mask' needs classes and their values", where=where)
         if not all(isinstance(name, str) for name in names) or not all(isinstance(v, int) and v >= 0 for v in values):
             raise CheckpointError("a field of kind 'mask' has classes or values of the wrong type", where=where)
@@ -59,25 +58,26 @@ class MaskField(Field):
         Raises:
             DataError: a mask has a value that is no class, or there is only one class.
         """
+        _try_transforms(settings.get("transforms", "auto"))
         names = known.get("classes")
         picked = range(len(train)) if names is None else _evenly(len(train), _LOOKED_AT)
         first: dict[int, int] = {}  # value to the first mask that has it
         for index in picked:
             for value in np.unique(read_mask(train.raw(index)[name], str(train.ids[index]))).tolist():
                 first.setdefault(int(value), index)
-        if set(first) <= {0, IGNORED} and IGNORED in first and len(names or "12") == 2:
-            values, names = [0, IGNORED], list(names or ("background", "foreground"))
+        if set(first) <= {0, UNKNOWN_PIXEL} and UNKNOWN_PIXEL in first and len(names or "12") == 2:
+            values, names = [0, UNKNOWN_PIXEL], list(names or ("background", "foreground"))
         else:
-            values = sorted(first.keys() - {IGNORED}) if names is None else list(range(len(names)))
+            values = sorted(first.keys() - {UNKNOWN_PIXEL}) if names is None else list(range(len(names)))
             names = list(map(str, values)) if names is None else list(names)
-            wrong = sorted(first.keys() - {IGNORED, *values})
+            wrong = sorted(first.keys() - {UNKNOWN_PIXEL, *values})
             if wrong:
                 raise DataError(
                     f"'{name}' has the value {wrong[0]}, and there are {len(names)} classes, 0 to {len(names) - 1}",
                     where=str(train.ids[first[wrong[0]]]), fix="name all classes in data.classes; 255 means unknown",
                 )  # fmt: skip
-        if not 1 < len(names) < IGNORED:
-            raise DataError(f"'{name}' has {len(names)} classes, where 2 to {IGNORED - 1} can be told apart")
+        if not 1 < len(names) < UNKNOWN_PIXEL:
+            raise DataError(f"'{name}' has {len(names)} classes, where 2 to {UNKNOWN_PIXEL - 1} can be told apart")
         return {"kind": cls.kind, "version": cls.version, **known, "classes": names, "values": values}
 
     def encode(self, value: Any, where: str = "") -> np.ndarray:
@@ -119,8 +119,8 @@ class MaskField(Field):
     @cached_property
     def _numbers(self) -> np.ndarray:
         """The class number of each value, 255 for unknown, -1 for none."""
-        numbers = np.full(max(IGNORED, *self.spec["values"]) + 2, -1, dtype=np.int16)
-        numbers[IGNORED] = IGNORED
+        numbers = np.full(max(UNKNOWN_PIXEL, *self.spec["values"]) + 2, -1, dtype=np.int16)
+        numbers[UNKNOWN_PIXEL] = UNKNOWN_PIXEL
         numbers[self.spec["values"]] = np.arange(len(self.spec["values"]))
         return numbers
 
@@ -147,13 +147,33 @@ def read_mask(value: Any, where: str = "") -> np.ndarray:
             fix="save it with one channel of class numbers, or with a palette",
         )  # fmt: skip
     array = np.asarray(value)
-    array = array.astype(np.uint8) * IGNORED if array.dtype == bool else array
+    array = array.astype(np.uint8) * UNKNOWN_PIXEL if array.dtype == bool else array
     if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size or array.min() < 0:
         raise DataError(
             f"an array of {array.dtype} and shape {array.shape} is no mask", where=where or None,
             fix="whole numbers from 0, of shape (H, W)",
         )  # fmt: skip
     return array
+
+
+def _try_transforms(transforms: Any) -> None:
+    """Refuse transforms that cannot move a mask, before anything is trained."""
+    import torch
+    from torchvision import tv_tensors
+
+    from scirs_neural.data.image.augment import build_augment, seeded
+
+    augment = None if transforms == "auto" else build_augment(transforms)
+    if augment is not None:
+        with seeded():
+            try:
+                augment(
+                    tv_tensors.Image(torch.zeros(3, 64, 64, dtype=torch.uint8)), tv_tensors.Mask(torch.zeros(64, 64))
+                )
+            except (TypeError, NotImplementedError) as error:
+                raise ConfigError(f"a transform does not know masks: {error}", where="data.transforms") from error
+            except (RuntimeError, ValueError):
+                pass  # of this size, which is not the pictures'
 
 
 def _evenly(count: int, most: int) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scirs_neural.core.errors import ConfigError, DataError
-from scirs_neural.data.image.folders import SPLIT_NAMES
+from scirs_neural.data.class_folders import SPLIT_NAMES
 from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
 from scirs_neural.data.samples import ReadSamples
 from scirs_neural.data.source import DataSource

@@ -9,7 +9,7 @@ import numpy as np
 
 from scirs_neural.core.errors import DataError
 from scirs_neural.data.context import Batch, Context
-from scirs_neural.data.mask.field import IGNORED
+from scirs_neural.data.image.spec import UNKNOWN_PIXEL
 from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
 
@@ -31,7 +31,8 @@ class ImageMaskPipeline(Pipeline):
         if mask is not None and mask.shape != row[self._image].shape[-2:]:
             height, width = row[self._image].shape[-2:]
             raise DataError(
-                f"the mask has {mask.shape[0]}x{mask.shape[1]} px and its picture {height}x{width}", where=str(raw["id"])
+                f"the mask has {mask.shape[0]}x{mask.shape[1]} px and its picture {height}x{width}",
+                where=str(raw["id"]),
             )
         return row
 
@@ -44,14 +45,18 @@ class ImageMaskPipeline(Pipeline):
 
         pictures = columns[self._image]
         masks = [
-            np.full(picture.shape[-2:], IGNORED, np.uint8) if mask is None else mask
+            np.full(picture.shape[-2:], UNKNOWN_PIXEL, np.uint8) if mask is None else mask
             for picture, mask in zip(pictures, columns[self._mask], strict=True)
         ]
         field: Any = self.inputs[self._image]
         images, moved = field.collate_with(pictures, [tv_tensors.Mask(mask) for mask in masks], ctx, keys)
         others = {name: values for name, values in columns.items() if name not in (self._image, self._mask)}
         batch = super().batch(ids, others, ctx, keys)
-        return {**batch, self._image: images, self._mask: torch.stack([mask.as_subclass(torch.Tensor) for mask in moved])}
+        return {
+            **batch,
+            self._image: images,
+            self._mask: torch.stack([mask.as_subclass(torch.Tensor) for mask in moved]),
+        }
 
     def example(self, n: int = 2) -> Batch:
         """See `Pipeline.example`; the mask has its picture's size."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scirs_neural.data.context import Context
-    from scirs_neural.data.samples2 import Samples
+    from scirs_neural.data.samples import Samples
 
 _CHUNK = 1000  # texts at a time
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.data.context import Batch, Context
-from scirs_neural.data.mask.field import IGNORED
+from scirs_neural.data.image.spec import UNKNOWN_PIXEL
 from scirs_neural.tasks.segmentation.predictions import MaskPredictions
 from scirs_neural.tasks.task import ALL_OTHERS, Task
 
@@ -128,7 +128,7 @@ class Segmentation(Task):
         return {"classes": self.classes}
 
     def decode(self, columns: Mapping[str, Any]) -> list[Any]:
-        """The fraction of each class that occurs, largest first; with the mask as rows of class numbers, if it is there.
+        """The fraction of each class that occurs, largest first; with the rows of the mask, if it is there.
 
         Example:
             >>> from scirs_neural.data.spec import DataSpec
@@ -162,7 +162,7 @@ def _terms(asked: Any) -> list[_Term]:
                 where="task.loss", fix="cross_entropy, focal, dice, tversky or lovasz",
             )  # fmt: skip
         over_pixels.append("reduction" in options)
-        complete.append({**plain, "ignore_index": IGNORED, **({"reduction": "sum"} if over_pixels[-1] else {})})
+        complete.append({**plain, "ignore_index": UNKNOWN_PIXEL, **({"reduction": "sum"} if over_pixels[-1] else {})})
     if isinstance(asked, str | Mapping):
         whole = create_loss(complete[0], where="task.loss")
         named = [(str(complete[0]["name"]), whole, 1.0)]
@@ -189,8 +189,8 @@ def _pixels(target: Tensor, term: _Term) -> Tensor:
     import torch
 
     if term.class_weights is None:
-        return (target != IGNORED).sum()
-    padded = torch.zeros(IGNORED + 1, dtype=torch.float64, device=target.device)
+        return (target != UNKNOWN_PIXEL).sum()
+    padded = torch.zeros(UNKNOWN_PIXEL + 1, dtype=torch.float64, device=target.device)
     padded[: len(term.class_weights)] = term.class_weights.to(padded)
     return padded[target.long()].sum()
 
@@ -202,7 +202,7 @@ def _table(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> Te
     """
     import torch
 
-    n, known = len(rows), rows != IGNORED
+    n, known = len(rows), rows != UNKNOWN_PIXEL
     picture = torch.arange(n, device=rows.device).view(-1, 1, 1).expand_as(rows)
     place = ((picture * num_rows + rows) * num_columns + columns.long())[known]
     return torch.bincount(place, minlength=n * num_rows * num_columns).view(n, num_rows, num_columns)

@@ -1,0 +1,97 @@
+"""Files sorted into class folders, with or without folders for the splits: pictures, texts, anything of a suffix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from scirs_neural.core.errors import DataError
+from scirs_neural.core.suggestions import did_you_mean
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+Listed = list[tuple[Path, str]]
+"""Files, each with its class."""
+
+
+def class_folders(root: Path, suffixes: Collection[str], what: str) -> tuple[tuple[str, ...], dict[str, Listed]]:
+    """The classes, and the files of each split in order.
+
+    ``root/train/<class>/…``, and as far as they exist ``root/val`` (or ``valid``, ``validation``) and ``root/test``; or
+    ``root/<class>/…``, all of it "train". Folders in class folders are searched too.
+
+    Args:
+        root: the folder.
+        suffixes: files count by them, in lower case; others are passed over.
+        what: the files are, in the plural: "images".
+
+    Raises:
+        DataError: there is no such folder, a class has no files, or a split has a class that training lacks.
+    """
+    layout = f"put the {what} of each class in a folder of its own: root/cat/1{min(suffixes)}, or root/train/cat/…"
+    if not root.is_dir():
+        raise DataError("no such folder" if not root.exists() else "a file, not a folder", where=str(root), fix=layout)
+    folders = _split_folders(root)
+    classes = _class_names(folders["train"], suffixes, what, layout)
+    found: dict[str, Listed] = {}
+    for split, folder in folders.items():
+        found[split] = []
+        for name in classes if split == "train" else _class_names(folder, suffixes, what, layout):
+            if name not in classes:
+                raise DataError(
+                    f"class folder '{name}' is not among the training classes",
+                    where=str(folder / name),
+                    suggestions=did_you_mean(name, classes),
+                )
+            files = _files(folder / name, suffixes)
+            if not files and split == "train":
+                kinds = f"files count by their suffix: {' '.join(sorted(suffixes))}"
+                raise DataError(f"class folder '{name}' has no {what}", where=str(folder / name), fix=kinds)
+            found[split] += [(path, name) for path in files]
+    return classes, found
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """The folder of each split; the root alone as "train" if there are none."""
+    folders: dict[str, Path] = {}
+    for entry in sorted(root.iterdir()):
+        split = SPLIT_NAMES.get(entry.name.lower())
+        if split is None or not entry.is_dir():
+            continue
+        if split in folders:
+            raise DataError(f"two folders for one split: {folders[split].name} and {entry.name}", where=str(root))
+        folders[split] = entry
+    return folders if "train" in folders else {"train": root}
+
+
+def _class_names(folder: Path, suffixes: Collection[str], what: str, layout: str) -> tuple[str, ...]:
+    classes = tuple(sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.name.startswith(".")))
+    if not classes:
+        loose = any(e.suffix.lower() in suffixes for e in folder.iterdir())
+        raise DataError(
+            f"{what}, but no class folders" if loose else "an empty folder: no class folders in it",
+            where=str(folder), fix=layout,
+        )  # fmt: skip
+    return classes
+
+
+def _files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    found = []
+    for parent, inner, files in os.walk(folder):
+        inner.sort()
+        found += [
+            Path(parent, name)
+            for name in sorted(files)
+            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+        ]
+    return found
