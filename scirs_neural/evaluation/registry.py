@@ -15,6 +15,7 @@ for _kind, _target, _summary in (
     ("class", "classification.predictions:ClassPredictions", "one of several classes"),
     ("labels", "multi_label.predictions:LabelPredictions", "any number of several classes"),
     ("numbers", "regression.predictions:NumberPredictions", "one or several numbers"),
+    ("mask", "segmentation.predictions:MaskPredictions", "a class for each pixel"),
     ("multi_task", "multi_task.predictions:ManyPredictions", "several targets"),
 ):
     PREDICTIONS.add(_kind, f"scirs_neural.tasks.{_target}", summary=_summary)

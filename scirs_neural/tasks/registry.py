@@ -24,6 +24,10 @@ TASKS.add(
     summary="one number, or several", options=_SHARED, traits={"targets": ("numbers",)},
 )  # fmt: skip
 TASKS.add(
+    "segmentation", "scirs_neural.tasks.segmentation.task:Segmentation",
+    summary="a class for each pixel of a picture", options=_SHARED, traits={"targets": ("mask",)},
+)  # fmt: skip
+TASKS.add(
     "multi_task", "scirs_neural.tasks.multi_task.task:MultiTask",
     summary="several targets, each with a head and a task of its own",
     options={"tasks": None, "weights": None, "main": None}, traits={"heads": True},

@@ -14,14 +14,15 @@ from scirs_neural.core.errors import DataError
 from scirs_neural.evaluation.predictions import Predictions, Table
 from scirs_neural.evaluation.scorers import Additive, divide, mean_of_defined
 
-TRUE, PREDICTED, BOTH = 0, 1, 2  # places in `counts`
+TRUE, PREDICTED, BOTH = "true", "predicted", "both"
 
 
 class MaskPredictions(Predictions):
     """Pixels of each class in each picture: as they are, as they are predicted, and where both agree.
 
-    Columns: ``counts`` (N, K, 3), pixels of known class, where there is truth; ``areas`` (N, K), the fraction of all
-    pixels that each class is predicted for; ``mask`` (N, H, W), the predicted class numbers, on request.
+    Columns: ``true``, ``predicted`` and ``both`` (N, K), pixels of known class, where there is truth; ``areas`` (N, K),
+    the fraction of all pixels that each class is predicted for; ``mask`` (N, H, W), the predicted class numbers, where
+    there is no truth.
 
     Header: ``classes``, their names.
     """
@@ -36,9 +37,8 @@ class MaskPredictions(Predictions):
         classes = len(self.header.get("classes", ()))
         if classes < 2:
             raise DataError("predictions of masks need the names of at least two classes")
-        for name, shape in (("counts", (classes, 3)), ("areas", (classes,))):
-            if name in self.columns:
-                self.array(name, *shape)
+        for name in {TRUE, PREDICTED, BOTH, "areas"} & self.columns.keys():
+            self.array(name, classes)
 
     @property
     def classes(self) -> list[str]:
@@ -53,33 +53,32 @@ class MaskPredictions(Predictions):
 
     def scorer(self) -> Additive:
         """Overlaps of sums of pixels."""
-        counts, classes = self.array("counts", len(self.classes), 3), self.classes
+        classes = self.classes
 
-        def finish(counts: np.ndarray) -> dict[str, np.ndarray]:
-            iou = overlap(counts)
-            sums = counts[..., TRUE] + counts[..., PREDICTED]
+        def finish(true: np.ndarray, predicted: np.ndarray, both: np.ndarray) -> dict[str, np.ndarray]:
+            iou = overlap(true, predicted, both)
             return {
                 "mean_iou": mean_of_defined(iou),
-                "pixel_accuracy": divide(counts[..., BOTH].sum(-1), counts[..., TRUE].sum(-1)),
-                "mean_dice": mean_of_defined(divide(2 * counts[..., BOTH], sums)),
+                "pixel_accuracy": divide(both.sum(-1), true.sum(-1)),
+                "mean_dice": mean_of_defined(divide(2 * both, true + predicted)),
                 **{f"iou/{name}": iou[..., k] for k, name in enumerate(classes)},
             }
 
-        return Additive({"counts": counts}, finish)
+        return Additive(self._pixels(), finish)
 
     def per_sample(self) -> Mapping[str, np.ndarray]:
         """Mean IoU of each picture (N,), over the classes that occur in it or are predicted."""
-        return {"mean_iou": mean_of_defined(overlap(self.array("counts", len(self.classes), 3)))}
+        return {"mean_iou": mean_of_defined(overlap(**self._pixels()))}
 
     def describe(self) -> dict[str, Any]:
         """Pixels of each class."""
-        totals = self.array("counts", len(self.classes), 3).sum(0, dtype=np.int64)
-        iou = overlap(totals)
+        totals = {name: values.sum(0, dtype=np.int64) for name, values in self._pixels().items()}
+        iou = overlap(**totals)
         return {
             "classes": [
                 {
                     "name": name, "iou": None if np.isnan(iou[k]) else float(iou[k]),
-                    "true_pixels": int(totals[k, TRUE]), "predicted_pixels": int(totals[k, PREDICTED]),
+                    "true_pixels": int(totals[TRUE][k]), "predicted_pixels": int(totals[PREDICTED][k]),
                 }
                 for k, name in enumerate(self.classes)
             ]
@@ -90,15 +89,15 @@ class MaskPredictions(Predictions):
         rows = [[r["name"], r["iou"], r["true_pixels"], r["predicted_pixels"]] for r in self.describe()["classes"]]
         return [Table("classes", ["class", "IoU", "true px", "predicted px"], rows)]
 
+    def _pixels(self) -> dict[str, np.ndarray]:
+        return {name: self.array(name, len(self.classes)) for name in (TRUE, PREDICTED, BOTH)}
 
-def overlap(counts: np.ndarray) -> np.ndarray:
+
+def overlap(true: np.ndarray, predicted: np.ndarray, both: np.ndarray) -> np.ndarray:
     """Intersection over union; NaN of a class that neither is there nor is predicted.
 
-    Shape: (..., 3) -> (...).
-
     Example:
-        >>> overlap(np.array([[4, 2, 1], [0, 0, 0]])).tolist()
+        >>> overlap(np.array([4, 0]), np.array([2, 0]), np.array([1, 0])).tolist()
         [0.2, nan]
     """
-    both = counts[..., BOTH]
-    return divide(both, counts[..., TRUE] + counts[..., PREDICTED] - both)
+    return divide(both, true + predicted - both)

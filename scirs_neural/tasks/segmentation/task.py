@@ -5,7 +5,7 @@ N pictures, K classes, H x W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +14,8 @@ import numpy as np
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.image.spec import UNKNOWN_PIXEL
-from scirs_neural.tasks.segmentation.predictions import MaskPredictions
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.tasks.segmentation.predictions import BOTH, PREDICTED, TRUE, MaskPredictions
 from scirs_neural.tasks.task import ALL_OTHERS, Task
 
 if TYPE_CHECKING:
@@ -50,7 +51,15 @@ class Segmentation(Task):
 
     name = "segmentation"
     main_metric = "mean_iou"
-    predictions = MaskPredictions
+    epoch_metrics = ("pixel_accuracy",)
+
+    def __init__(self, spec: DataSpec, *, loss: Any = "auto", metrics: Sequence[str] = ()) -> None:
+        super().__init__(spec, loss=loss, metrics=list(metrics))
+
+    @property
+    def predictions(self) -> type[MaskPredictions]:
+        """Pixels a picture and class."""
+        return MaskPredictions
 
     @property
     def target(self) -> str:
@@ -65,7 +74,7 @@ class Segmentation(Task):
     @cached_property
     def terms(self) -> list[_Term]:
         """The terms of the loss."""
-        asked = self.options.get("loss") or "auto"
+        asked = self.options["loss"]
         return _terms("cross_entropy" if asked == "auto" else asked)
 
     def counts(self, batch: Batch) -> dict[str, float]:
@@ -81,12 +90,10 @@ class Segmentation(Task):
         import torch
 
         target = batch[self.target].long()
-        logits = outputs.float()
-        if logits.shape[:1] != target.shape[:1] or logits.shape[2:] != target.shape[1:]:
-            raise ShapeError(f"the network gives {tuple(logits.shape)} for masks of shape {tuple(target.shape)}")
+        logits = outputs if outputs.dtype.itemsize >= 4 else outputs.float()
         found: dict[str, Tensor] = {}
         for term in self.terms:
-            loss = term.loss.to(logits.device)
+            loss = term.loss.to(logits)
             if term.over_pixels:
                 value = loss(logits, target) / _pixels(target, term).clamp_min(_TINY)
             else:
@@ -94,6 +101,20 @@ class Segmentation(Task):
                 value = torch.stack(each).mean()
             found[term.name] = term.weight * value
         return found
+
+    def check_outputs(self, outputs: Any, batch: Batch) -> None:
+        """Refuse outputs that are not a logit for each class and pixel.
+
+        Raises:
+            ShapeError: they are not.
+        """
+        height, width = batch[self.target].shape[1:]
+        wanted, shape = (len(batch["id"]), len(self.classes), height, width), getattr(outputs, "shape", None)
+        if shape is None or tuple(shape) != wanted:
+            raise ShapeError(
+                f"the network gives {type(outputs).__name__ if shape is None else tuple(shape[1:])} for a picture, "
+                f"'{self.spec.name}' needs {wanted[1:]}", fix="a network of masks, such as model=unet",
+            )  # fmt: skip
 
     def to_tensors(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
         """The likeliest class of each pixel.
@@ -114,14 +135,12 @@ class Segmentation(Task):
     def target_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
         """Pixels by class that are true, predicted, and both.
 
-        Shape: counts (N, K, 3) int64.
+        Shape: true, predicted, both (N, K) int64.
         """
-        import torch
-
         classes = len(self.classes)
         pairs = _table(batch[self.target], self.to_tensors(outputs, batch)["mask"], classes, classes)
-        counts = torch.stack([pairs.sum(2), pairs.sum(1), pairs.diagonal(dim1=1, dim2=2)], 2)
-        return {"counts": counts.cpu().numpy()}
+        found = {TRUE: pairs.sum(2), PREDICTED: pairs.sum(1), BOTH: pairs.diagonal(dim1=1, dim2=2)}
+        return {name: values.cpu().numpy() for name, values in found.items()}
 
     def header(self) -> dict[str, Any]:
         """Names of the classes."""

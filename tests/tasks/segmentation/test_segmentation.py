@@ -55,9 +55,7 @@ def test_the_loss_is_torchs_over_the_known_pixels(batch):
     found = Segmentation(SPEC).losses(outputs, batch, CTX)
     torch.testing.assert_close(found["cross_entropy"], F.cross_entropy(outputs, target, ignore_index=255))
     weighted = {"name": "cross_entropy", "weight": [1.0, 2.0, 5.0], "label_smoothing": 0.1}
-    expected = F.cross_entropy(
-        outputs, target, torch.tensor(weighted["weight"]), ignore_index=255, label_smoothing=0.1
-    )
+    expected = F.cross_entropy(outputs, target, torch.tensor(weighted["weight"]), ignore_index=255, label_smoothing=0.1)
     found = Segmentation(SPEC, loss=weighted).losses(outputs, batch, CTX)
     torch.testing.assert_close(found["cross_entropy"], expected.double())
 
@@ -73,7 +71,9 @@ def test_the_gradient_does_not_depend_on_how_a_batch_is_cut(batch, net, loss, pa
         for piece in pieces:
             counts = task.counts(piece)
             terms = task.losses(net(piece["image"].double()), piece, CTX)
-            sum(value * counts.get(t, counts["*"]) / totals.get(t, totals["*"]) for t, value in terms.items()).backward()
+            sum(
+                value * counts.get(t, counts["*"]) / totals.get(t, totals["*"]) for t, value in terms.items()
+            ).backward()
         return torch.cat([p.grad.flatten() for p in net.parameters()])
 
     whole = gradient([batch])
@@ -105,8 +105,11 @@ def test_terms_of_one_loss_have_different_names():
 
 
 def test_another_size_of_logits_is_refused(batch):
-    with pytest.raises(ShapeError, match=r"\(5, 3, 3, 3\)"):
-        Segmentation(SPEC).losses(torch.randn(5, 3, 3, 3), batch, CTX)
+    task = Segmentation(SPEC)
+    task.check_outputs(torch.empty(5, 3, 6, 7, device="meta"), batch)
+    for wrong in (torch.empty(5, 3, 3, 3), torch.empty(5, 2, 6, 7), {"out": 1}):
+        with pytest.raises(ShapeError, match=r"needs \(3, 6, 7\)"):
+            task.check_outputs(wrong, batch)
 
 
 def collected(batch, outputs):
@@ -120,10 +123,11 @@ def test_counts_and_overlap_are_scikit_learns(batch):
     pred = collected(batch, outputs)
     assert "mask" not in pred.columns  # statistics stand for it
     answer, target = outputs.argmax(1).numpy(), batch["mask"].numpy()
-    for row, said, true in zip(pred.columns["counts"], answer, target, strict=True):
+    for row, (said, true) in enumerate(zip(answer, target, strict=True)):
         matrix = confusion_matrix(true[true != 255], said[true != 255], labels=[0, 1, 2]) if (true != 255).any() else 0
         matrix = np.broadcast_to(matrix, (3, 3))
-        assert np.array_equal(row, np.stack([matrix.sum(1), matrix.sum(0), matrix.diagonal()], 1))
+        for name, expected in (("true", matrix.sum(1)), ("predicted", matrix.sum(0)), ("both", matrix.diagonal())):
+            assert np.array_equal(pred.columns[name][row], expected)
     known = target != 255
     score = pred.score()
     assert score["mean_iou"] == pytest.approx(jaccard_score(target[known], answer[known], average="macro"))
@@ -141,15 +145,17 @@ def test_the_overlap_of_one_picture_is_torchmetrics(batch):
     whole = {**batch, "mask": torch.randint(0, 3, (5, 6, 7), dtype=torch.uint8)}
     metric = MeanIoU(num_classes=3, input_format="index")
     for each, (true, said) in zip(
-        collected(whole, outputs).per_sample()["mean_iou"], zip(whole["mask"], outputs.argmax(1), strict=True), strict=True
+        collected(whole, outputs).per_sample()["mean_iou"],
+        zip(whole["mask"], outputs.argmax(1), strict=True),
+        strict=True,
     ):
         assert each == pytest.approx(float(metric(said[None], true[None].long())), abs=1e-6)
         metric.reset()
 
 
 def test_a_class_that_is_nowhere_has_no_overlap():
-    counts = np.array([[[4, 4, 4], [2, 0, 0], [0, 0, 0]]])
-    pred = MaskPredictions(["a"], {"counts": counts}, {"classes": CLASSES})
+    columns = {"true": np.array([[4, 2, 0]]), "predicted": np.array([[4, 0, 0]]), "both": np.array([[4, 0, 0]])}
+    pred = MaskPredictions(["a"], columns, {"classes": CLASSES})
     assert pred.score()["mean_iou"] == 0.5
     assert np.isnan(pred.score()["iou/rare"])
     assert pred.describe()["classes"][2]["iou"] is None
