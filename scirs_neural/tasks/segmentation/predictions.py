@@ -15,6 +15,7 @@ from scirs_neural.evaluation.predictions import Predictions, Table
 from scirs_neural.evaluation.scorers import Additive, divide, mean_of_defined
 
 TRUE, PREDICTED, BOTH = "true", "predicted", "both"
+MAX_WORST = 6  # pictures
 
 
 class MaskPredictions(Predictions):
@@ -22,7 +23,7 @@ class MaskPredictions(Predictions):
 
     Columns: ``true``, ``predicted`` and ``both`` (N, K), pixels of known class, where there is truth; ``areas`` (N, K),
     the fraction of all pixels that each class is predicted for; ``mask`` (N, H, W), the predicted class numbers, where
-    there is no truth.
+    there is no truth; ``view`` (N, h, w, 2), the predicted and the true ones, small, for people to look at.
 
     Header: ``classes``, their names.
     """
@@ -30,6 +31,7 @@ class MaskPredictions(Predictions):
     kind = "mask"
     main_metric = "mean_iou"
     truth = ("true",)
+    panels = "scirs_neural.tasks.segmentation.panels:mask_panels"
     percentages = frozenset({"mean_iou", "pixel_accuracy", "mean_dice"})
 
     def check(self) -> None:
@@ -71,7 +73,9 @@ class MaskPredictions(Predictions):
         return {"mean_iou": mean_of_defined(overlap(**self._pixels()))}
 
     def describe(self) -> dict[str, Any]:
-        """Pixels of each class."""
+        """Pixels of each class, and the pictures with the least overlap."""
+        per_picture = self.per_sample()["mean_iou"]
+        worst = [int(i) for i in np.argsort(per_picture, kind="stable")[:MAX_WORST] if np.isfinite(per_picture[i])]
         totals = {name: values.sum(0, dtype=np.int64) for name, values in self._pixels().items()}
         iou = overlap(**totals)
         return {
@@ -81,13 +85,19 @@ class MaskPredictions(Predictions):
                     "true_pixels": int(totals[TRUE][k]), "predicted_pixels": int(totals[PREDICTED][k]),
                 }
                 for k, name in enumerate(self.classes)
-            ]
+            ],
+            "worst": [{"id": str(self.ids[i]), "place": i, "mean_iou": float(per_picture[i])} for i in worst],
         }  # fmt: skip
 
-    def tables(self) -> list[Table]:
+    def tables(self, details: Mapping[str, Any]) -> list[Table]:
         """Overlap class by class."""
-        rows = [[r["name"], r["iou"], r["true_pixels"], r["predicted_pixels"]] for r in self.describe()["classes"]]
+        rows = [[row["name"], row["iou"], row["true_pixels"], row["predicted_pixels"]] for row in details["classes"]]
         return [Table("classes", ["class", "IoU", "true px", "predicted px"], rows)]
+
+    def notes(self) -> list[str]:
+        """Classes that are left out of the means."""
+        absent = [row["name"] for row in self.describe()["classes"] if row["iou"] is None]
+        return [f"means are over the classes that occur: not {', '.join(absent)}"] if absent else []
 
     def _pixels(self) -> dict[str, np.ndarray]:
         return {name: self.array(name, len(self.classes)) for name in (TRUE, PREDICTED, BOTH)}

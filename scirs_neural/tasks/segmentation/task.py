@@ -21,6 +21,7 @@ from scirs_neural.tasks.task import ALL_OTHERS, Task
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_VIEW_PX = 96  # side of the masks that are kept to be looked at
 _TINY = 1e-9  # a sum over no pixel is 0, and stays so
 
 
@@ -133,13 +134,18 @@ class Segmentation(Task):
         return {"areas": areas} if self.target in batch else {"areas": areas, "mask": mask.cpu().numpy()}
 
     def target_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
-        """Pixels by class that are true, predicted, and both.
+        """Pixels by class that are true, predicted, and both; and both masks, small enough to be kept.
 
-        Shape: true, predicted, both (N, K) int64.
+        Shape: true, predicted, both (N, K) int64; view (N, h, w, 2) uint8, h and w at most 96.
         """
-        classes = len(self.classes)
-        pairs = _table(batch[self.target], self.to_tensors(outputs, batch)["mask"], classes, classes)
-        found = {TRUE: pairs.sum(2), PREDICTED: pairs.sum(1), BOTH: pairs.diagonal(dim1=1, dim2=2)}
+        import torch
+
+        classes, mask = len(self.classes), self.to_tensors(outputs, batch)["mask"]
+        pairs = _table(batch[self.target], mask, classes, classes)
+        found = {
+            TRUE: pairs.sum(2), PREDICTED: pairs.sum(1), BOTH: pairs.diagonal(dim1=1, dim2=2),
+            "view": torch.stack([_small(mask), _small(batch[self.target])], -1),
+        }  # fmt: skip
         return {name: values.cpu().numpy() for name, values in found.items()}
 
     def header(self) -> dict[str, Any]:
@@ -212,6 +218,12 @@ def _pixels(target: Tensor, term: _Term) -> Tensor:
     padded = torch.zeros(UNKNOWN_PIXEL + 1, dtype=torch.float64, device=target.device)
     padded[: len(term.class_weights)] = term.class_weights.to(padded)
     return padded[target.long()].sum()
+
+
+def _small(mask: Tensor) -> Tensor:
+    """Every so many-th pixel of masks. Shape: (N, H, W) -> (N, h, w)."""
+    step = -(-max(mask.shape[1:]) // _VIEW_PX)
+    return mask[:, ::step, ::step]
 
 
 def _table(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> Tensor:
