@@ -38,7 +38,9 @@ def mask_panels(evaluation: Evaluation, pred: MaskPredictions, easel: Easel) -> 
     worst = evaluation.details["worst"]
     if worst and "view" in pred.columns:
         names = ", ".join(f"{row['id']} ({number(row['mean_iou'], fixed=True)})" for row in worst)
-        alt = f"The {len(worst)} {easel.split} pictures with the lowest mean IoU, with true and predicted masks: {names}."
+        alt = (
+            f"The {len(worst)} {easel.split} pictures with the lowest mean IoU, with true and predicted masks: {names}."
+        )
         figure = overlays(worst, pred.columns["view"], easel, pred.classes)
         table = page.table(("sample", "mean IoU"), [(r["id"], cell(r["mean_iou"])) for r in worst], numeric=(1,))
         parts = [easel.draw("worst_masks", figure, alt), page.folded("As a table", table)]
