@@ -72,7 +72,7 @@ DATA.add(
     "text",
     "scirs_neural.data.text.source:text",
     summary="your own texts: a column of a CSV, TSV, JSONL or Parquet file, or .txt files in class folders",
-    options={"path": REQUIRED, "text": "text", "target": "label"},
+    options={"path": REQUIRED, "text": "text", "target": "target", "target_kind": None},
 )
 DATA.add(
     "mask_folder",

@@ -1,5 +1,6 @@
 """Texts: tokenizers, padding, what is cut, and files that are refused."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -161,14 +162,72 @@ def test_texts_in_class_folders(tmp_path):
         create_data("text", path=str(tmp_path))
 
 
-def test_rows_without_a_label_count_for_nothing():
-    held = from_texts(
-        [*TEXTS, "unsure"], [*LABELS, None], tokenizer="words", vocab_size=50, val_fraction=0, test_fraction=0
-    )
-    assert held.dataset("train").targets[-1] == -100
-    assert held.source.notes == ["1 texts without a class count in no loss and no score"]
+def test_rows_without_a_label_are_left_out():
+    held = from_texts([*TEXTS, "unsure"], [*LABELS, None], tokenizer="words", vocab_size=50, val_fraction=0)
+    assert sum(held.spec.sizes.values()) == len(TEXTS)
+    assert "1 rows have no target and are left out" in held.source.notes
     with pytest.raises(DataError, match="9 texts and 2 labels"):
         from_texts(TEXTS, ["a", "b"])
+
+
+ROWS = [
+    {"text": t, "target": l, "split": "", "who": f"p{i % 3}"}
+    for i, (t, l) in enumerate(zip(TEXTS, LABELS, strict=True))
+]
+
+
+def write(path, rows):
+    if path.suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+    else:
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if path.suffix == ".tsv" else ",")
+            writer.writeheader()
+            writer.writerows(rows)
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_texts_in_a_table(tmp_path, suffix):
+    rows = [
+        *ROWS,
+        {**ROWS[0], "split": "Test", "text": 'with "quotes", and\na second line'},
+        {**ROWS[1], "split": "val"},
+    ]
+    held = create_data(
+        "text", path=write(tmp_path / f"t.{suffix}", rows), tokenizer="words", vocab_size=50, num_workers=0
+    )
+    assert dict(held.spec.sizes) == {"train": 9, "val": 1, "test": 1}
+    assert [held.dataset("train").raw(i)["text"] for i in range(9)] == TEXTS
+    assert held.dataset("test").raw(0)["text"] == rows[9]["text"]
+    assert held.spec.target["classes"] == ["neg", "pos"]
+    assert held.dataset("train").targets.tolist() == [1, 1, 1, 0, 0, 0, 1, 1, 1]
+    assert held.dataset("train").columns["who"] == ["p0", "p1", "p2"] * 3
+
+
+def test_numbers_and_several_targets_of_texts(tmp_path):
+    rows = [{**row, "stars": i / 4} for i, row in enumerate(ROWS * 3)]
+    path = write(tmp_path / "t.csv", rows)
+    whole = {"tokenizer": "words", "vocab_size": 50, "num_workers": 0}
+    assert create_data("text", path=path, target="stars", **whole).spec.target["kind"] == "numbers"
+    both = create_data("text", path=path, target=["target", "stars"], **whole)
+    assert {name: held["kind"] for name, held in both.spec.targets.items()} == {"target": "class", "stars": "numbers"}
+    assert both.dataset("train").batch([0])["stars"].shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "reason"),
+    [
+        (ROWS, {"text": "txt"}, "no column 'txt'"),
+        (ROWS, {"target": "labels"}, "no column 'labels'"),
+        ([*ROWS, {**ROWS[0], "split": "trian"}], {}, "unknown split 'trian'"),
+        ([{**row, "split": "test"} for row in ROWS], {}, "to learn from|no training|no values"),
+        ([*ROWS, {**ROWS[0], "split": "test", "target": "new"}], {}, "'new' is not among"),
+    ],
+)
+def test_tables_that_do_not_fit_say_why(tmp_path, rows, settings, reason):
+    with pytest.raises((DataError, ConfigError), match=reason):
+        create_data("text", path=write(tmp_path / "t.csv", rows), **settings)
 
 
 def test_collating_is_the_same_with_and_without_targets():
