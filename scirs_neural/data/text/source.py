@@ -124,6 +124,8 @@ def _from_table(
     columns = {key: ["" if v is None else str(v) for v in held.to_pylist()] for key, held in table.columns.items()}
     given = columns.get(SPLIT, [""] * len(table))
     split_of = np.asarray([_split_name(each, table.at(row)) for row, each in enumerate(given)])
+    if "train" not in split_of:
+        raise DataError("no rows to learn from", where=table.where)
     found = read_targets(table, targets, split_of == "train", target_kind)
     known = found.known()
     notes = [*table.notes, *found.notes]
@@ -147,8 +149,6 @@ def _source(
     description: str,
     notes: Sequence[str] = (),
 ) -> DataSource:
-    if not len(splits["train"]):
-        raise DataError("no texts to learn from")
     return DataSource(
         name, splits["train"], {TEXT: {"kind": "text"}}, targets, splits.get("val"), splits.get("test"), description,
         notes=list(notes),
