@@ -121,7 +121,8 @@ def migrate(plain: Mapping[str, Any]) -> Mapping[str, Any]:
     else:
         target = {"kind": "labels" if plain.get("multi_label") else "class", "classes": names}
     return {
-        "format": FORMAT, "name": plain["name"], "inputs": inputs, "targets": {"label": {"version": 1, **target}},
+        "format": FORMAT, "name": plain["name"], "inputs": inputs,
+        "targets": {"target" if "row" in inputs else "label": {"version": 1, **target}},
         "sizes": dict(plain.get("sizes", {})), "description": plain.get("description", ""),
         "licence": plain.get("licence", ""), "pipeline": "fields",
     }  # fmt: skip
