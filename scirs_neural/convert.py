@@ -43,13 +43,13 @@ def main(argv: list[str]) -> int | None:
 def _options(texts: list[str]) -> dict[str, Any]:
     from scirs_neural.guard.text import read_yaml
 
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"'{text}' sets nothing", where="command line, --set", fix="write key=value")
-        found[key] = read_yaml(value.encode(), where=f"command line, --set {key}")
-    return found
+        options[key] = read_yaml(value.encode(), where=f"command line, --set {key}")
+    return options
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.command import run_command
+from scirs_neural.core.registries import find
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.terminal import count, header, table, wide_console
 from scirs_neural.layers.declared_capabilities import Row, promises
 from scirs_neural.models.cache import cached_file
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT, SMALL_INPUT_OF
-from scirs_neural.registries import find
 
 
 def main(argv: list[str]) -> int | None:

@@ -12,11 +12,11 @@ from typing import Any
 from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError, UnknownNameError
+from scirs_neural.core.registries import REGISTRIES, registry
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.core.terminal import count, table, wide_console
 from scirs_neural.models import catalogue, list_models
-from scirs_neural.registries import REGISTRIES, registry
 
 _FILTERS = ("task", "family", "max_params", "has_weights")
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}

@@ -65,19 +65,18 @@ def _act(args: argparse.Namespace) -> None:
 
 
 def _show(facts: PackageFacts) -> None:
-    manifest, model = facts.manifest, facts.model
+    manifest, parts = facts.manifest, facts.manifest.parts
     count = sum(math.prod(shape) for _, shape in facts.tensors.values())
-    plans = [plan["kind"] for plan in model["plans"]]
-    labels = facts.documents.get("labels.json", {}).get("names", [])
     shown = {
         "package": f"{manifest.name}, version {facts.version} of the format, {manifest.created}",
-        "network": " ".join([model.get("name", "a graph of layers"), f"({model['kind']})", *plans]),
+        **facts.shown(),
         "weights": f"{len(facts.tensors)} tensors, {count:,} numbers, {_dtypes(facts)}",
-        "labels": f"{len(labels)}: {', '.join(labels[:10])}{', …' if len(labels) > 10 else ''}" if labels else "none",
         **{
-            f"metrics, {split}": ", ".join(f"{name} {value:.4g}" for name, value in held.items())
-            for split, held in facts.documents.get("metrics.json", {}).items()
+            f"metrics, {split}": ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            for split, values in facts.documents.get("metrics.json", {}).items()
         },
+        "brought by": ", ".join(sorted({part.distribution or f"a module ({part.name})" for part in parts}))
+        or "unknown",
         "licences": ", ".join(f"{what} {licence}" for what, licence in manifest.licences.items()) or "none given",
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()) or "unknown",
     }

@@ -17,11 +17,12 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from scirs_neural.core.errors import ConfigError, MissingExtraError, UnknownNameError
+from scirs_neural.core.errors import CheckpointError, ConfigError, MissingExtraError, UnknownNameError
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.suggestions import did_you_mean
 
 T = TypeVar("T")
+OURS = "scirs-neural"
 
 REQUIRED: Any = inspect.Parameter.empty
 """The default of an option that has none."""
@@ -33,7 +34,8 @@ class Entry:
 
     ``options`` maps an option to its default. None means: read the signature of the resolved object. ``traits`` is what
     else must be known of it without importing it, such as what it cannot be combined with. ``extra`` is the optional
-    dependency that brings the target's package.
+    dependency that brings the target's package. ``distribution`` brings the name: by an entry point, or in a shipped
+    table, which holds import strings; None for what is registered as an object.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Entry:
     options: Mapping[str, Any] | None = None
     traits: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     extra: str | None = None
+    distribution: str | None = None
 
 
 class Registry:
@@ -89,6 +92,7 @@ class Registry:
         options: Mapping[str, Any] | None = None,
         traits: Mapping[str, Any] | None = None,
         extra: str | None = None,
+        distribution: str | None = None,
     ) -> None:
         """File an object, or an import string that is resolved at the first look-up.
 
@@ -100,7 +104,8 @@ class Registry:
             both = f"{_describe(held.target)} and {_describe(target)}"
             raise ConfigError(f"two things are registered as the {self.kind} '{name}': {both}")
         frozen = None if options is None else MappingProxyType(dict(options))
-        self._entries[name] = Entry(name, target, summary, frozen, MappingProxyType(dict(traits or {})), extra)
+        brings = distribution or (OURS if isinstance(target, str) else None)
+        self._entries[name] = Entry(name, target, summary, frozen, MappingProxyType(dict(traits or {})), extra, brings)
 
     def entry(self, name: str, *, where: str | None = None) -> Entry:
         """The entry of a name, unresolved.
@@ -167,7 +172,21 @@ class Registry:
         if not self._entry_points_loaded:
             self._entry_points_loaded = True
             for point in _installed_entry_points().select(group=f"scirs_neural.{self.kind}"):
-                self.add(point.name, point.value, summary=f"from {point.dist.name if point.dist else 'an entry point'}")
+                brings = point.dist.name if point.dist else None
+                self.add(point.name, point.value, summary=f"from {brings or 'an entry point'}", distribution=brings)
+
+
+def check_version(kind: str, name: str, record: Mapping[str, Any], version: int, where: str) -> None:
+    """Hold a record that came out of a file to the version that its owner knows.
+
+    Raises:
+        CheckpointError: it is of another one.
+    """
+    if record.get("version", 1) != version:
+        raise CheckpointError(
+            f"a record of the {kind} '{name}' in version {record.get('version')!r}, what is installed knows {version}",
+            where=where, fix=f"update the distribution that brings the {kind}",
+        )  # fmt: skip
 
 
 @cache

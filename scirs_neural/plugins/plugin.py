@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from scirs_neural.core.registry import check_version
 from scirs_neural.data.context import Batch, Context
 
 if TYPE_CHECKING:
@@ -24,16 +25,18 @@ class Plugin:
     Registered in `scirs_neural.plugins.registry.PLUGINS` under its name, or by an entry point ``scirs_neural.plugin``.
 
     Args:
-        **options: plain data.
+        **options: plain data, each with a default: to rebuild a network it is made without any.
 
     Attributes:
         name: under which it is registered.
+        version: of its record.
         stage: place in the order; see `STRUCTURE` and those after it.
         conflicts: names of plugins that it cannot run beside.
         tolerance: largest relative change of the answers that `finalize` may make.
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     stage: ClassVar[int] = LOSSES
     conflicts: ClassVar[tuple[str, ...]] = ()
     tolerance: float = 1e-4
@@ -101,14 +104,27 @@ class Plugin:
         return model
 
     def record(self) -> dict[str, Any]:
-        """What must be done to a fresh network so that it takes the present weights, as plain data.
+        """What must be done to a fresh network so that it takes the present weights: plain data and tensors.
 
-        It stands in every checkpoint and in the package. It may name tensors that `tensors` gives.
+        It stands in every checkpoint and in the package. Empty: nothing; then a package needs no such plugin.
         """
         return {}
 
+    @classmethod
+    def check(cls, record: Mapping[str, Any], where: str) -> None:
+        """Hold a record that came out of a file, ``{"name", "version", "record"}``, to this plugin.
+
+        Raises:
+            CheckpointError: it is of another version, or not as `record` gives it.
+        """
+        check_version("plugin", cls.name, record, cls.version, where)
+
     def rebuild(self, model: nn.Module, record: Mapping[str, Any]) -> nn.Module:
-        """A fresh network as the record has it."""
+        """A fresh network as the record has it: its modules and the shapes of its tensors.
+
+        It gets its weights afterwards. It may lie on the meta device: before memory is taken for a file's network, its
+        names and shapes are held to the file's.
+        """
         return model
 
     def artifacts(self, folder: Path) -> Mapping[str, Path]:

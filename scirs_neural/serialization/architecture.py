@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from scirs_neural.core.registry import signature_options
 from scirs_neural.guard.tensor_bytes import ALIGNMENT
 from scirs_neural.models import MODELS, create_model, load_strictly, on_meta
 from scirs_neural.models.create import RECIPE
-from scirs_neural.serialization.plans import apply_plan, find_plans, named_tensors
+from scirs_neural.serialization.modifications import find_modifications, modify, named_tensors
 from scirs_neural.serialization.schema import BuilderModel, ClassModel, ZooModel
 
 MAX_STEPS, MAX_STEPS_A_TENSOR = 10_000, 50  # calls of torch while shapes are found; the zoo takes 12 a tensor
@@ -37,6 +37,7 @@ _BUILD_ERRORS = (
 
 ModelClass = Callable[..., nn.Module]
 AnyModel = ZooModel | BuilderModel | ClassModel
+Change = Callable[[nn.Module], nn.Module]
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -49,14 +50,18 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def describe(
-    model: nn.Module, model_class: ModelClass | None = None, options: Mapping[str, Any] | None = None
+    model: nn.Module,
+    model_class: ModelClass | None = None,
+    options: Mapping[str, Any] | None = None,
+    changes: Sequence[Change] = (),
 ) -> dict[str, Any]:
-    """A network as ``model.json`` has it, plans included.
+    """A network as ``model.json`` has it, modifications included.
 
     Args:
         model: the network.
         model_class: what builds it, where that is a class or function of the user's.
         options: what that is called with: plain data.
+        changes: what plugins do to a fresh network; modifications are what differs after that.
 
     Raises:
         CheckpointError: it cannot be built again from plain data.
@@ -66,59 +71,68 @@ def describe(
         {'depth': 1, 'width': 4}
     """
     recipe = vars(model).get(RECIPE)
-    held: dict[str, Any]
+    plain: dict[str, Any]
     if model_class is not None or options is not None:
-        held = _class_of(model_class or type(model), options)
+        plain = _class_of(model_class or type(model), options)
     elif isinstance(model, Model):
-        held = {"kind": "builder", "spec": model.to_spec()}
+        plain = {"kind": "builder", "spec": model.to_spec()}
     elif recipe is not None and recipe["name"] in MODELS:
-        own = {key: value for key, value in recipe.items() if key not in ("name", *_ADAPTATIONS)}
+        chosen = {key: value for key, value in recipe.items() if key not in ("name", *_ADAPTATIONS)}
         size = recipe["input_size"]
         fitted = {key: recipe[key] for key in _ADAPTATIONS} | {"input_size": list(size) if size else None}
-        held = {"kind": "zoo", "name": recipe["name"], **fitted, "options": _plain(own)}
+        plain = {"kind": "zoo", "name": recipe["name"], **fitted, "options": _plain(chosen)}
     else:
-        held = _class_of(type(model), None if recipe is None else _given(type(model), recipe))
-    fresh = _fresh(held, model_class or type(model), len(model.state_dict()))
+        plain = _class_of(type(model), None if recipe is None else _arguments(type(model), recipe))
+    fresh = _fresh(plain, model_class or type(model), len(model.state_dict()), changes)
     try:
-        return {**held, "plans": [] if fresh is None else find_plans(fresh, model)}
-    except CheckpointError:
-        if held["kind"] == "class" and model_class is None and options is None:
-            return {**held, "plans": []}  # built with options that only its user knows, who will give what builds it
+        return {**plain, "modifications": [] if fresh is None else find_modifications(fresh, model)}
+    except CheckpointError as error:
+        if plain["kind"] == "class" and model_class is None and options is None:
+            return {**plain, "modifications": []}  # its user knows its options, and will give what builds it
+        if changes:
+            error.fix = "a plugin's record must say all that it did to the network"
         raise
 
 
 def rebuild(
-    held: AnyModel, shapes: Mapping[str, tuple[int, ...]], model_class: ModelClass | None, where: str
+    described: AnyModel,
+    shapes: Mapping[str, tuple[int, ...]],
+    model_class: ModelClass | None,
+    where: str,
+    changes: Sequence[Change] = (),
 ) -> nn.Module:
     """The network of a ``model.json``, with whatever values; it has exactly the tensors of the weights.
 
     Args:
-        held: what the file says.
+        described: what the file says.
         shapes: names and shapes in the weights.
         model_class: the user's class, where the file names one.
         where: the package, for errors.
+        changes: what plugins do to a fresh network, in order.
 
     Raises:
         CheckpointError: the file names something unknown, or another network than the weights are of.
     """
-    if isinstance(held, ClassModel):
-        return _planned(_of_class(held, model_class, where), held, shapes, where)
+    if isinstance(described, ClassModel):
+        made = _of_class(described, model_class, where)
+        with _as_checkpoint_error(where):
+            return _modified(made, described, shapes, where, changes)
     if model_class is not None:
         raise CheckpointError(
-            f"the package holds a network of kind '{held.kind}', which takes no model_class", where=where
+            f"the package holds a network of kind '{described.kind}', which takes no model_class", where=where
         )
-    if isinstance(held, ZooModel) and held.name not in MODELS:
-        raise MODELS.unknown(held.name, where=where)
+    if isinstance(described, ZooModel) and described.name not in MODELS:
+        raise MODELS.unknown(described.name, where=where)
     limit = MAX_MODULES + MAX_MODULES_A_TENSOR * len(shapes)
-    if isinstance(held, BuilderModel):
-        _check_flat(held.spec, limit, where)
+    if isinstance(described, BuilderModel):
+        _check_flat(described.spec, limit, where)
     grad = torch.set_grad_enabled(torch.is_grad_enabled())  # put back even if leaving a no_grad() was the last step
-    with grad, _told(where), on_meta(), _few_modules(limit, where), _FewSteps(len(shapes), where):
-        probe = _planned(_build(held, where), held, shapes, where)
-    if _is_whole(probe):
+    with grad, _as_checkpoint_error(where), on_meta(), _few_modules(limit, where), _FewSteps(len(shapes), where):
+        probe = _modified(_build(described, where), described, shapes, where, changes)
+    if _is_whole(probe) and not changes:
         return probe.to_empty(device="cpu")
-    with _told(where):  # it keeps values outside of its weights, which only building it gives
-        return _planned(_build(held, where), held, shapes, where)
+    with _as_checkpoint_error(where):  # it keeps values outside of its weights, which only building it gives
+        return _modified(_build(described, where), described, shapes, where, changes)
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
@@ -129,23 +143,23 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     Raises:
         CheckpointError: they do not, or a dtype is of another kind.
     """
-    named = named_tensors(model)
-    taken = _alone(named) & _alone(state) if _loads_plainly(model) else set()
-    given = dict(state)
-    for name, held in named.items():
+    tensors = named_tensors(model)
+    taken = _alone(tensors) & _alone(state) if _loads_plainly(model) else set()
+    values = dict(state)
+    for name, tensor in tensors.items():
         if name not in state:
             continue
-        dtype = _fitting(state[name].dtype, held.dtype, name, where)
-        if name in taken and held.shape == state[name].shape:
-            held.data = state[name]
-            given[name] = held  # loading a tensor into itself copies nothing
+        dtype = _fitting(state[name].dtype, tensor.dtype, name, where)
+        if name in taken and tensor.shape == state[name].shape:
+            tensor.data = state[name]
+            values[name] = tensor  # loading a tensor into itself copies nothing
         else:
-            held.data = held.data.to(dtype)
-    load_strictly(model, given, where)
+            tensor.data = tensor.data.to(dtype)
+    load_strictly(model, values, where)
 
 
 def _loads_plainly(model: nn.Module) -> bool:
-    """Whether no module does something of its own with what it is given."""
+    """Whether no module does something of its own with the values that it loads."""
     return all(
         type(module)._load_from_state_dict.__module__.startswith("torch.") and not module._load_state_dict_pre_hooks
         for module in model.modules()
@@ -155,15 +169,15 @@ def _loads_plainly(model: nn.Module) -> bool:
 def _alone(tensors: Mapping[str, Tensor]) -> set[str]:
     """Names of plain tensors, each in one piece of memory that is its own and begins where torch's own does."""
     plain = {
-        name: held for name, held in tensors.items()
-        if type(held) in (Tensor, nn.Parameter) and held.layout is torch.strided and not held.is_quantized
+        name: tensor for name, tensor in tensors.items()
+        if type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided and not tensor.is_quantized
     }  # fmt: skip
-    storages = {name: held.untyped_storage() for name, held in plain.items()}
-    users = Counter({id(held): storages[name].data_ptr() for name, held in plain.items()}.values())
+    storages = {name: tensor.untyped_storage() for name, tensor in plain.items()}
+    users = Counter({id(tensor): storages[name].data_ptr() for name, tensor in plain.items()}.values())
     return {
-        name for name, held in plain.items()
-        if held.is_contiguous() and held.nbytes == storages[name].nbytes() and users[storages[name].data_ptr()] == 1
-        and held.data_ptr() % ALIGNMENT == 0
+        name for name, tensor in plain.items()
+        if tensor.is_contiguous() and tensor.nbytes == storages[name].nbytes()
+        and users[storages[name].data_ptr()] == 1 and tensor.data_ptr() % ALIGNMENT == 0
     }  # fmt: skip
 
 
@@ -178,17 +192,17 @@ def _fitting(dtype: torch.dtype, ours: torch.dtype, name: str, where: str) -> to
     return dtype
 
 
-def _build(held: ZooModel | BuilderModel, where: str) -> nn.Module:
-    if isinstance(held, BuilderModel):
-        model: nn.Module = build(held.spec, where=where)
+def _build(described: ZooModel | BuilderModel, where: str) -> nn.Module:
+    if isinstance(described, BuilderModel):
+        model: nn.Module = build(described.spec, where=where)
     else:
-        size = held.input_size
+        size = described.input_size
         model = create_model(
-            held.name, num_classes=held.num_classes, in_channels=held.in_channels, stem=held.stem,
-            input_size=None if size is None else (size[0], size[1]), **_options(held, where),
+            described.name, num_classes=described.num_classes, in_channels=described.in_channels, stem=described.stem,
+            input_size=None if size is None else (size[0], size[1]), **_options(described, where),
         )  # fmt: skip
     if not isinstance(model, nn.Module):
-        raise CheckpointError(f"'{held.kind}' gave a {type(model).__name__}, not a network", where=where)
+        raise CheckpointError(f"'{described.kind}' gave a {type(model).__name__}, not a network", where=where)
     return model
 
 
@@ -203,29 +217,38 @@ def _check_flat(spec: Mapping[str, Any], limit: int, where: str) -> None:
         raise _too_large(limit, where)
 
 
-def _options(held: ZooModel, where: str) -> dict[str, Any]:
-    reserved = {"weights", "seed", "load", "name", *_ADAPTATIONS} & held.options.keys()
+def _options(described: ZooModel, where: str) -> dict[str, Any]:
+    reserved = {"weights", "seed", "load", "name", *_ADAPTATIONS} & described.options.keys()
     if reserved:
         raise CheckpointError(f"model.json: '{min(reserved)}' is no option of a network", where=where)
-    return dict(held.options)
+    return dict(described.options)
 
 
-def _of_class(held: ClassModel, model_class: ModelClass | None, where: str) -> nn.Module:
+def _of_class(described: ClassModel, model_class: ModelClass | None, where: str) -> nn.Module:
     if model_class is None:
         raise CheckpointError(
-            f"the package holds a network of the class '{held.name}', which is not imported because a file says so",
+            f"the package holds a network of the class '{described.name}', "
+            "which is not imported because a file says so",
             where=where,
-            fix=f"give it: load_package(…, model_class={held.name})",
+            fix=f"give it: load_package(…, model_class={described.name})",
         )
-    model = model_class(**held.options)
+    model = model_class(**described.options)
     if not isinstance(model, nn.Module):
         raise CheckpointError(f"model_class gave a {type(model).__name__}, not an nn.Module", where=where)
     return model
 
 
-def _planned(model: nn.Module, held: AnyModel, shapes: Mapping[str, tuple[int, ...]], where: str) -> nn.Module:
-    for plan in held.plans:
-        apply_plan(plan, model, where)
+def _modified(
+    model: nn.Module,
+    described: AnyModel,
+    shapes: Mapping[str, tuple[int, ...]],
+    where: str,
+    changes: Sequence[Change],
+) -> nn.Module:
+    for change in changes:
+        model = change(model)
+    for modification in described.modifications:
+        modify(model, modification, where)
     ours = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if torch.is_tensor(tensor)}
     if ours != dict(shapes):
         missing, more = sorted(ours.keys() - shapes.keys()), sorted(shapes.keys() - ours.keys())
@@ -245,18 +268,25 @@ def _is_whole(model: nn.Module) -> bool:
     return not loose and all(name in saved for name, _ in model.named_buffers(remove_duplicate=False))
 
 
-def _fresh(held: Mapping[str, Any], model_class: ModelClass, num_tensors: int) -> nn.Module | None:
-    """The network as its description builds it, without memory; None where a class needs more than it was given."""
+def _fresh(
+    plain: Mapping[str, Any], model_class: ModelClass, num_tensors: int, changes: Sequence[Change]
+) -> nn.Module | None:
+    """The network as its description builds it, without memory; None where a class needs other options."""
     try:
         with on_meta():
-            if held["kind"] == "class":
-                return model_class(**held["options"])
-            with _FewSteps(num_tensors, "the network"):  # as when it is loaded
-                return _build(BuilderModel(**held) if held["kind"] == "builder" else ZooModel(**held), "the network")
+            if plain["kind"] == "class":
+                fresh = model_class(**plain["options"])
+            else:
+                with _FewSteps(num_tensors, "the network"):  # as when it is loaded
+                    kind = BuilderModel if plain["kind"] == "builder" else ZooModel
+                    fresh = _build(kind(**plain), "the network")
+            for change in changes:
+                fresh = change(fresh)
+            return fresh
     except ScirsError:
         raise
     except _BUILD_ERRORS:
-        if held["kind"] == "class":
+        if plain["kind"] == "class":
             return None
         raise
 
@@ -267,7 +297,7 @@ def _class_of(model_class: ModelClass, options: Mapping[str, Any] | None) -> dic
     return {"kind": "class", "name": name, "module": module, "options": _plain(dict(options or {}))}
 
 
-def _given(model_class: ModelClass, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(model_class: ModelClass, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What a class of a user's file was called with, by name: as `create_model` calls it."""
     takes = signature_options(model_class)
     return {key: value for key, value in recipe.items() if key in takes and value is not None}
@@ -293,8 +323,8 @@ def _is_parallel(model: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _told(where: str) -> Iterator[None]:
-    """What goes wrong while a network is built is the file's fault, and said in our words."""
+def _as_checkpoint_error(where: str) -> Iterator[None]:
+    """What goes wrong while a network is built is the file's fault, and is raised as an error of ours."""
     try:
         yield
     except ScirsError as error:

@@ -18,24 +18,15 @@ from scirs_neural.guard.archive import Archive, open_archive
 from scirs_neural.guard.names import shown
 from scirs_neural.guard.tensors import Header, read_header
 from scirs_neural.guard.text import read_json
-from scirs_neural.serialization.manifest import agree, check_seal, hash_of, version_of
-from scirs_neural.serialization.migrate import migrate
-from scirs_neural.serialization.schema import (
-    LABELS,
-    MANIFEST,
-    METRICS,
-    MODEL,
-    PREPROCESS,
-    VERSION,
-    WEIGHTS,
-    Manifest,
-    Member,
-    check,
-)
+from scirs_neural.serialization.manifest import check_seal, hash_of, is_same, version_of
+from scirs_neural.serialization.migrate import migrate, read_0
+from scirs_neural.serialization.schema import MANIFEST, MODEL, TYPES, VERSION, WEIGHTS, Manifest, Member, check
+from scirs_neural.serialization.schema_1 import LABELS, PREPROCESS, check_1
 from scirs_neural.serialization.zip_form import Piece, first_difference
 
-JSON_MEMBERS = (MODEL, PREPROCESS, LABELS, METRICS)
-KNOWN_PLANS = ("channels", "settings")
+JSON_MEMBERS = tuple(name for name in TYPES if name != MANIFEST)
+_JSON_MEMBERS = {1: (MODEL, PREPROCESS, LABELS, "metrics.json"), VERSION: JSON_MEMBERS}
+MODIFICATIONS = ("channels", "settings")
 
 
 @dataclass(frozen=True)
@@ -46,13 +37,15 @@ class Contents:
         archive: the folder or zip.
         version: of the format, as it lies there.
         manifest: of the newest version.
-        documents: the JSON members, by name, each of the type that the schema has for it.
+        members: size and sums of every other file, as the package's own manifest lists them.
+        documents: the JSON members of the newest version, by name, each of the type that the schema has for it.
         plain: the same as plain data.
     """
 
     archive: Archive
     version: int
     manifest: Manifest
+    members: dict[str, Member]
     documents: dict[str, Any]
     plain: dict[str, Any]
 
@@ -71,11 +64,13 @@ class Contents:
         Raises:
             CheckpointError: a bit of it is not as it was written.
         """
-        held, said = self.archive.map(name), self.manifest.members[name]
-        whole = agree(said, hash_of([held])) if said.crc32 is None else f"{crc32(held):08x}" == said.crc32
-        if not whole:
+        content, listed = self.archive.map(name), self.members[name]
+        is_whole = (
+            is_same(listed, hash_of([content])) if listed.crc32 is None else f"{crc32(content):08x}" == listed.crc32
+        )
+        if not is_whole:
             raise damaged(name, "its checksum is not that of the manifest", self.where)
-        return held
+        return content
 
     def check_members(self, *, names: tuple[str, ...] | None = None) -> None:
         """Hold members to the sizes and hashes of the manifest.
@@ -86,23 +81,23 @@ class Contents:
         Raises:
             CheckpointError: a bit of one is not as it was written.
         """
-        if names is None and self.version == VERSION and self.archive.is_zip:
+        if names is None and self.version >= 1 and self.archive.is_zip:
             self._check_all_of_zip()
             return
         for name in self.archive.names if names is None else names:
-            if name != MANIFEST and name in self.manifest.members and name not in self.plain:
+            if name in self.members and name not in self.plain:
                 self._check(name)
 
     def _check(self, name: str) -> Member:
-        """Hold one member to the manifest; gives what was found."""
-        found = hash_of(self.archive.pieces(name))
-        if name != MANIFEST and not agree(self.manifest.members[name], found):
+        """Hold one member to the manifest; gives its sums."""
+        measured = hash_of(self.archive.pieces(name))
+        if name != MANIFEST and not is_same(self.members[name], measured):
             raise damaged(name, "its SHA-256 is not that of the manifest", self.where)
-        return found
+        return measured
 
     def _check_all_of_zip(self) -> None:
-        found = {name: self._check(name) for name in self.archive.names}
-        pieces = [Piece(name, held.size, int(held.crc32 or "0", 16)) for name, held in found.items()]
+        sums = {name: self._check(name) for name in self.archive.names}
+        pieces = [Piece(name, member.size, int(member.crc32 or "0", 16)) for name, member in sums.items()]
         place = first_difference(self.archive.path, pieces)
         ordered = [MANIFEST, *sorted(set(self.archive.names) - {MANIFEST})]
         if place is not None or list(self.archive.names) != ordered:
@@ -142,57 +137,58 @@ def open_package(path: str | Path) -> Iterator[Contents]:
         raw = archive.read(MANIFEST)
         plain = read_json(raw, where=f"{where}, {MANIFEST}")
         version = version_of(plain, where)
-        if version == VERSION:
-            yield _open_newest(archive, raw, plain, where)
-        else:
-            yield _open_older(archive, plain, version, where)
+        if version:
+            check_seal(raw, plain, where)
+        documents, members = _read(archive, plain, version, where) if version else read_0(archive, plain, where)
+        manifest, documents = migrate(documents, members, version, where)
+        yield Contents(archive, version, manifest, members, _typed(documents, where), documents)
 
 
-def _open_newest(archive: Archive, raw: bytes, plain: dict[str, Any], where: str) -> Contents:
-    check_seal(raw, plain, where)
-    manifest: Manifest = check(MANIFEST, plain, where)
-    _check_names(archive, manifest, where)
-    held = {}
-    for name in JSON_MEMBERS:
-        if name in manifest.members:
+def _read(
+    archive: Archive, plain: dict[str, Any], version: int, where: str
+) -> tuple[dict[str, Any], dict[str, Member]]:
+    """The JSON members as plain data, the manifest among them; and the manifest's list of all others."""
+    hold = check_1 if version == 1 else check
+    hold(MANIFEST, plain, where)
+    members = {name: Member(**facts) for name, facts in plain["members"].items()}
+    _check_names(archive, members, where)
+    documents = {MANIFEST: plain}
+    for name in _JSON_MEMBERS[version]:
+        if name in members:
             content = archive.read(name)
-            if not agree(manifest.members[name], hash_of([content])):
+            if not is_same(members[name], hash_of([content])):
                 raise damaged(name, "its SHA-256 is not that of the manifest", where)
-            held[name] = read_json(content, where=f"{where}, {name}")
-    return Contents(archive, VERSION, manifest, _typed(held, where), held)
+            documents[name] = read_json(content, where=f"{where}, {name}")
+            if version == 1:
+                check_1(name, documents[name], where)
+    return documents, members
 
 
-def _open_older(archive: Archive, plain: dict[str, Any], version: int, where: str) -> Contents:
-    manifest, held = migrate(archive, plain, version, where)
-    return Contents(archive, version, manifest, _typed(held, where), held)
-
-
-def _typed(held: dict[str, Any], where: str) -> dict[str, Any]:
-    plans = held[MODEL].get("plans") if isinstance(held[MODEL], dict) else None
-    for plan in plans if isinstance(plans, list) else ():
-        kind = plan.get("kind") if isinstance(plan, dict) else plan
-        if kind not in KNOWN_PLANS:
+def _typed(documents: dict[str, Any], where: str) -> dict[str, Any]:
+    changes = documents[MODEL].get("modifications") if isinstance(documents[MODEL], dict) else None
+    for change in changes if isinstance(changes, list) else ():
+        kind = change.get("kind") if isinstance(change, dict) else change
+        if kind not in MODIFICATIONS:
             raise CheckpointError(
-                f"model.json has a plan of the kind {shown(kind)}, which version {VERSION} does not know",
+                f"model.json has a modification of the kind {shown(kind)}, which version {VERSION} does not know",
                 where=where,
-                fix=f"it knows {', '.join(KNOWN_PLANS)}",
+                fix=f"it knows {', '.join(MODIFICATIONS)}",
             )
-    return {name: check(name, plain, where) for name, plain in held.items()}
+    return {name: check(name, plain, where) for name, plain in documents.items()}
 
 
-def _check_names(archive: Archive, manifest: Manifest, where: str) -> None:
-    there, named = set(archive.names) - {MANIFEST}, set(manifest.members)
+def _check_names(archive: Archive, members: dict[str, Member], where: str) -> None:
+    there, listed = set(archive.names) - {MANIFEST}, set(members)
     for name in (MODEL, WEIGHTS):
-        if name not in named:
+        if name not in listed:
             raise CheckpointError(f"the package has no {name}", where=where)
-    if missing := sorted(named - there):
+    if missing := sorted(listed - there):
         raise damaged(missing[0], "it is not there", where)
-    if more := sorted(there - named):
+    if more := sorted(there - listed):
         raise CheckpointError(f"the package holds {shown(more[0])}, which its manifest does not name", where=where)
-    for name in sorted(named):
-        if archive.size(name) != manifest.members[name].size:
-            what = f"it has {archive.size(name):,} bytes, not {manifest.members[name].size:,}"
-            raise damaged(name, what, where)
+    for name in sorted(listed):
+        if archive.size(name) != members[name].size:
+            raise damaged(name, f"it has {archive.size(name):,} bytes, not {members[name].size:,}", where)
 
 
 def damaged(name: str, why: str, where: str) -> CheckpointError:

@@ -1,4 +1,4 @@
-"""From one model format to another. What was written is read again and held to the source, bit by bit or by outputs."""
+"""From one model format to another. What was written is read again and compared with the source, in bits or outputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from scirs_neural.serialization.contents import Contents, open_package
 from scirs_neural.serialization.exporting import largest_difference, to_onnx, to_torch_export
 from scirs_neural.serialization.formats import TITLES, identify
 from scirs_neural.serialization.manifest import dump
-from scirs_neural.serialization.package import inspect_package, load_package, save_package
+from scirs_neural.serialization.migrate import model_from_1_to_2
+from scirs_neural.serialization.package import inspect_package, load_package, save_package, spec_of
 from scirs_neural.serialization.schema import MODEL, WEIGHTS, check
 from scirs_neural.serialization.sources import HF_CONFIG, HF_WEIGHTS, OURS, Source, as_texts, plain, read_source
 from scirs_neural.serialization.writing import is_zip_name
@@ -49,7 +50,7 @@ class Converted:
         target: kind of what was written.
         path: what was written.
         num_tensors: of the source.
-        compared: what was held to the source: "tensors" or "outputs".
+        compared: what was loaded to the source: "tensors" or "outputs".
         difference: the largest, 0.0 where every bit is the same.
     """
 
@@ -62,13 +63,16 @@ class Converted:
 
 
 @dataclass(frozen=True)
-class _Held:
+class _Loaded:
     """What is converted: weights, the network if it is known, and what goes with it."""
 
     source: Source
     model: nn.Module | None = None
     spec: DataSpec | None = None
     inputs: tuple[Tensor, ...] | None = None
+    task: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] | None = None
+    plugins: tuple[Mapping[str, Any], ...] = ()
 
 
 def convert(
@@ -106,14 +110,14 @@ def convert(
     """
     target = Path(target).expanduser()
     kind = _kind(target, to)
-    held = _read(path, model, dict(options or {}), input_shape)
-    if held.model is None and kind in NEEDS_NETWORK:
+    loaded = _read(path, model, dict(options or {}), input_shape)
+    if loaded.model is None and kind in NEEDS_NETWORK:
         raise ConfigError(
-            f"{TITLES[kind]} needs the network, and {held.source.kind} holds weights alone", where=str(path),
+            f"{TITLES[kind]} needs the network, and {loaded.source.kind} holds weights alone", where=str(path),
             fix="name it: --model resnet18 --set num_classes=10",
         )  # fmt: skip
-    compared, difference = _WRITERS[kind](held, target)
-    return Converted(held.source.kind, kind, target, len(held.source.state), compared, difference)
+    compared, difference = _WRITERS[kind](loaded, target)
+    return Converted(loaded.source.kind, kind, target, len(loaded.source.state), compared, difference)
 
 
 def _kind(target: Path, to: str | None) -> str:
@@ -127,11 +131,12 @@ def _kind(target: Path, to: str | None) -> str:
     return kind
 
 
-def _read(path: str | Path, name: str | None, options: dict[str, Any], input_shape: tuple[int, ...] | None) -> _Held:
+def _read(path: str | Path, name: str | None, options: dict[str, Any], input_shape: tuple[int, ...] | None) -> _Loaded:
     if identify(path) == "package":
         return _read_package(path, name, options, input_shape)
     source = read_source(path)
     described = source.facts.get(OURS) if source.kind == "huggingface" else None
+    described = described if isinstance(described, dict) else {}
     if name is not None:
         network = _network(name, options, input_shape)
         try:
@@ -140,42 +145,37 @@ def _read(path: str | Path, name: str | None, options: dict[str, Any], input_sha
             if source.kind == "onnx":
                 error.fix = "exporters fold layers into each other: convert what the graph was made from"
             raise
-    elif isinstance(described, dict) and not _is_own(described.get("model")):
-        known: AnyModel = check(MODEL, described.get("model"), str(path))
+    elif described and not _is_class(described.get("model")):
+        known: AnyModel = check(MODEL, _newest(described.get("model")), str(path))
         shapes = {key: tuple(tensor.shape) for key, tensor in source.state.items()}
         network = rebuild(known, shapes, None, str(path))
         fill(network, source.state, str(path))
     else:
-        return _Held(source)
-    spec = _spec(described.get("spec"), path) if isinstance(described, dict) else None
+        return _Loaded(source)
+    spec, task = spec_of(described.get("spec"), f"{path}, config.json"), described.get("task")
     network.eval()
     # under the network's own names
     source = Source(source.kind, dict(network.state_dict()), source.facts, source.tokenizer)
-    return _Held(source, network, spec, _inputs(network, input_shape or _input_shape(spec)))
+    return _Loaded(source, network, spec, _inputs(network, input_shape, spec), task)
 
 
 def _read_package(
     path: str | Path, name: str | None, options: dict[str, Any], input_shape: tuple[int, ...] | None
-) -> _Held:
+) -> _Loaded:
     """A package whole; only its weights where it is of a class of the user's, and that was not named."""
-    if name is None and _is_own(inspect_package(path).model):
+    if name is None and _is_class(inspect_package(path).model):
         with open_package(path) as contents:
             state = tensors_in(contents.map(WEIGHTS), str(path))
-            return _Held(Source("package", state, {"name": contents.manifest.name}, _tokenizer_in(contents)))
+            return _Loaded(Source("package", state, {"name": contents.manifest.name}, _tokenizer_in(contents)))
     network = None if name is None else _network(name, options, input_shape)
     package = load_package(path, None if network is None else _giving(network))
     with open_package(path) as contents:
         tokenizer = _tokenizer_in(contents)
     source = Source("package", dict(package.model.state_dict()), {"name": package.manifest.name}, tokenizer)
-    shape = input_shape or _input_shape(package.spec)
-    return _Held(source, package.model, package.spec, _inputs(package.model, shape))
-
-
-def _input_shape(spec: DataSpec | None) -> tuple[int, ...] | None:
-    if spec is None or len(spec.inputs) != 1:
-        return None
-    (held,) = Pipeline(spec).inputs.values()
-    return tuple(side or 1 for side in held.shape())
+    return _Loaded(
+        source, package.model, package.spec, _inputs(package.model, input_shape, package.spec), package.task_record,
+        package.answer or None, package.plugins,
+    )  # fmt: skip
 
 
 def _tokenizer_in(contents: Contents) -> dict[str, bytes]:
@@ -188,17 +188,13 @@ def _giving(network: nn.Module) -> Callable[..., nn.Module]:
     return lambda **_: network
 
 
-def _is_own(model: Any) -> bool:
+def _is_class(model: Any) -> bool:
     return isinstance(model, dict) and model.get("kind") == "class"
 
 
-def _spec(plain: Any, path: str | Path) -> DataSpec | None:
-    try:
-        return DataSpec.from_dict(plain) if plain else None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"config.json has a damaged description of the data: {error!r}", where=str(path)
-        ) from error
+def _newest(model: Any) -> Any:
+    """A network's description, also as folders of before version 2 of the package format have it."""
+    return model_from_1_to_2(model) if isinstance(model, dict) and "plans" in model else model
 
 
 def _network(name: str, options: dict[str, Any], input_shape: tuple[int, ...] | None) -> nn.Module:
@@ -222,104 +218,120 @@ def _unwrapped(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor
     return state
 
 
-def _inputs(network: nn.Module, shape: tuple[int, ...] | None) -> tuple[Tensor, ...] | None:
+def _inputs(
+    network: nn.Module, shape: tuple[int, ...] | None, spec: DataSpec | None = None
+) -> tuple[Tensor, ...] | None:
     """Inputs to compare outputs with, always the same; None where nobody knows their shape."""
-    generator = torch.Generator().manual_seed(0)
     dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
-    if shape is None and isinstance(network, Model):
+    if shape is not None:
+        facts = [(shape, dtype)]
+    elif spec is not None and spec.inputs:
+        example = Pipeline(DataSpec(spec.name, spec.inputs)).example(_SAMPLES)
+        if not all(isinstance(example[name], Tensor) for name in spec.inputs):
+            return None
+        facts = [(tuple(example[name].shape[1:]), example[name].dtype) for name in spec.inputs]
+    elif isinstance(network, Model):
         facts = [(fact.shape, getattr(torch, fact.dtype)) for fact in network.inputs]
-    elif shape is None and (recipe := vars(network).get(RECIPE)) is not None and recipe["name"] in catalogue():
+    elif (recipe := vars(network).get(RECIPE)) is not None and recipe["name"] in catalogue():
         entry = catalogue()[recipe["name"]]
         sides = recipe["input_size"] or (entry.input_size, entry.input_size)
         facts = [((recipe["in_channels"] or entry.in_channels, *sides), dtype)]
-    elif shape is None:
-        return None
     else:
-        facts = [(shape, dtype)]
+        return None
+    generator = torch.Generator().manual_seed(0)
     return tuple(
-        torch.randn(_SAMPLES, *sizes, generator=generator).to(kind)
+        torch.randn(_SAMPLES, *sizes, generator=generator).to(dtype)
         if kind.is_floating_point
         else torch.zeros(_SAMPLES, *sizes, dtype=kind)
         for sizes, kind in facts
     )
 
 
-def _to_safetensors(held: _Held, target: Path) -> tuple[str, float]:
+def _to_safetensors(loaded: _Loaded, target: Path) -> tuple[str, float]:
     from safetensors.torch import load_file
 
     with replacing(target) as temporary:
-        write_state_dict(temporary, held.source.state, as_texts(held.source.facts))
-        _same(load_file(temporary), held.source.state, target)
+        write_state_dict(temporary, loaded.source.state, as_texts(loaded.source.facts))
+        _same(load_file(temporary), loaded.source.state, target)
     return "tensors", 0.0
 
 
-def _to_torch(held: _Held, target: Path) -> tuple[str, float]:
+def _to_torch(loaded: _Loaded, target: Path) -> tuple[str, float]:
     with replacing(target) as temporary:
-        torch.save(held.source.state, temporary)
-        _same(torch.load(temporary, weights_only=True), held.source.state, target)
+        torch.save(loaded.source.state, temporary)
+        _same(torch.load(temporary, weights_only=True), loaded.source.state, target)
     return "tensors", 0.0
 
 
-def _to_huggingface(held: _Held, target: Path) -> tuple[str, float]:
+def _to_huggingface(loaded: _Loaded, target: Path) -> tuple[str, float]:
     """A folder of model.safetensors and config.json; the latter says how a known network is built."""
     from safetensors.torch import load_file
 
-    facts = plain({key: value for key, value in held.source.facts.items() if key != OURS})
+    facts = plain({key: value for key, value in loaded.source.facts.items() if key != OURS})
     config: dict[str, Any] = dict(facts)
-    if held.model is not None:
-        config |= {"architectures": [type(held.model).__name__], "model_type": OURS}
-        config[OURS] = {"model": describe(held.model), "spec": held.spec.to_dict() if held.spec else None}
-        if held.spec is not None:
-            config["id2label"] = {str(number): name for number, name in enumerate(held.spec.target["classes"])}
-            config["label2id"] = {name: number for number, name in enumerate(held.spec.target["classes"])}
+    if loaded.model is not None:
+        config |= {"architectures": [type(loaded.model).__name__], "model_type": OURS}
+        if loaded.plugins:
+            raise ConfigError(
+                "such a folder has no place for what plugins did", fix="convert it to a package, or to ONNX"
+            )
+        spec = loaded.spec.to_dict() if loaded.spec else None
+        config[OURS] = {"model": describe(loaded.model), "spec": spec, "task": loaded.task}
+        lists = [target["classes"] for target in spec["targets"].values() if "classes" in target] if spec else []
+        if len(lists) == 1:
+            config["id2label"] = {str(number): name for number, name in enumerate(lists[0])}
+            config["label2id"] = {name: number for number, name in enumerate(lists[0])}
     if target.exists() and not (target / HF_CONFIG).is_file():
         raise ConfigError(f"will not overwrite {target}: it is no folder of Hugging Face's form")
     with replacing_folder(target) as folder:
-        write_state_dict(folder / HF_WEIGHTS, held.source.state, {"format": "pt"})
+        write_state_dict(folder / HF_WEIGHTS, loaded.source.state, {"format": "pt"})
         (folder / HF_CONFIG).write_bytes(dump(config))
-        for name, content in held.source.tokenizer.items():
+        for name, content in loaded.source.tokenizer.items():
             if "/" not in name:  # such a folder is flat
                 (folder / name).write_bytes(content)
-        _same(load_file(folder / HF_WEIGHTS), held.source.state, target)
+        _same(load_file(folder / HF_WEIGHTS), loaded.source.state, target)
     return "tensors", 0.0
 
 
-def _to_package(held: _Held, target: Path) -> tuple[str, float]:
-    assert held.model is not None
-    facts = plain({key: value for key, value in held.source.facts.items() if key not in (OURS, "name")})
+def _to_package(loaded: _Loaded, target: Path) -> tuple[str, float]:
+    assert loaded.model is not None
+    facts = plain({key: value for key, value in loaded.source.facts.items() if key not in (OURS, "name")})
     beside = {"source.json": json.dumps(facts, indent=1).encode()} if facts else {}
-    save_package(target, held.model, spec=held.spec, exports=beside, tokenizer=held.source.tokenizer)
-    own = describe(held.model)["kind"] == "class"
-    again = load_package(target, _giving(_copy_of(held.model)) if own else None).model
-    _same(dict(again.state_dict()), dict(held.model.state_dict()), target)
-    return _compare(again, held, target)
+    save_package(
+        target, loaded.model, spec=loaded.spec, task=loaded.task, answer=loaded.answer, plugins=loaded.plugins,
+        exports=beside, tokenizer=loaded.source.tokenizer,
+    )  # fmt: skip
+    is_class = inspect_package(target).model["kind"] == "class"
+    again = load_package(target, _giving(_copy_of(loaded.model)) if is_class else None).model
+    _same(dict(again.state_dict()), dict(loaded.model.state_dict()), target)
+    return _compare(again, loaded, target)
 
 
-def _to_torch_export(held: _Held, target: Path) -> tuple[str, float]:
-    return _to_program(held, target, to_torch_export)
+def _to_torch_export(loaded: _Loaded, target: Path) -> tuple[str, float]:
+    return _to_program(loaded, target, to_torch_export)
 
 
-def _to_onnx(held: _Held, target: Path) -> tuple[str, float]:
-    return _to_program(held, target, to_onnx)
+def _to_onnx(loaded: _Loaded, target: Path) -> tuple[str, float]:
+    return _to_program(loaded, target, to_onnx)
 
 
 def _to_program(
-    held: _Held, target: Path, export: Callable[[nn.Module, tuple[Tensor, ...]], tuple[bytes, float]]
+    loaded: _Loaded, target: Path, export: Callable[[nn.Module, tuple[Tensor, ...]], tuple[bytes, float]]
 ) -> tuple[str, float]:
-    assert held.model is not None
-    if held.inputs is None:
+    assert loaded.model is not None
+    if loaded.inputs is None:
         raise ConfigError("the shape of the network's input is not known", fix="give it: --input-shape 3,224,224")
-    content, difference = export(held.model, held.inputs)
+    content, difference = export(loaded.model, loaded.inputs)
     atomic_write(target, content)
     return "outputs", difference
 
 
-def _compare(again: nn.Module, held: _Held, target: Path) -> tuple[str, float]:
-    assert held.model is not None
-    if held.inputs is None:
+def _compare(again: nn.Module, loaded: _Loaded, target: Path) -> tuple[str, float]:
+    assert loaded.model is not None
+    if loaded.inputs is None:
         return "tensors", 0.0
     with torch.no_grad():
-        difference = largest_difference(again(*held.inputs), held.model(*held.inputs))
+        difference = largest_difference(again(*loaded.inputs), loaded.model(*loaded.inputs))
     if difference:
         raise ParityError(f"{target} gives outputs that differ from its source by {difference:.2g}")
     return "outputs", difference
@@ -335,14 +347,14 @@ def _copy_of(model: nn.Module) -> nn.Module:
     return copied
 
 
-def _same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], target: Path) -> None:
+def _same(written: Mapping[str, Tensor], expected: Mapping[str, Tensor], target: Path) -> None:
     """Every tensor to the last bit.
 
     Raises:
         ParityError: one is missing or differs.
     """
-    wrong = [name for name in expected if name not in found or not _equal(found[name], expected[name])]
-    if wrong or len(found) != len(expected):
+    wrong = [name for name in expected if name not in written or not _equal(written[name], expected[name])]
+    if wrong or len(written) != len(expected):
         raise ParityError(f"{target} does not hold what was read: {', '.join(wrong[:3]) or 'it holds more'}")
 
 
@@ -353,7 +365,7 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return torch.equal(*(part.view(torch.uint8) for part in flat)) if one.numel() else True
 
 
-_WRITERS: dict[str, Callable[[_Held, Path], tuple[str, float]]] = {
+_WRITERS: dict[str, Callable[[_Loaded, Path], tuple[str, float]]] = {
     "safetensors": _to_safetensors,
     "torch": _to_torch,
     "huggingface": _to_huggingface,

@@ -41,7 +41,7 @@ class Description:
         kind: a key of `TITLES`.
         num_bytes: on the disk.
         tensors: in the order of the file.
-        facts: what else it says of itself.
+        facts: other facts in it.
         refused: why it would not be loaded; empty if it would.
     """
 
@@ -101,16 +101,14 @@ Looked = tuple[list[TensorFact], dict[str, Any]]
 def _package(path: Path) -> Looked:
     from scirs_neural.serialization.package import inspect_package
 
-    held = inspect_package(path)
+    package = inspect_package(path)
     facts = {
-        "name": held.manifest.name,
-        "format version": held.version,
-        "task": held.manifest.task,
-        "network": held.model.get("name", "a graph of layers"),
-        "plans": [plan["kind"] for plan in held.model["plans"]],
-        "members": list(held.manifest.members),
+        "name": package.manifest.name,
+        "format version": package.version,
+        **package.shown(),
+        "members": list(package.manifest.members),
     }
-    return [TensorFact(name, dtype, shape) for name, (dtype, shape) in held.tensors.items()], facts
+    return [TensorFact(name, dtype, shape) for name, (dtype, shape) in package.tensors.items()], facts
 
 
 def _safetensors(path: Path) -> Looked:
@@ -147,7 +145,7 @@ def _torch(path: Path) -> Looked:
     return _tree(read_checkpoint(path))
 
 
-def _tree(held: Any) -> Looked:
+def _tree(content: Any) -> Looked:
     """Tensors of nested mappings by dotted name; other values as they are."""
     import torch
 
@@ -167,13 +165,13 @@ def _tree(held: Any) -> Looked:
         else:
             facts[prefix or "value"] = value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
-    walk("", held)
+    walk("", content)
     ordered = sorted(facts, key=lambda name: (not name.startswith("hyper_parameters"), name.count(".")))
     return tensors, {name: facts[name] for name in ordered}
 
 
 def _torch_export(path: Path) -> Looked:
-    tensors = [TensorFact(name, held.dtype, held.shape) for name, held in stored_tensors(path).items()]
+    tensors = [TensorFact(name, tensor.dtype, tensor.shape) for name, tensor in stored_tensors(path).items()]
     members = {name.partition("/")[2]: member for name, member in zip_members(path).items()}
     told = [name for name in ("archive_format", "archive_version") if name in members]
     return tensors, {name: zip_bytes(path, members[name]).decode("utf-8", "replace") for name in told}
@@ -182,10 +180,10 @@ def _torch_export(path: Path) -> Looked:
 def _onnx(path: Path) -> Looked:
     from scirs_neural.guard.onnx import read_onnx
 
-    held = read_onnx(path)
+    graph = read_onnx(path)
     from onnx import TensorProto
 
-    model, kinds = held.model, TensorProto.DataType
+    model, kinds = graph.model, TensorProto.DataType
     tensors = [TensorFact(t.name, kinds.Name(t.data_type), tuple(t.dims)) for t in model.graph.initializer]
 
     def places(values: Any) -> list[str]:
@@ -198,7 +196,7 @@ def _onnx(path: Path) -> Looked:
         "inputs": places(model.graph.input),
         "outputs": places(model.graph.output),
         "nodes": dict(Counter(node.op_type for node in model.graph.node)),
-        "tensors in other files": len(held.external),
+        "tensors in other files": len(graph.external),
     }
     return tensors, facts
 
@@ -229,7 +227,7 @@ def _npy(path: Path) -> Looked:
 
 
 def _array(name: str, content: bytes, path: Path) -> TensorFact:
-    """What NumPy's own reader of heads says of an array."""
+    """An array's head, by NumPy's reader."""
     from numpy.lib import format as npy
 
     stream = io.BytesIO(content)

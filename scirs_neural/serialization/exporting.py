@@ -1,4 +1,4 @@
-"""A network as a program of torch.export or an ONNX graph, each run again and held to the network itself."""
+"""A network as a program of torch.export or an ONNX graph, each run again and compared with the network itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def to_torch_export(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes
         again = torch.export.load(file).module()
     with torch.no_grad():
         difference = largest_difference(again(*inputs), model(*inputs))
-    return file.getvalue(), _held(difference, "the program of torch.export")
+    return file.getvalue(), _checked(difference, "the program of torch.export")
 
 
 def to_onnx(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, float]:
@@ -58,11 +58,11 @@ def to_onnx(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, float]
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    fed = {held.name: x.numpy() for held, x in zip(session.get_inputs(), inputs, strict=True)}
+    fed = {entry.name: x.numpy() for entry, x in zip(session.get_inputs(), inputs, strict=True)}
     outputs = [torch.from_numpy(array) for array in session.run(None, fed)]
     with torch.no_grad():
         difference = largest_difference(outputs, model(*inputs))
-    return content, _held(difference, "the ONNX graph in ONNX Runtime")
+    return content, _checked(difference, "the ONNX graph in ONNX Runtime")
 
 
 def largest_difference(ours: Any, theirs: Any) -> float:
@@ -75,12 +75,12 @@ def largest_difference(ours: Any, theirs: Any) -> float:
     first, second = _flat(ours), _flat(theirs)
     if [tuple(x.shape) for x in first] != [tuple(x.shape) for x in second]:
         return float("inf")
-    found = 0.0
+    largest = 0.0
     for a, b in zip(first, second, strict=True):
         if a.numel():
             scale = max(1.0, float(b.abs().max()))
-            found = max(found, float((a.double() - b.double()).abs().max()) / scale)
-    return found
+            largest = max(largest, float((a.double() - b.double()).abs().max()) / scale)
+    return largest
 
 
 def _flat(value: Any) -> list[Tensor]:
@@ -90,7 +90,7 @@ def _flat(value: Any) -> list[Tensor]:
     return [tensor for part in parts for tensor in _flat(part)]
 
 
-def _held(difference: float, what: str) -> float:
+def _checked(difference: float, what: str) -> float:
     if not difference <= TOLERANCE:
         raise ParityError(f"{what} differs from the network by {difference:.2g}, more than {TOLERANCE:g}")
     return difference
@@ -103,7 +103,7 @@ def _exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.Expo
 
 
 class _told:  # noqa: N801 - reads as a function in its with statement
-    """What an exporter raises, said in our words: it may be any error."""
+    """What an exporter raises, raised as an error of ours: it may be any."""
 
     def __init__(self, what: str) -> None:
         self.what = what

@@ -15,20 +15,20 @@ from isal.isal_zlib import crc32
 
 from scirs_neural.core.environment import git_commit, installed
 from scirs_neural.core.errors import CheckpointError
-from scirs_neural.serialization.schema import FORMAT, MANIFEST, VERSION, Manifest, Member, check
+from scirs_neural.serialization.schema import FORMAT, MANIFEST, VERSION, Manifest, Member, Part, check
 
 LIBRARIES = ("safetensors", "scirs-neural", "torch", "torchvision")
 _BLANK = "0" * 64
 
 
 def dump(plain: Any) -> bytes:
-    """Plain data as a JSON member of a package.
+    """Plain data as a JSON member of a package; the order of keys stays.
 
     Raises:
         CheckpointError: it holds something else, or a number that is not finite.
     """
     try:
-        text = json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"this cannot be kept in a package: {error}", fix="give plain, finite data") from error
     return (text + "\n").encode("utf-8")
@@ -53,9 +53,8 @@ def seal(facts: Mapping[str, Any], members: Mapping[str, Member]) -> tuple[Manif
 def new_facts(
     *,
     name: str,
-    task: str | None,
     licences: Mapping[str, str],
-    data: Mapping[str, Any] | None,
+    parts: Iterable[Part],
 ) -> dict[str, Any]:
     """What a manifest says of when and with what a package was made; ``SOURCE_DATE_EPOCH`` sets the time."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH")
@@ -63,12 +62,11 @@ def new_facts(
     versions = {package: version for package in LIBRARIES if (version := installed(package))}
     return {
         "name": name,
-        "task": task,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", at),
         "libraries": {"python": platform.python_version(), **versions},
         "git_commit": git_commit(),
         "licences": dict(licences),
-        "data": None if data is None else dict(data),
+        "parts": [part.model_dump() for part in parts],
         "migrated_from": None,
     }
 
@@ -118,9 +116,9 @@ def hash_of(pieces: Iterable[bytes | memoryview]) -> Member:
     return Member(size=size, sha256=digest.hexdigest(), crc32=f"{checksum:08x}")
 
 
-def agree(said: Member, found: Member) -> bool:
-    """Whether a content is the one that a manifest speaks of: by size, SHA-256, and CRC-32 where it has one."""
-    return found == said.model_copy(update={"crc32": said.crc32 or found.crc32})
+def is_same(listed: Member, measured: Member) -> bool:
+    """Whether a content is the one that a manifest lists: by size, SHA-256, and CRC-32 where it has one."""
+    return measured == listed.model_copy(update={"crc32": listed.crc32 or measured.crc32})
 
 
 def _is_version(text: object) -> bool:

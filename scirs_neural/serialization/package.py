@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import CheckpointError
-from scirs_neural.data.image.spec import Preprocess
-from scirs_neural.data.spec import DataSpec, migrate
+from scirs_neural.core.registries import registry
+from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.archive import open_archive
 from scirs_neural.guard.names import check_names
-from scirs_neural.serialization.contents import Contents, open_package
+from scirs_neural.guard.text import read_json
+from scirs_neural.serialization.contents import open_package
 from scirs_neural.serialization.manifest import dump, new_facts, seal
 from scirs_neural.serialization.schema import (
-    LABELS,
+    ANSWER,
     METRICS,
     MODEL,
-    PREPROCESS,
+    PLUGIN_TENSORS,
+    PLUGINS,
+    SPEC,
+    TASK,
     VERSION,
     WEIGHTS,
-    LabelsFile,
     Manifest,
-    PreprocessFile,
     check,
 )
 from scirs_neural.serialization.writing import Content, write_package
@@ -35,17 +37,21 @@ if TYPE_CHECKING:
     from scirs_neural.serialization.architecture import ModelClass
 
 
+_SHOWN = 10  # names of classes, columns or outputs
+
+
 @dataclass(frozen=True)
 class Package:
     """A loaded package.
 
     Args:
         path: where it lies.
-        manifest: what it says of itself.
+        manifest: its name, origin, licences and members.
         model: the network in evaluation mode, on the CPU.
-        spec: what the data said of itself; None where the package lacks preprocessing or labels.
-        preprocess: from an image to the network's input; None where there is none.
-        labels: class names in the order of the logits; None where there are none.
+        spec: the data spec; None where the package has none.
+        task_record: what the network was asked for, as `Task.record` gives it; None where the package does not say.
+        answer: settings of how answers are made, such as a threshold.
+        plugins: records of what plugins did to the network, in order.
         metrics: what was measured, by split.
         files: names of the tokenizer's files and of the exports.
     """
@@ -53,11 +59,27 @@ class Package:
     path: Path
     manifest: Manifest
     model: nn.Module
-    spec: DataSpec | None
-    preprocess: Preprocess | None
-    labels: tuple[str, ...] | None
-    metrics: dict[str, dict[str, float]]
-    files: tuple[str, ...]
+    spec: DataSpec | None = None
+    task_record: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    plugins: tuple[Mapping[str, Any], ...] = ()
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    def make_task(self) -> Any:
+        """The task, made anew from its record and the spec.
+
+        Raises:
+            CheckpointError: the package lacks one of them, or the task refuses its options.
+        """
+        if self.spec is None or self.task_record is None:
+            what = f"the package lacks its {'data spec' if self.spec is None else 'task'}"
+            raise CheckpointError(what, where=str(self.path), fix="save it with spec= and task=")
+        name = self.task_record["name"]
+        try:
+            return registry("task").get(name, where=str(self.path))(self.spec, **self.task_record["options"])
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"the task '{name}' refuses its options: {error}", where=str(self.path)) from error
 
     def read(self, name: str) -> bytes:
         """A file of the tokenizer, or an export.
@@ -72,7 +94,7 @@ class Package:
 
 @dataclass(frozen=True)
 class PackageFacts:
-    """What a package says, without building anything.
+    """What is in a package, without building anything.
 
     Args:
         path: where it lies.
@@ -90,15 +112,27 @@ class PackageFacts:
     tensors: dict[str, tuple[str, tuple[int, ...]]]
     documents: dict[str, Any] = field(default_factory=dict)
 
+    def shown(self) -> dict[str, str]:
+        """What the package is of, a line each: network, task, inputs, targets, plugins."""
+        spec, task = self.documents.get(SPEC, {}), self.documents.get(TASK)
+        changes = [change["kind"] for change in self.model.get("modifications", [])]
+        return {
+            "network": " ".join([self.model.get("name", "a graph of layers"), f"({self.model['kind']})", *changes]),
+            "task": task["name"] if task else "none",
+            **{what: _fields(spec.get(what, {})) for what in ("inputs", "targets")},
+            "plugins": ", ".join(record["name"] for record in self.documents.get(PLUGINS, [])) or "none",
+        }
+
 
 def save_package(
     path: str | Path,
     model: nn.Module,
     *,
     spec: DataSpec | None = None,
+    task: Any = None,
+    answer: Mapping[str, Any] | None = None,
+    plugins: Sequence[Any] = (),
     name: str | None = None,
-    preprocess: Preprocess | None = None,
-    labels: Sequence[str] | None = None,
     metrics: Mapping[str, Mapping[str, float]] | None = None,
     licences: Mapping[str, str] | None = None,
     tokenizer: Mapping[str, bytes] | None = None,
@@ -108,16 +142,18 @@ def save_package(
 ) -> Path:
     """Write a network and what is needed to use it as one package.
 
-    Before anything is written, the network is built again from what the package will say, so that what cannot be loaded
-    is not saved. A network whose channels were pruned is found to be slimmer than its name, and its widths are kept.
+    Before anything is written, the network is built again from what the package will hold, so that what cannot be
+    loaded is not saved. A network whose channels were pruned is found to be slimmer than its name, and its widths are
+    kept.
 
     Args:
         path: ``….zip`` for a single file, any other name for a folder. A package that is there is replaced at once.
-        model: from `create_model` or the builder; or any module, whose class is to be given again when loading.
-        spec: what its data said of itself; brings preprocessing, labels and task.
+        model: from `create_model` or the builder; or any module, whose class is passed again when loading.
+        spec: the data spec.
+        task: a `Task`, or its record.
+        answer: settings of how answers are made, such as a threshold: plain data.
+        plugins: what changed the network, in order: `Plugin` objects, or mappings of name, version and record.
         name: of the package; None takes the data's and the network's.
-        preprocess: in place of the spec's.
-        labels: in place of the spec's.
         metrics: split to metric to value.
         licences: of what ("model", "weights", "data") to which; None takes what catalogue and spec know.
         tokenizer: file name to content.
@@ -129,63 +165,61 @@ def save_package(
         The path.
 
     Raises:
-        CheckpointError: the network cannot be built again from plain data, or something given is no plain data.
+        CheckpointError: the network cannot be built again from plain data, or an argument is no plain data.
+        UnknownNameError: the task, a field or a plugin is not registered: nobody could load the package.
         StorageError: it could not be written. What stood there before is untouched.
 
     Example:
         >>> import tempfile, scirs_neural as sn
         >>> net = sn.create_model("cnn", num_classes=2, depth=1, width=4)
-        >>> file = save_package(Path(tempfile.mkdtemp()) / "net.zip", net, labels=["cat", "dog"])
-        >>> load_package(file).labels
-        ('cat', 'dog')
+        >>> file = save_package(Path(tempfile.mkdtemp()) / "net.zip", net, answer={"threshold": 0.4})
+        >>> load_package(file).answer
+        {'threshold': 0.4}
     """
     from scirs_neural.guard.tensor_bytes import to_bytes
     from scirs_neural.serialization.architecture import describe, unwrapped
+    from scirs_neural.serialization.parts import check_parts, parts_of
+    from scirs_neural.serialization.records import changes_of, records_of, without_tensors
 
-    path, model = Path(path).expanduser(), unwrapped(model)
-    described = describe(model, model_class, options)
-    check(MODEL, described, str(path))
-    state = _state(model)
-    preprocess = preprocess or (Preprocess.of(spec.input) if spec and spec.input["kind"] == "image" else None)
-    labels = labels if labels is not None else (spec.target.get("classes") if spec else None)
-    documents: dict[str, Any] = {MODEL: described}
-    if preprocess is not None:
-        documents[PREPROCESS] = {
-            "kind": "image",
-            **{k: v for k, v in _listed(asdict(preprocess)).items() if k != "value_range"},
-        }
-    if labels is not None:
-        documents[LABELS] = {"names": list(labels), "multi_label": bool(spec and spec.target["kind"] == "labels")}
-    if metrics is not None:
-        documents[METRICS] = {split: dict(values) for split, values in metrics.items()}
+    path, model, where = Path(path).expanduser(), unwrapped(model), str(path)
+    records = records_of(plugins)
+    described = describe(model, model_class, options, changes_of(records))
+    plain_records, tensors = without_tensors(records, where)
+    members = {
+        MODEL: described,
+        SPEC: None if spec is None else DataSpec.from_dict(spec.to_dict()).to_dict(),
+        TASK: task if task is None or isinstance(task, Mapping) else task.record(),
+        ANSWER: None if answer is None else dict(answer),
+        PLUGINS: plain_records or None,
+        METRICS: None if metrics is None else {split: dict(values) for split, values in metrics.items()},
+    }
+    documents = {member: as_json(plain) for member, plain in members.items() if plain is not None}
     for member, plain in documents.items():
-        check(member, plain, str(path))
+        check(member, plain, where)
+    parts = parts_of(documents)
+    check_parts(documents, parts, where)
     label = described.get("name") or type(model).__name__
     facts = new_facts(
         name=name or (f"{spec.name}-{label}" if spec else label),
-        task="image_classification" if spec else None,
         licences=_licences(described, spec) if licences is None else licences,
-        data=None if spec is None else {
-            "name": spec.name, "description": spec.description, "sizes": dict(spec.sizes),
-        },
-    )  # fmt: skip
-
+        parts=parts,
+    )
     contents = {member: Content.of(dump(plain)) for member, plain in documents.items()}
-    contents[WEIGHTS] = Content.of(*to_bytes(state))
+    contents[WEIGHTS] = Content.of(*to_bytes({**_state(model), **tensors}))
     for prefix, files in (("tokenizer", tokenizer or {}), ("exports", exports or {})):
         for file, content in files.items():
-            held = Content.of(content) if isinstance(content, bytes) else Content.of_file(content)
-            contents[f"{prefix}/{file}"] = held
-    check_names(contents, str(path))
-    write_package(path, contents, lambda members: seal(facts, members)[1])
+            whole = Content.of(content) if isinstance(content, bytes) else Content.of_file(content)
+            contents[f"{prefix}/{file}"] = whole
+    check_names(contents, where)
+    write_package(path, contents, lambda sums: seal(facts, sums)[1])
     return path
 
 
 def load_package(path: str | Path, model_class: ModelClass | None = None) -> Package:
     """Load a package: the network in evaluation mode, and what goes with it.
 
-    Nothing that the package says is imported or run: names are looked up in the library's own tables, and a class of
-    the user's must be given.
+    Nothing that the package says is imported or run: names are looked up in registries, and a class of the user's
+    must be passed.
 
     The network's memory is the file itself, mapped: nothing is copied until it is changed, and the file is not changed
     by that. Every bit is held to a checksum first (CRC-32 of the weights, SHA-256 of the rest); `verify_package` holds
@@ -196,22 +230,54 @@ def load_package(path: str | Path, model_class: ModelClass | None = None) -> Pac
         model_class: for a package of a network of your own: its class, or a function that builds it.
 
     Raises:
-        CheckpointError: it is damaged, newer than this library, or names something that this library does not have.
+        CheckpointError: it is damaged, newer than this library, or names a task, field or plugin that is not installed.
         UnknownNameError: a network or layer of no registered name.
     """
     from scirs_neural.guard.tensor_bytes import tensors_in
     from scirs_neural.serialization.architecture import fill, rebuild
+    from scirs_neural.serialization.parts import check_parts
+    from scirs_neural.serialization.records import changes_of, with_tensors
 
     with open_package(path) as contents:
-        state = tensors_in(contents.map(WEIGHTS), f"{contents.where}, {WEIGHTS}")
+        where, plain = contents.where, contents.plain
+        check_parts(plain, contents.manifest.parts, where)
+        stored = tensors_in(contents.map(WEIGHTS), f"{where}, {WEIGHTS}")
+        tensors = {name: tensor for name, tensor in stored.items() if name.startswith(PLUGIN_TENSORS)}
+        state = {name: tensor for name, tensor in stored.items() if name not in tensors}
+        records = with_tensors(plain.get(PLUGINS, []), tensors, where)
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-        model = rebuild(contents.documents[MODEL], shapes, model_class, contents.where)
-        fill(model, state, contents.where)
-        return _package(contents, model.eval())
+        model = rebuild(contents.documents[MODEL], shapes, model_class, where, changes_of(records))
+        fill(model, state, where)
+        return Package(
+            contents.archive.path, contents.manifest, model.eval(), spec_of(plain.get(SPEC), where), plain.get(TASK),
+            plain.get(ANSWER, {}), tuple(records), plain.get(METRICS, {}),
+            tuple(name for name in contents.manifest.members if "/" in name),
+        )  # fmt: skip
+
+
+def spec_of(plain: Mapping[str, Any] | None, where: str) -> DataSpec | None:
+    """The data spec of a file.
+
+    Raises:
+        CheckpointError: it is damaged, or newer than this library.
+    """
+    try:
+        return None if plain is None else DataSpec.from_dict(plain)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the data spec cannot be read: {error}", where=where) from error
+
+
+def as_json(plain: Any) -> Any:
+    """Plain data as JSON gives it back: tuples are lists, and keys are texts.
+
+    Raises:
+        CheckpointError: it holds something else, or more than a reader takes.
+    """
+    return read_json(dump(plain), where="the package")
 
 
 def inspect_package(path: str | Path) -> PackageFacts:
-    """What a package says of itself. Nothing is built, and torch is not needed.
+    """What is in a package. Nothing is built, and torch is not needed.
 
     Raises:
         CheckpointError: it is no package, damaged, or newer than this library.
@@ -254,8 +320,8 @@ def migrate_package(path: str | Path, target: str | Path) -> Path:
         facts = contents.manifest.model_dump(exclude={"format", "version", "members", "digest"})
 
         def pieces(name: str) -> Iterator[bytes]:
-            with open_archive(path) as own:  # of its own, for two threads read it at once
-                yield from own.pieces(name)
+            with open_archive(path) as again:  # two threads read at once
+                yield from again.pieces(name)
 
         members = {
             name: Content.of(dump(contents.plain[name])) if name in contents.plain
@@ -264,28 +330,6 @@ def migrate_package(path: str | Path, target: str | Path) -> Path:
         }  # fmt: skip
         write_package(target, members, lambda sums: seal(facts, sums)[1])
     return target
-
-
-def _package(contents: Contents, model: nn.Module) -> Package:
-    manifest = contents.manifest
-    held: PreprocessFile | None = contents.documents.get(PREPROCESS)
-    labels: LabelsFile | None = contents.documents.get(LABELS)
-    preprocess = None if held is None else Preprocess(
-        held.channels, (held.size[0], held.size[1]), held.resize, held.interpolation, tuple(held.mean), tuple(held.std)
-    )  # fmt: skip
-    spec = None
-    if preprocess is not None and labels is not None and manifest.task is not None:
-        data = manifest.data
-        spec = DataSpec.from_dict(migrate({
-            "name": data.name if data else manifest.name, "task": manifest.task, "classes": list(labels.names),
-            "preprocess": _listed(asdict(preprocess)), "sizes": dict(data.sizes) if data else {},
-            "multi_label": labels.multi_label, "description": data.description if data else "",
-            "licence": manifest.licences.get("data", ""),
-        }))  # fmt: skip
-    return Package(
-        contents.archive.path, manifest, model, spec, preprocess, tuple(labels.names) if labels else None,
-        contents.documents.get(METRICS, {}), tuple(name for name in manifest.members if "/" in name),
-    )  # fmt: skip
 
 
 def _state(model: nn.Module) -> dict[str, Any]:
@@ -298,25 +342,33 @@ def _state(model: nn.Module) -> dict[str, Any]:
     from torch import nn
 
     state = model.state_dict()
-    for name, held in state.items():
-        is_plain = type(held) in (torch.Tensor, nn.Parameter) and held.layout is torch.strided and not held.is_quantized
-        if not is_plain:
+    for name, tensor in state.items():
+        is_plain = type(tensor) in (torch.Tensor, nn.Parameter) and tensor.layout is torch.strided
+        if not is_plain or tensor.is_quantized:
             raise CheckpointError(
-                f"'{name}' is a {type(held).__name__}, and version {VERSION} of the format has plain tensors only",
+                f"'{name}' is a {type(tensor).__name__}, and version {VERSION} of the format has plain tensors only",
                 fix="a quantized network leaves as an export: put its file into exports=",
             )
-        if held.device.type == "meta":
+        if name.startswith(PLUGIN_TENSORS):
+            raise CheckpointError(f"a module of the network is called '{name}': '{PLUGIN_TENSORS}' is for plugins")
+        if tensor.device.type == "meta":
             raise CheckpointError(f"'{name}' has no values: the network was built on the meta device")
     return state
 
 
-def _listed(plain: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+def _fields(fields: Mapping[str, Any]) -> str:
+    """Fields in a line: ``image (image 1x8x8), label (class: cat, dog)``."""
+    texts = []
+    for name, record in fields.items():
+        values = record.get("classes") or record.get("names") or [c["name"] for c in record.get("columns", [])]
+        more = f": {', '.join(map(str, values[:_SHOWN]))}{', …' if len(values) > _SHOWN else ''}" if values else ""
+        texts.append(f"{name} ({record['kind']}{more})")
+    return ", ".join(texts) or "none"
 
 
 def _licences(described: Mapping[str, Any], spec: DataSpec | None) -> dict[str, str]:
     from scirs_neural.models.catalog import catalogue
 
     entry = catalogue().get(described["name"]) if described["kind"] == "zoo" else None
-    found = {"model": entry.licence if entry else "", "data": spec.licence if spec else ""}
-    return {what: licence for what, licence in found.items() if licence}
+    licences = {"model": entry.licence if entry else "", "data": spec.licence if spec else ""}
+    return {what: licence for what, licence in licences.items() if licence}

@@ -44,17 +44,17 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     tables = [name for name in members if name.startswith("data/weights/") and name.endswith("_weights_config.json")]
     if not tables:
         raise CheckpointError("the program is of a form before torch 2.8", where=str(path), fix="export it again")
-    found: dict[str, StoredTensor] = {}
+    tensors: dict[str, StoredTensor] = {}
     for table in tables:
-        held = read_json(zip_bytes(path, members[table]), where=f"{path}, {table}")
-        if isinstance(held, dict) and len(held.get("config", ())) > _NAMES_A_MEMBER * len(members):
+        config = read_json(zip_bytes(path, members[table]), where=f"{path}, {table}")
+        if isinstance(config, dict) and len(config.get("config", ())) > _NAMES_A_MEMBER * len(members):
             raise RefusedError("refused: it names far more tensors than it holds", where=str(path))
         try:
-            for name, fact in held["config"].items():
-                found[name] = _tensor(fact, members[f"data/weights/{fact['path_name']}"])
+            for name, fact in config["config"].items():
+                tensors[name] = _tensor(fact, members[f"data/weights/{fact['path_name']}"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise CheckpointError(f"{table} is not as torch writes it: {error!r}", where=str(path)) from error
-    return found
+    return tensors
 
 
 def _tensor(fact: Mapping[str, Any], member: Member) -> StoredTensor:

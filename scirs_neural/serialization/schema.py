@@ -1,6 +1,8 @@
-"""The types of a package's JSON members, version 1. The one source: the shipped JSON Schema is written from here.
+"""The types of a package's JSON members, version 2. The one source: the shipped JSON Schema is written from here.
 
-``python -m scirs_neural.serialization.schema`` prints it; a test holds ``format-1.schema.json`` to it.
+The format fixes the envelope. What a field, a task or a plugin says inside it is checked by its owner, which a registry
+has by name, so new kinds need no new version. ``python -m scirs_neural.serialization.schema`` prints the schema; a test
+holds ``format-2.schema.json`` to it.
 """
 
 from __future__ import annotations
@@ -9,19 +11,21 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from scirs_neural.core.errors import CheckpointError
 
 FORMAT = "scirs-neural-package"
-VERSION = 1
+VERSION = 2
 SCHEMA_FILE = Path(__file__).parent / f"format-{VERSION}.schema.json"
 
 MANIFEST, MODEL, WEIGHTS = "manifest.json", "model.json", "weights.safetensors"
-PREPROCESS, LABELS, METRICS = "preprocess.json", "labels.json", "metrics.json"
+SPEC, TASK, ANSWER, PLUGINS, METRICS = "spec.json", "task.json", "answer.json", "plugins.json", "metrics.json"
 FOLDERS = ("tokenizer/", "exports/")
+PLUGIN_TENSORS = "plugins/"
+"""Prefix of the names in the weights file that belong to records of plugins, not to the network."""
 
-MEMBER = r"^(model\.json|weights\.safetensors|preprocess\.json|labels\.json|metrics\.json|(tokenizer|exports)(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+)$"  # fmt: skip  # noqa: E501
+MEMBER = r"^((model|spec|task|answer|plugins|metrics)\.json|weights\.safetensors|(tokenizer|exports)(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+)$"  # fmt: skip  # noqa: E501
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Crc32 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 MemberName = Annotated[str, Field(pattern=MEMBER, max_length=255)]
@@ -30,13 +34,16 @@ Dimension = Annotated[int, Field(ge=0, le=2**47)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = bool | int | Finite
 Text = Annotated[str, Field(max_length=10_000)]
+Name = Annotated[str, Field(pattern=r"^[^:/\\]+$", max_length=200)]
 
 
-class _Plain(BaseModel):
+class Plain(BaseModel):
+    """Exactly these keys, each of exactly its type."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Member(_Plain):
+class Member(Plain):
     """One file of the package; those written before 0.1.0 have no crc32."""
 
     size: Annotated[int, Field(ge=0)]
@@ -44,32 +51,32 @@ class Member(_Plain):
     crc32: Crc32 | None = None
 
 
-class DataFacts(_Plain):
-    """What the network learnt from."""
+class Part(Plain):
+    """A name in the package, and the distribution that brings what it stands for."""
 
-    name: Text
-    description: Text = ""
-    sizes: dict[str, int] = {}
+    kind: Literal["model", "layer", "field", "pipeline", "task", "plugin"]
+    name: Name
+    distribution: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=200)] | None
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.!+_-]{1,100}$")] | None = None
 
 
-class Manifest(_Plain):
+class Manifest(Plain):
     """``manifest.json``: what the package is, and the size and SHA-256 of every other member."""
 
     format: Literal["scirs-neural-package"]
-    version: Literal[1]
+    version: Literal[2]
     name: Text
-    task: Text | None
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     libraries: dict[str, str]
     git_commit: Text | None
     licences: dict[str, str]
-    data: DataFacts | None
+    parts: list[Part]
     migrated_from: int | None
     members: dict[MemberName, Member]
     digest: Sha256
 
 
-class ChannelPlan(_Plain):
+class Channels(Plain):
     """The widths of a slim network: whole numbers of modules, and the shapes of tensors, that differ."""
 
     kind: Literal["channels"]
@@ -77,73 +84,90 @@ class ChannelPlan(_Plain):
     tensors: dict[str, list[Dimension]]
 
 
-class SettingsPlan(_Plain):
+class Settings(Plain):
     """Other numbers of modules that differ from what the name builds."""
 
     kind: Literal["settings"]
     modules: dict[str, dict[str, Number | list[Number]]]
 
 
-Plans = list[Annotated[ChannelPlan | SettingsPlan, Field(discriminator="kind")]]
+Modifications = list[Annotated[Channels | Settings, Field(discriminator="kind")]]
 
 
-class ZooModel(_Plain):
+class ZooModel(Plain):
     """A network by registered name."""
 
     kind: Literal["zoo"]
-    name: Annotated[str, Field(pattern=r"^[^:/\\]+$", max_length=200)]
+    name: Name
     num_classes: Count | None = None
     in_channels: Count | None = None
     stem: Literal["auto", "standard", "small"] = "auto"
     input_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     options: dict[str, JsonValue] = {}
-    plans: Plans = []
+    modifications: Modifications = []
 
 
-class BuilderModel(_Plain):
+class BuilderModel(Plain):
     """A network as a graph of registered layers."""
 
     kind: Literal["builder"]
     spec: dict[str, JsonValue]
-    plans: Plans = []
+    modifications: Modifications = []
 
 
-class ClassModel(_Plain):
-    """A network of the user's own class, which the user gives again to load it."""
+class ClassModel(Plain):
+    """A network of the user's own class, which is passed again to load it."""
 
     kind: Literal["class"]
     name: Text
     module: Text = ""
     options: dict[str, JsonValue] = {}
-    plans: Plans = []
+    modifications: Modifications = []
 
 
 ModelFile = Annotated[ZooModel | BuilderModel | ClassModel, Field(discriminator="kind")]
 
 
-class PreprocessFile(_Plain):
-    """``preprocess.json``: from an image file to the network's input."""
+class FieldRecord(Plain):
+    """One input or target: its kind, the version of that kind's description, and what the kind says."""
 
-    kind: Literal["image"]
-    channels: Literal[1, 3]
-    size: Annotated[list[Count], Field(min_length=2, max_length=2)]
-    resize: Count | None
-    interpolation: Literal["nearest", "bilinear", "bicubic"]
-    mean: list[Finite]
-    std: list[Annotated[Finite, Field(gt=0)]]
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
 
-    @model_validator(mode="after")
-    def _one_a_channel(self) -> PreprocessFile:
-        if not len(self.mean) == len(self.std) == self.channels:
-            raise ValueError(f"mean and std need {self.channels} numbers, one a channel")
-        return self
+    kind: Name
+    version: Count = 1
 
 
-class LabelsFile(_Plain):
-    """``labels.json``: class names in the order of the logits."""
+class SpecFile(Plain):
+    """``spec.json``: the data spec. The order of inputs is that in which the network takes them."""
 
-    names: list[Text]
-    multi_label: bool = False
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+
+    format: Count
+    name: Text
+    inputs: dict[Text, FieldRecord]
+    targets: dict[Text, FieldRecord]
+    sizes: dict[str, Annotated[int, Field(ge=0)]] = {}
+    description: Text = ""
+    licence: Text = ""
+    pipeline: Name = "fields"
+
+
+class TaskFile(Plain):
+    """``task.json``: what the network was asked for."""
+
+    name: Name
+    version: Count
+    options: dict[str, JsonValue] = {}
+
+
+class PluginRecord(Plain):
+    """What a plugin did to the network. ``{"$tensor": name}`` in it stands for a tensor of the weights file."""
+
+    name: Name
+    version: Count
+    record: dict[str, JsonValue] = {}
 
 
 MetricsFile = dict[str, dict[str, int | Finite]]
@@ -151,8 +175,10 @@ MetricsFile = dict[str, dict[str, int | Finite]]
 TYPES: dict[str, TypeAdapter[Any]] = {
     MANIFEST: TypeAdapter(Manifest),
     MODEL: TypeAdapter(ModelFile),
-    PREPROCESS: TypeAdapter(PreprocessFile),
-    LABELS: TypeAdapter(LabelsFile),
+    SPEC: TypeAdapter(SpecFile),
+    TASK: TypeAdapter(TaskFile),
+    ANSWER: TypeAdapter(dict[str, JsonValue]),
+    PLUGINS: TypeAdapter(list[PluginRecord]),
     METRICS: TypeAdapter(MetricsFile),
 }
 
@@ -169,11 +195,16 @@ def check(member: str, plain: Any, where: str) -> Any:
         CheckpointError: it is not of that type. Names the first place.
 
     Example:
-        >>> check("labels.json", {"names": ["cat", "dog"]}, "a.zip").names
-        ['cat', 'dog']
+        >>> check("task.json", {"name": "classification", "version": 1}, "a.zip").options
+        {}
     """
+    return checked(TYPES[member], member, plain, where)
+
+
+def checked(kind: TypeAdapter[Any], member: str, plain: Any, where: str) -> Any:
+    """Plain data as a type; see `check`."""
     try:
-        return TYPES[member].validate_python(plain)
+        return kind.validate_python(plain)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:200]

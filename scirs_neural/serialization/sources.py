@@ -73,9 +73,9 @@ def _torch(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights and hyper-parameters of a checkpoint of a plain Lightning project."""
-    held = read_checkpoint(path)
+    checkpoint = read_checkpoint(path)
     known = ("hyper_parameters", "epoch", "global_step", "pytorch-lightning_version")
-    facts = {key: plain(held[key]) for key in known if held.get(key) is not None}
+    facts = {key: plain(checkpoint[key]) for key in known if checkpoint.get(key) is not None}
     return read_state_dict(path), facts
 
 
@@ -119,26 +119,29 @@ def _torch_export(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise RefusedError(f"refused: {shown(name)} is larger than its bytes", where=str(path))
         try:
             flat = torch.frombuffer(content, dtype=dtype) if count else torch.empty(0, dtype=dtype)
-            held = flat.as_strided(stored.shape, stored.strides, stored.offset if count else 0)
+            tensor = flat.as_strided(stored.shape, stored.strides, stored.offset if count else 0)
         except (RuntimeError, ValueError) as error:
             raise RefusedError(f"refused: {shown(name)} lies outside of its bytes", where=str(path)) from error
-        room -= 0 if held.is_contiguous() else held.nbytes
+        room -= 0 if tensor.is_contiguous() else tensor.nbytes
         if room < 0:
             raise RefusedError("refused: its tensors are larger than the file", where=str(path))
-        state[name] = held.contiguous()
+        state[name] = tensor.contiguous()
     return state, {}
 
 
 def _onnx(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The initial values of a graph, by their names in it. Exporters may have folded layers into each other."""
-    held = read_onnx(path).model
+    model = read_onnx(path).model
     from onnx import numpy_helper
 
     state = {}
-    for tensor in held.graph.initializer:
+    for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor, base_dir=str(path.parent))
         state[tensor.name] = torch.from_numpy(array.copy())
-    return state, {"producer": f"{held.producer_name} {held.producer_version}".strip(), "ir_version": held.ir_version}
+    return state, {
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "ir_version": model.ir_version,
+    }
 
 
 def plain(value: Any) -> Any:

@@ -128,7 +128,7 @@ def _agreed(
     Raises:
         StorageError: a content was another one when it was written than when it was hashed.
     """
-    members = {name: found.result() for name, found in sums.items()}
+    members = {name: summed.result() for name, summed in sums.items()}
     for name, member in members.items():
         if (member.size, member.crc32) != (contents[name].size, checksums[name]):
             raise StorageError(f"{name} was changed while it was written", fix="save again when nothing changes it")

@@ -49,12 +49,12 @@ def first_difference(path: Path, members: Sequence[Piece]) -> int | None:
     with open(path, "rb") as file:
         for place, expected in frame(members):
             file.seek(place)
-            found = file.read(len(expected))
-            if found != expected:
+            content = file.read(len(expected))
+            if content != expected:
                 same = next(
-                    (i for i, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), None
+                    (i for i, pair in enumerate(zip(content, expected, strict=False)) if pair[0] != pair[1]), None
                 )
-                return place + (min(len(found), len(expected)) if same is None else same)
+                return place + (min(len(content), len(expected)) if same is None else same)
         return None if not file.read(1) else file.tell() - 1
 
 

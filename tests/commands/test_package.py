@@ -54,10 +54,10 @@ def test_it_goes_into_the_run_folder_unless_told(tiny_run: Path, capsys: pytest.
 def test_inspect_and_verify(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(main, ["inspect", str(packed)]) == 0
     said = capsys.readouterr().out
-    for part in ("digits-cnn", "version 1", "cnn (zoo)", "10: 0, 1, 2", "weights.safetensors", "metrics, test"):
+    for part in ("digits-cnn", "version 2", "cnn (zoo)", "label (class: 0, 1, 2", "weights.safetensors", "metrics, test"):
         assert part in said, part
     assert run_command(main, ["verify", str(packed)]) == 0
-    assert "whole. 5 members" in capsys.readouterr().out
+    assert "whole. 4 members" in capsys.readouterr().out
     content = bytearray(packed.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "bad.zip").write_bytes(content)
@@ -69,7 +69,7 @@ def test_migrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "new.zip"
     with pytest.warns(FutureWarning, match="version 0"):
         assert run_command(main, ["migrate", str(GOLDEN / "v0" / "zoo-cnn.zip"), "--out", str(target)]) == 0
-    assert "version 1 of the format" in capsys.readouterr().out
+    assert "version 2 of the format" in capsys.readouterr().out
     assert sn.verify_package(target).manifest.migrated_from == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from scirs_neural.config.validate import all_settings
 from scirs_neural.core.suggestions import MAX_NEAR, did_you_mean
-from scirs_neural.registries import registry
+from scirs_neural.core.registries import registry
 
 SETTINGS = sorted({key.rpartition(".")[2] for key in all_settings()})
 

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 import scirs_neural as sn
 from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError, RefusedError
-from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.data.image.spec import Preprocess
+from scirs_neural.data.spec import DataSpec
 from scirs_neural.serialization.convert import convert
 from scirs_neural.serialization.describe import describe_file
 from scirs_neural.serialization.sources import read_source
 from tests.serialization.files import NETWORK, outputs, same_state
 from tests.serialization.nets import OwnNet, net
+from tests.serialization.parts import Adapter, _task
 
 READ = ("package", "safetensors", "torch", "torch-stream", "lightning", "huggingface", "torch-export")
 WEIGHTS = {"safetensors": "b.safetensors", "torch": "b.pt", "huggingface": "b", "package": "b.zip"}
@@ -128,17 +130,29 @@ def test_slim_and_built_networks_pass_through_a_folder(saved, tmp_path: Path) ->
 
 
 def test_what_goes_with_a_network_passes_through_a_folder(tmp_path: Path) -> None:
-    spec = DataSpec(
-        "shapes", "image_classification", ("circle", "square"), Preprocess(1, (6, 6), 8, "nearest", (0.5,), (0.5,))
-    )
-    sn.save_package(tmp_path / "a.zip", sn.create_model("mlp", num_classes=2, input_size=6, hidden=[4]), spec=spec)
+    image = Preprocess(1, (6, 6), 8, "nearest", (0.5,), (0.5,)).to_spec()
+    label = {"kind": "class", "version": 1, "classes": ["circle", "square"]}
+    spec = DataSpec("shapes", {"image": image}, {"label": label})
+    model, task = sn.create_model("mlp", num_classes=2, input_size=6, hidden=[4]), _task("classification")
+    sn.save_package(tmp_path / "a.zip", model, spec=spec, task=task)
     convert(tmp_path / "a.zip", tmp_path / "hf")
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     assert config["id2label"] == {"0": "circle", "1": "square"}
     with safe_open(tmp_path / "hf" / "model.safetensors", framework="pt") as file:
         assert file.metadata() == {"format": "pt"}
     convert(tmp_path / "hf", tmp_path / "b.zip")
-    assert sn.load_package(tmp_path / "b.zip").spec == spec
+    package = sn.load_package(tmp_path / "b.zip")
+    assert (package.spec, package.task_record) == (spec, task)
+
+
+def test_what_plugins_did_stays_in_packages(tmp_path: Path) -> None:
+    plugin, (model, x) = Adapter(scale=torch.rand(3)), net("zoo-cnn")
+    model = plugin.prepare(model, None, None)
+    sn.save_package(tmp_path / "a.zip", model, plugins=[plugin])
+    convert(tmp_path / "a.zip", tmp_path / "b.zip")
+    assert torch.equal(outputs(sn.load_package(tmp_path / "b.zip").model, x), outputs(model, x))
+    with pytest.raises(ConfigError, match="no place for what plugins did"):
+        convert(tmp_path / "a.zip", tmp_path / "hf")
 
 
 def test_a_tokenizer_goes_along(written, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ from scirs_neural.core.errors import CheckpointError, ScirsError
 from scirs_neural.serialization.manifest import dump, hash_of
 from scirs_neural.serialization.schema import SCHEMA_FILE, TYPES, schema_text
 from scirs_neural.serialization.zip_form import Piece, frame
+from tests.serialization.parts import Adapter
 
+TASK = {"name": "classification", "version": 1, "options": {"label_smoothing": 0.1}}
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "format.md"
 JSON_MEMBERS = [name for name in TYPES if name != "manifest.json"]
@@ -37,11 +39,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of a few kilobytes with all that a package can have, as a folder and as a zip beside it."""
     folder = tmp_path_factory.mktemp("small")
     spec = sn.create_data("digits", image_size=4).spec
-    model = sn.create_model("mlp", num_classes=10, input_size=4, hidden=[3])
+    plugin = Adapter(scale=torch.rand(10))
+    model = plugin.prepare(sn.create_model("mlp", num_classes=10, input_size=4, hidden=[3]), None, None)
     for name in ("net", "net.zip"):
         sn.save_package(
-            folder / name, model, spec=spec, metrics={"test": {"accuracy": 0.5}}, tokenizer={"words.txt": b"a\nb"},
-            exports={"note.bin": PAGE.parent / "format.md"},
+            folder / name, model, spec=spec, task=TASK, answer={"threshold": 0.5}, plugins=[plugin],
+            metrics={"test": {"accuracy": 0.5}}, tokenizer={"words.txt": b"a\nb"}, exports={"note.bin": PAGE},
         )  # fmt: skip
     return folder
 
@@ -106,22 +109,34 @@ SPOILED = {
     "a file": spoil("model.json", put("name", "./net.py:Net")),
     "classes as text": spoil("model.json", put("num_classes", "10")),
     "no classes": spoil("model.json", put("num_classes", 0)),
-    "plans as mapping": spoil("model.json", put("plans", {})),
-    "an unknown plan": spoil("model.json", put("plans", [{"kind": "quantization"}])),
-    "a plan of texts": spoil("model.json", put("plans", [{"kind": "settings", "modules": {"head": {"bias": "x"}}}])),
-    "a negative width": spoil(
-        "model.json", put("plans", [{"kind": "channels", "modules": {}, "tensors": {"a": [-1]}}])
+    "modifications as mapping": spoil("model.json", put("modifications", {})),
+    "an unknown modification": spoil("model.json", put("modifications", [{"kind": "quantization"}])),
+    "a modification of texts": spoil(
+        "model.json", put("modifications", [{"kind": "settings", "modules": {"head": {"bias": "x"}}}])
     ),
-    "two channels": spoil("preprocess.json", put("channels", 2)),
-    "another interpolation": spoil("preprocess.json", put("interpolation", "lanczos")),
-    "a size of one": spoil("preprocess.json", put("size", [8])),
-    "a mean too few": spoil("preprocess.json", put("mean", [])),
-    "a deviation of nothing": spoil("preprocess.json", put("std", [0.0])),
-    "labels as text": spoil("labels.json", put("names", "cat")),
-    "a label that is a number": spoil("labels.json", put("names", [1])),
+    "a negative width": spoil(
+        "model.json", put("modifications", [{"kind": "channels", "modules": {}, "tensors": {"a": [-1]}}])
+    ),
+    "a version 1 key": spoil("model.json", put("plans", [])),
+    "a field of no kind": spoil("spec.json", put("inputs", {"image": {"size": [8, 8]}})),
+    "a field by import string": spoil("spec.json", put("inputs", {"image": {"kind": "os:system"}})),
+    "inputs as list": spoil("spec.json", put("inputs", [])),
+    "a spec without a format": spoil("spec.json", lambda plain: {k: v for k, v in plain.items() if k != "format"}),
+    "a pipeline by import string": spoil("spec.json", put("pipeline", "os:system")),
+    "a task by import string": spoil("task.json", put("name", "./mine.py:Task")),
+    "a task without a version": spoil("task.json", lambda plain: {"name": plain["name"]}),
+    "a task with more": spoil("task.json", put("entry_point", "os:system")),
+    "answers as list": spoil("answer.json", lambda plain: [1]),
+    "plugins as mapping": spoil("plugins.json", lambda plain: {"a": plain}),
+    "a plugin without a name": spoil("plugins.json", lambda plain: [{"version": 1}]),
     "metrics as text": spoil("metrics.json", lambda plain: {"test": {"accuracy": "good"}}),
     "metrics as list": spoil("metrics.json", lambda plain: [1]),
-    "a manifest of another task": spoil("manifest.json", put("task", 3)),
+    "a part of another kind": spoil(
+        "manifest.json", put("parts", [{"kind": "module", "name": "os", "distribution": None, "version": None}])
+    ),
+    "a distribution that is none": spoil(
+        "manifest.json", put("parts", [{"kind": "task", "name": "a", "distribution": "a; rm", "version": None}])
+    ),
     "a manifest of another time": spoil("manifest.json", put("created", "yesterday")),
     "a manifest with more": spoil("manifest.json", put("entry_point", "os:system")),
     "a manifest with less": spoil("manifest.json", lambda plain: {k: v for k, v in plain.items() if k != "licences"}),
@@ -136,9 +151,15 @@ def test_spoiled_members_are_refused_by_code_and_schema(small: Path, tmp_path: P
         with pytest.raises(ScirsError):
             look(path)
     documents = {name: json.loads((path / name).read_text()) for name in TYPES}
-    if what == "a mean too few":
-        return  # how many channels there are is another key: no schema says that
     assert not jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).is_valid(documents)
+
+
+def put_in(part: str, field: str, key: str, value: Any) -> Callable[[Any], Any]:
+    return lambda plain: {**plain, part: {**plain[part], field: {**plain[part][field], key: value}}}
+
+
+def settings(modules: Any) -> Callable[[Any], Any]:
+    return put("modifications", [{"kind": "settings", "modules": modules}])
 
 
 def drop(name: str) -> Callable[[dict[str, bytes]], None]:
@@ -152,7 +173,8 @@ def add(name: str, content: bytes = b"x") -> Callable[[dict[str, bytes]], None]:
 def other_weights(held: dict[str, bytes]) -> None:
     from safetensors.numpy import save
 
-    held["weights.safetensors"] = save({"head.weight": np.zeros((2, 3), "float32")})
+    head, scale = np.zeros((2, 3), "float32"), np.zeros(10, "float32")
+    held["weights.safetensors"] = save({"head.weight": head, "plugins/0/scale": scale})
 
 
 BROKEN: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
@@ -161,26 +183,51 @@ BROKEN: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "a pickle": (add("weights.pkl"), "members"),
     "code": (add("exports.py"), "members"),
     "a hidden file": (add("exports/.hidden"), "members"),
-    "JSON cut off": (add("labels.json", b'{"names": ["a"'), "no JSON"),
-    "a key twice": (add("labels.json", b'{"names": [], "names": []}'), "stands twice"),
+    "JSON cut off": (add("task.json", b'{"name": "a"'), "no JSON"),
+    "a key twice": (add("task.json", b'{"name": "a", "name": "b"}'), "stands twice"),
     "NaN": (add("metrics.json", b'{"test": {"loss": NaN}}'), "NaN"),
     "no safetensors": (add("weights.safetensors", b"PK"), "header"),
     "the weights of another net": (other_weights, "weights are not of the network"),
-    "more classes than weights": (spoil("model.json", put("num_classes", 11)), "of another shape: head.bias"),
+    "more classes than weights": (spoil("model.json", put("num_classes", 11)), "of another shape: head.base.bias"),
+    "a mean too few": (spoil("spec.json", put_in("inputs", "image", "mean", [])), "do not fit"),
+    "a newer field": (spoil("spec.json", put_in("inputs", "image", "version", 7)), "version 7"),
+    "a field of a stranger": (
+        spoil("spec.json", put_in("inputs", "image", "kind", "lidar")), "needs the field 'lidar'"),
+    "a newer spec": (spoil("spec.json", put("format", 9)), "format 9"),
+    "a newer task": (spoil("task.json", put("version", 7)), "version 7"),
+    "a task of a stranger": (spoil("task.json", put("name", "classifier")), "needs the task 'classifier'"),
+    "a newer plugin": (spoil("plugins.json", lambda plain: [plain[0] | {"version": 7}]), "version 7"),
+    "a plugin of a stranger": (spoil("plugins.json", lambda plain: [plain[0] | {"name": "x"}]), "needs the plugin 'x'"),
+    "no record of a plugin": (drop("plugins.json"), "belongs to no plugin's record"),
+    "a tensor of nobody": (
+        spoil("plugins.json", lambda plain: [plain[0] | {"record": {"scale": {"$tensor": "plugins/1"}}}]),
+        "names the tensor 'plugins/1'"),
+    "a tensor of the network": (
+        spoil("plugins.json", lambda plain: [plain[0] | {"record": {"scale": {"$tensor": "head.base.bias"}}}]),
+        "names the tensor 'head.base.bias'"),
+    "a record that does something else": (
+        spoil("plugins.json", lambda plain: [plain[0] | {"record": plain[0]["record"] | {"at": []}}]),
+        "weights are not of the network"),
+    "a record that is wrong": (
+        spoil("plugins.json", lambda plain: [plain[0] | {"record": plain[0]["record"] | {"at": ["nose"]}}]),
+        "cannot be built"),
+    "a record of terabytes": (
+        spoil("plugins.json", lambda plain: [plain[0] | {"record": plain[0]["record"] | {"rank": 2**38}}]),
+        "of another shape"),
     "an unknown network": (spoil("model.json", put("name", "mlpp")), "unknown model 'mlpp'"),
     "an unknown option": (spoil("model.json", put("options", {"hiden": [3]})), "no option 'hiden'"),
     "an option of another type": (spoil("model.json", put("options", {"hidden": "3"})), "hidden"),
     "weights as option": (spoil("model.json", put("options", {"weights": "x.pth"})), "'weights' is no option"),
-    "a plan for nothing": (
-        spoil("model.json", put("plans", [{"kind": "settings", "modules": {"nose": {"p": 0.5}}}])), "changes 'nose'"),
-    "a plan that adds": (
-        spoil("model.json", put("plans", [{"kind": "settings", "modules": {"head": {"hook": 1}}}])), "head.hook"),
-    "a plan for the private": (
-        spoil("model.json", put("plans", [{"kind": "settings", "modules": {"": {"_modules": 1}}}])), "_modules"),
+    "a modification of nothing": (
+        spoil("model.json", settings({"nose": {"p": 0.5}})), "changes 'nose'"),
+    "a modification that adds": (
+        spoil("model.json", settings({"head": {"hook": 1}})), "head.hook"),
+    "a modification of the private": (
+        spoil("model.json", settings({"": {"_modules": 1}})), "_modules"),
     "terabytes": (spoil("model.json", put("options", {"hidden": [2**19, 2**19]})), "of the network"),
     "more than there is": (spoil("model.json", put("options", {"hidden": [2**40, 2**40]})), "cannot be built"),
-    "a million layers": (spoil("model.json", put("options", {"hidden": [1] * 200_000})), "more than 1,200 layers"),
-    "a newer version": (spoil("manifest.json", put("version", 2)), "reads versions up to 1"),
+    "a million layers": (spoil("model.json", put("options", {"hidden": [1] * 200_000})), "more than 1,300 layers"),
+    "a newer version": (spoil("manifest.json", put("version", 3)), "reads versions up to 2"),
 }  # fmt: skip
 
 
@@ -357,7 +404,7 @@ def test_a_zip_has_one_form_and_other_tools_read_it(small: Path, tmp_path: Path)
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:  # as another tool would write it
         for name, content in held.items():
             archive.writestr(name, content)
-    assert sn.load_package(tmp_path / "other.zip").labels == tuple("0123456789")
+    assert sn.load_package(tmp_path / "other.zip").answer == {"threshold": 0.5}
     with pytest.raises(CheckpointError, match="another tool wrote the zip"):
         sn.verify_package(tmp_path / "other.zip")
 
@@ -403,8 +450,8 @@ def test_the_reader_of_the_docs_needs_numpy_and_safetensors_only(saved, small: P
     assert (first.split()[0], none) == ("head.bias", "set()"), ended.stderr
     assert float(first.split()[1]) == pytest.approx(float(bias.sum()), abs=1e-6)
     shown = python("reader.py", str(small / "net"), cwd=tmp_path).stdout.split()
-    assert shown == ["digits-mlp", "zoo", "4", "91"]
-    rewrite(small / "net", tmp_path / "spoiled", add("labels.json"), hashes=False)
+    assert shown == ["digits-mlp", "zoo", "classification", "image", "7", "127"]
+    rewrite(small / "net", tmp_path / "spoiled", add("task.json"), hashes=False)
     assert "damaged" in python("reader.py", str(tmp_path / "spoiled"), cwd=tmp_path).stderr
 
 

@@ -16,16 +16,18 @@ from torch.nn.utils.prune import l1_unstructured
 
 import scirs_neural as sn
 from scirs_neural.core.errors import CheckpointError, StorageError, UnknownNameError
-from scirs_neural.data.spec import DataSpec, Preprocess
+from scirs_neural.data.image.spec import Preprocess
+from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard import write_state_dict
 from scirs_neural.models import catalogue
 from tests.serialization.nets import NETS, OwnNet, net, pruned
 
+IMAGE = Preprocess(3, (9, 8), 12, "bicubic", (0.5, 0.4, 0.3), (0.2,) * 3).to_spec()
 SPEC = DataSpec(
-    "shapes", "image_classification", ("circle", "square"),
-    Preprocess(3, (9, 8), 12, "bicubic", (0.5, 0.4, 0.3), (0.2,) * 3),
-    {"train": 8, "val": 1, "test": 2}, multi_label=True, description="imagined", licence="CC0-1.0",
+    "shapes", {"image": IMAGE}, {"label": {"kind": "labels", "version": 1, "classes": ["circle", "square"]}},
+    {"train": 8, "val": 1, "test": 2}, description="imagined", licence="CC0-1.0",
 )  # fmt: skip
+TASK = {"name": "multi_label", "version": 1, "options": {}}
 
 
 @pytest.mark.feature(108)
@@ -65,7 +67,7 @@ def test_networks_of_the_zoo_come_back(name: str, tmp_path: Path) -> None:
     model = sn.create_model(name, num_classes=3, in_channels=1, input_size=64).eval()
     same, package = roundtrip(model, tmp_path / "net.zip", torch.randn(2, 1, 64, 64))
     assert same
-    assert sn.inspect_package(package.path).model["plans"] == []
+    assert sn.inspect_package(package.path).model["modifications"] == []
 
 
 SMALLEST = {
@@ -82,7 +84,7 @@ def test_every_family_of_the_zoo_comes_back(name: str, tmp_path: Path) -> None:
     model = sn.create_model(name, num_classes=3, in_channels=entry.in_channels, input_size=size, stem="standard").eval()
     same, package = roundtrip(model, tmp_path / "net", torch.randn(1, entry.in_channels, size, size))
     assert same
-    assert sn.inspect_package(package.path).model["plans"] == []
+    assert sn.inspect_package(package.path).model["modifications"] == []
 
 
 @pytest.mark.slow
@@ -96,7 +98,7 @@ def test_slim_networks_of_the_zoo_come_back(name: str, tmp_path: Path) -> None:
     same, package = roundtrip(pruned(model, x, head), tmp_path / "slim.zip", x)
     assert same
     assert sum(p.numel() for p in package.model.parameters()) < 0.5 * before
-    assert [plan["kind"] for plan in sn.inspect_package(package.path).model["plans"]] == ["channels"]
+    assert [change["kind"] for change in sn.inspect_package(package.path).model["modifications"]] == ["channels"]
 
 
 def test_published_sizes_and_options_are_part_of_the_name(tmp_path: Path) -> None:
@@ -119,18 +121,23 @@ def test_what_goes_with_a_network_comes_back(tmp_path: Path) -> None:
     model = sn.create_model("mlp", num_classes=2, in_channels=3, input_size=(9, 8), hidden=[])
     (tmp_path / "net.onnx").write_bytes(b"graph")
     path = sn.save_package(
-        tmp_path / "deep" / "all.zip", model, spec=SPEC, metrics={"test": {"f1": 0.5, "samples": 2}},
-        tokenizer={"vocab.txt": b"a\nb"}, exports={"onnx/net.onnx": tmp_path / "net.onnx"},
+        tmp_path / "deep" / "all.zip", model, spec=SPEC, task=TASK, answer={"threshold": 0.25},
+        metrics={"test": {"f1": 0.5, "samples": 2}}, tokenizer={"vocab.txt": b"a\nb"},
+        exports={"onnx/net.onnx": tmp_path / "net.onnx"},
     )  # fmt: skip
     package = sn.load_package(path)
     assert package.spec == SPEC
-    assert (package.preprocess, package.labels) == (SPEC.preprocess, SPEC.classes)
+    assert (package.task_record, package.answer, package.plugins) == (TASK, {"threshold": 0.25}, ())
     assert package.metrics == {"test": {"f1": 0.5, "samples": 2}}
     assert package.files == ("exports/onnx/net.onnx", "tokenizer/vocab.txt")
     assert package.read("tokenizer/vocab.txt") == b"a\nb"
     assert package.read("exports/onnx/net.onnx") == b"graph"
     manifest = package.manifest
-    assert (manifest.name, manifest.task) == ("shapes-mlp", "image_classification")
+    assert manifest.name == "shapes-mlp"
+    assert {(part.kind, part.name, part.distribution) for part in manifest.parts} == {
+        ("model", "mlp", "scirs-neural"), ("field", "image", "scirs-neural"), ("field", "labels", "scirs-neural"),
+        ("pipeline", "fields", "scirs-neural"), ("task", "multi_label", "scirs-neural"),
+    }  # fmt: skip
     assert manifest.licences == {"model": "Apache-2.0", "data": "CC0-1.0"}
     assert manifest.libraries["torch"] == torch.__version__.partition("+")[0]
     assert not package.model.training
@@ -156,12 +163,12 @@ def test_the_weights_can_be_read_by_safetensors_alone(saved) -> None:
 
 def test_a_slim_network_is_written_down_as_widths(saved) -> None:
     facts = sn.inspect_package(saved["pruned-zoo"][0])
-    (plan,) = facts.model["plans"]
-    assert plan["kind"] == "channels"
-    assert plan["modules"]["stage1.0"] == {"out_channels": 2}
-    assert plan["modules"]["head"] == {"in_features": 4}
-    assert plan["tensors"]["stage1.0.weight"] == [2, 1, 3, 3]
-    json.dumps(plan)
+    (change,) = facts.model["modifications"]
+    assert change["kind"] == "channels"
+    assert change["modules"]["stage1.0"] == {"out_channels": 2}
+    assert change["modules"]["head"] == {"in_features": 4}
+    assert change["tensors"]["stage1.0.weight"] == [2, 1, 3, 3]
+    json.dumps(change)
 
 
 def test_a_class_is_never_imported_for_a_file(saved) -> None:
@@ -244,8 +251,8 @@ def test_changed_settings_come_back(tmp_path: Path) -> None:
     model.stage1[1].eps, model.stage1[0].stride = 0.5, (2, 2)
     same, package = roundtrip(model, tmp_path / "a.zip", torch.randn(2, 1, 8, 8))
     assert same
-    plans = sn.inspect_package(package.path).model["plans"]
-    assert plans == [{"kind": "settings", "modules": {"stage1.0": {"stride": [2, 2]}, "stage1.1": {"eps": 0.5}}}]
+    changes = sn.inspect_package(package.path).model["modifications"]
+    assert changes == [{"kind": "settings", "modules": {"stage1.0": {"stride": [2, 2]}, "stage1.1": {"eps": 0.5}}}]
 
 
 def test_a_package_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:

@@ -15,13 +15,23 @@ from safetensors.torch import load_file
 
 import scirs_neural as sn
 from scirs_neural.core.errors import CheckpointError
-from scirs_neural.serialization.migrate import MIGRATIONS, READERS
+from scirs_neural.serialization.migrate import MIGRATIONS, from_1_to_2
 from scirs_neural.serialization.schema import VERSION
 from tests.serialization.nets import NETS, OWN
+from tests.serialization.parts import TASKS_OF
 
 GOLDEN = Path(__file__).parent / "golden"
 PACKAGES = sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("v*/*.zip"))
 OLD = "is of version 0 of the format"
+SHAPES = {
+    "format": 2, "name": "shapes", "sizes": {"train": 90, "val": 10, "test": 20}, "pipeline": "fields",
+    "description": "imagined shapes", "licence": "CC0-1.0",
+    "inputs": {"image": {
+        "kind": "image", "version": 1, "channels": 1, "size": [8, 8], "resize": None, "interpolation": "bilinear",
+        "mean": [0.5], "std": [0.25],
+    }},
+    "targets": {"label": {"kind": "class", "version": 1, "classes": ["circle", "square", "star"]}},
+}  # fmt: skip
 
 
 def load(path: Path) -> sn.Package:
@@ -55,14 +65,52 @@ def test_golden_files_are_as_they_were_written() -> None:
 def test_there_are_golden_packages_of_every_version_and_kind() -> None:
     for version in range(VERSION + 1):
         assert list((GOLDEN / f"v{version}").glob("*.zip"))
-    for folder in (f"v{VERSION}/", f"v{VERSION}-crc32/"):
+    for folder in ("v1/", "v1-crc32/"):
         assert {Path(name).stem for name in PACKAGES if name.startswith(folder)} == set(NETS)
-    assert set(MIGRATIONS) == set(READERS) == set(range(VERSION))
+    assert {Path(name).stem for name in PACKAGES if name.startswith("v2/")} == {*NETS, *TASKS_OF, "plugin"}
+    assert set(MIGRATIONS) == set(range(VERSION))
 
 
-@pytest.mark.parametrize("name", [name for name in PACKAGES if name.startswith("v1")])
-def test_golden_packages_of_the_newest_version_are_whole(name: str) -> None:
-    assert sn.verify_package(GOLDEN / name).version == 1
+@pytest.mark.parametrize("name", [name for name in PACKAGES if not name.startswith("v0")])
+def test_golden_packages_of_released_versions_are_whole(name: str) -> None:
+    assert sn.verify_package(GOLDEN / name).version == int(name[1])
+
+
+@pytest.mark.parametrize("folder", ["v1", "v1-crc32"])
+def test_packages_of_version_1_get_a_spec_and_a_task(folder: str, tmp_path: Path) -> None:
+    package = load(GOLDEN / folder / "zoo-cnn.zip")
+    assert package.spec is not None
+    assert package.spec.to_dict() == SHAPES
+    assert package.task_record == {"name": "classification", "version": 1, "options": {}}
+    assert (package.answer, package.plugins, package.manifest.migrated_from) == ({}, (), 1)
+    path = sn.migrate_package(GOLDEN / folder / "zoo-cnn.zip", tmp_path / "new.zip")
+    facts = sn.verify_package(path)
+    assert (facts.version, facts.documents["spec.json"]) == (2, SHAPES)
+    with torch.no_grad():
+        x = torch.randn(2, 1, 8, 8)
+        assert torch.equal(sn.load_package(path).model(x), package.model(x))
+
+
+def of_version_1(task: str, labels: dict[str, object], image: dict[str, object]) -> dict[str, object]:
+    manifest = {"name": "a", "task": task, "licences": {}, "data": None, "migrated_from": None}
+    model = {"kind": "zoo", "name": "mlp", "plans": []}
+    return {"manifest.json": manifest, "model.json": model, "labels.json": labels, "preprocess.json": image}
+
+
+def test_other_tasks_of_version_1(tmp_path: Path) -> None:
+    image = SHAPES["inputs"]["image"] | {"channels": 3, "size": [1, 1], "mean": [1.0, 2.0, 3.0], "std": [0.5] * 3}
+    row = from_1_to_2(of_version_1("table_classification", {"names": ["x", "y"], "multi_label": False}, image))
+    assert row["spec.json"]["inputs"] == {"row": {"kind": "table", "version": 1, "columns": [
+        {"name": f"column_{i}", "type": "number", "mean": i + 1.0, "std": 0.5} for i in range(3)
+    ]}}  # fmt: skip
+    assert row["spec.json"]["targets"].keys() == {"target"}
+    assert row["task.json"]["name"] == "classification"
+    many = from_1_to_2(of_version_1("image_classification", {"names": ["x", "y"], "multi_label": True}, image))
+    assert many["task.json"]["name"] == "multi_label"
+    assert many["spec.json"]["targets"]["label"]["kind"] == "labels"
+    number = from_1_to_2(of_version_1("regression", {"names": ["x"], "multi_label": False}, image))
+    assert "task.json" not in number  # such a package lacks what its outputs are scaled by
+    assert number["spec.json"]["targets"] == {}
 
 
 @pytest.mark.parametrize("target", ["new.zip", "new"])
@@ -76,9 +124,11 @@ def test_migrated_packages_are_of_the_newest_version_and_give_the_same(name: str
         package = sn.load_package(path)
     assert (facts.version, facts.manifest.migrated_from) == (VERSION, 0)
     assert facts.manifest.created == "2026-11-23T00:00:00Z"
-    assert package.labels == ("circle", "square", "star")
     assert package.metrics == {"test": {"accuracy": 0.875}}
     assert package.spec is not None
+    bare = {"sizes": {}, "description": "", "licence": "", "name": facts.manifest.name}
+    assert package.spec.to_dict() == SHAPES | bare
+    assert package.task_record == {"name": "classification", "version": 1, "options": {}}
     held = load_file((GOLDEN / name).with_suffix(".io.safetensors"))
     with torch.no_grad():
         torch.testing.assert_close(package.model(held["input"].clone()), held["output"], rtol=0, atol=1e-5)
@@ -100,7 +150,7 @@ def test_damaged_packages_of_version_0_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.feature(109)
-@pytest.mark.parametrize("version", [2, 3, 10**9])
+@pytest.mark.parametrize("version", [3, 4, 10**9])
 def test_newer_packages_are_refused_whole_with_the_reason(version: int, tmp_path: Path) -> None:
     with zipfile.ZipFile(GOLDEN / "v1" / "zoo-mlp.zip") as archive:
         archive.extractall(tmp_path / "new")

@@ -20,10 +20,14 @@ def package(folder: Path, name: str = "net", **options: Any) -> Path:
     import torch
 
     from scirs_neural import create_model
+    from scirs_neural.data.image.spec import Preprocess
+    from scirs_neural.data.spec import DataSpec
     from scirs_neural.serialization import save_package
 
     torch.manual_seed(0)
-    return save_package(folder / name, create_model("cnn", num_classes=2, depth=1, width=4), labels=["a", "b"])
+    image = Preprocess(1, (8, 8), None, "bilinear", (0.5,), (0.25,)).to_spec()
+    spec = DataSpec("net", {"image": image}, {"label": {"kind": "class", "version": 1, "classes": ["a", "b"]}})
+    return save_package(folder / name, create_model("cnn", num_classes=2, depth=1, width=4), spec=spec)
 
 
 def resealed(path: Path, change: Callable[[dict[str, Any]], Any] = lambda manifest: None) -> Path:
@@ -98,7 +102,8 @@ def package_manifests(folder: Path) -> Cases:
 @family("package")
 def package_versions(folder: Path) -> Cases:
     values = {
-        "newer": 2,
+        "older": 1,
+        "newer": 3,
         "much newer": 10**6,
         "negative": -1,
         "text": "1",
@@ -134,7 +139,7 @@ def package_members(folder: Path) -> Cases:
             path / "weights.safetensors", flipped((path / "weights.safetensors").read_bytes(), -3 % 1000 + 400)
         ),
         "case": lambda path: put(path / "MODEL.JSON", "{}"),
-        "link": lambda path: [(path / "labels.json").unlink(), (path / "labels.json").symlink_to("/etc/passwd")],
+        "link": lambda path: [(path / "spec.json").unlink(), (path / "spec.json").symlink_to("/etc/passwd")],
     })  # fmt: skip
 
 
@@ -143,21 +148,21 @@ def package_models(folder: Path) -> Cases:
     """Networks that a package must not have: code, files, other libraries' classes, sizes without end."""
 
     def builder(spec: Any) -> Callable[[Path], Any]:
-        return edit("model.json", lambda plain: {"kind": "builder", "spec": spec, "plans": []})
+        return edit("model.json", lambda plain: {"kind": "builder", "spec": spec, "modifications": []})
 
     code = f"__import__('os').system('{COMMAND}')"
     yield from variants(folder, {
         "target": edit("model.json", lambda plain: plain.update(_target_="os.system")),
         "target option": edit("model.json", lambda plain: plain["options"].update(_target_="os.system")),
         "target in option": edit("model.json", lambda plain: plain["options"].update(width={"_target_": "os.system"})),
-        "target in plan": edit("model.json", lambda plain: plain["plans"].append({"_target_": "os.system"})),
+        "target in modification": edit("model.json", lambda plain: plain["modifications"].append({"_target_": "os.system"})),
         "name of a file": edit("model.json", lambda plain: plain.update(name="./evil.py:Net")),
         "name of a module": edit("model.json", lambda plain: plain.update(name="os:system")),
         "unknown name": edit("model.json", lambda plain: plain.update(name="resnet51")),
         "weights option": edit("model.json", lambda plain: plain["options"].update(weights="/etc/passwd")),
         "interpolation": edit("model.json", lambda plain: plain.update(num_classes="${oc.env:HOME}")),
         "class": edit("model.json", lambda plain: {
-            "kind": "class", "name": "system", "module": "os", "options": {"command": COMMAND}, "plans": []}),
+            "kind": "class", "name": "system", "module": "os", "options": {"command": COMMAND}, "modifications": []}),
         "kind": edit("model.json", lambda plain: plain.update(kind="pickle")),
         "huge": edit("model.json", lambda plain: plain["options"].update(width=2**20)),
         "deep": edit("model.json", lambda plain: plain["options"].update(depth=10**6)),
@@ -174,18 +179,18 @@ def package_models(folder: Path) -> Cases:
 
 
 @family("package")
-def package_plans(folder: Path) -> Cases:
-    def plan(**held: Any) -> Callable[[Path], Any]:
-        return edit("model.json", lambda plain: plain["plans"].append(held))
+def package_modifications(folder: Path) -> Cases:
+    def change(**held: Any) -> Callable[[Path], Any]:
+        return edit("model.json", lambda plain: plain["modifications"].append(held))
 
     yield from variants(folder, {
-        "unknown": plan(kind="exec", code="x"), "no such module": plan(kind="channels", modules={"x.y": {}}, tensors={}),
-        "dunder": plan(kind="channels", modules={"__class__": {"__init__": 1}}, tensors={}),
-        "attribute": plan(kind="settings", modules={"": {"forward": 1}}),
-        "class": plan(kind="settings", modules={"": {"__class__": "os"}}),
-        "huge tensor": plan(kind="channels", modules={}, tensors={"head.weight": [2**45, 2**45]}),
-        "negative": plan(kind="channels", modules={}, tensors={"head.weight": [-1, 2]}),
-        "text": plan(kind="channels", modules="x", tensors=[]),
+        "unknown": change(kind="exec", code="x"), "no such module": change(kind="channels", modules={"x.y": {}}, tensors={}),
+        "dunder": change(kind="channels", modules={"__class__": {"__init__": 1}}, tensors={}),
+        "attribute": change(kind="settings", modules={"": {"forward": 1}}),
+        "class": change(kind="settings", modules={"": {"__class__": "os"}}),
+        "huge tensor": change(kind="channels", modules={}, tensors={"head.weight": [2**45, 2**45]}),
+        "negative": change(kind="channels", modules={}, tensors={"head.weight": [-1, 2]}),
+        "text": change(kind="channels", modules="x", tensors=[]),
     })  # fmt: skip
 
 
@@ -229,14 +234,34 @@ def package_weights(folder: Path) -> Cases:
 
 @family("package")
 def package_documents(folder: Path) -> Cases:
+    """Specs, tasks, plugins and answers that name code, or are of other kinds than the registries have."""
+
+    def field(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
+        return edit("spec.json", lambda plain: change(plain["targets"]["label"]))
+
+    def record(member: str, plain: Any) -> Callable[[Path], Any]:
+        return lambda path: resealed(put(path / member, json.dumps(plain)).parent)
+
     yield from variants(folder, {
-        "labels of numbers": edit("labels.json", lambda plain: plain.update(names=[1, 2])),
-        "more labels": edit("labels.json", lambda plain: plain.update(code="x")),
-        "labels as target": edit("labels.json", lambda plain: plain.update(names={"_target_": "os.system"})),
-        "labels twice": lambda path: resealed(
-            put(path / "labels.json", '{"names": ["a"], "names": ["b"], "multi_label": false}').parent),
-        "preprocess target": lambda path: resealed(put(path / "preprocess.json", '{"_target_": "os.system"}').parent),
-        "preprocess kind": lambda path: resealed(put(path / "preprocess.json", '{"kind": "pickle"}').parent),
+        "classes of numbers": field(lambda label: label.update(classes=[1, 2])),
+        "classes as target": field(lambda label: label.update(classes={"_target_": "os.system"})),
+        "kind of a module": field(lambda label: label.update(kind="os:system")),
+        "kind of a file": field(lambda label: label.update(kind="./evil.py:Field")),
+        "unknown kind": field(lambda label: label.update(kind="evil")),
+        "no fields": edit("spec.json", lambda plain: plain.update(inputs=COMMAND)),
+        "pipeline": edit("spec.json", lambda plain: plain.update(pipeline="os:system")),
+        "spec twice": lambda path: resealed(put(path / "spec.json", '{"format": 2, "format": 2}').parent),
+        "spec list": lambda path: resealed(put(path / "spec.json", "[]").parent),
+        "task of a module": record("task.json", {"name": "os:system", "version": 1, "options": {}}),
+        "task of a file": record("task.json", {"name": "./evil.py:Task", "version": 1, "options": {}}),
+        "unknown task": record("task.json", {"name": "evil", "version": 1, "options": {"command": COMMAND}}),
+        "task target": record("task.json", {"_target_": "os.system"}),
+        "plugin of a module": record("plugins.json", [{"name": "os:system", "version": 1, "record": {}}]),
+        "unknown plugin": record("plugins.json", [{"name": "evil", "version": 1, "record": {"command": COMMAND}}]),
+        "plugin target": record("plugins.json", [{"_target_": "os.system"}]),
+        "answer list": record("answer.json", [COMMAND]),
+        "distribution": manifest(lambda plain: plain["parts"].append(
+            {"kind": "task", "name": "a", "distribution": f"x; {COMMAND}", "version": "1"})),
         "metrics text": lambda path: resealed(put(path / "metrics.json", '{"test": {"accuracy": "x"}}').parent),
         "metrics nan": lambda path: resealed(put(path / "metrics.json", '{"test": {"accuracy": NaN}}').parent),
         "metrics list": lambda path: resealed(put(path / "metrics.json", "[]").parent),

@@ -1,9 +1,10 @@
 """Writes golden packages that are not there yet: ``python -m tests.serialization.golden.make``.
 
-A golden package is never written again: it stands for every package that a release of its time wrote. ``v1/NAME.zip``
-is the package, ``v1/NAME.io.safetensors`` an input and the output of that day. ``hashes.json`` holds both to their
+A golden package is never written again: it stands for every package that a release of its time wrote. ``v2/NAME.zip``
+is the package, ``v2/NAME.io.safetensors`` an input and the output of that day. ``hashes.json`` holds both to their
 bytes. Those in ``v1/`` have no checksum in their manifest, and weights as safetensors lays them out; ``v1-crc32/`` is
-what is written since. Version 0 was never released and has no writer in the library; its writer is below.
+what was written after. Version 2 stores the data spec, the task and the records of plugins. Version 0 was never
+released and has no writer in the library; its writer is below.
 """
 
 from __future__ import annotations
@@ -16,19 +17,14 @@ from pathlib import Path
 
 import torch
 
-from scirs_neural.data.spec import DataSpec, Preprocess
 from scirs_neural.guard import write_state_dict
 from scirs_neural.serialization import save_package
 from tests.serialization.nets import NETS, OWN, net
+from tests.serialization.parts import TASKS_OF, Adapter, net_of
 
 FOLDER = Path(__file__).parent
-VERSION = "v1-crc32"  # what the library writes today
+VERSION = "v2"  # what the library writes today
 CREATED = "1795392000"  # 2026-11-23 00:00 UTC
-SPEC = DataSpec(
-    "shapes", "image_classification", ("circle", "square", "star"),
-    Preprocess(1, (8, 8), None, "bilinear", (0.5,), (0.25,)),
-    {"train": 90, "val": 10, "test": 20}, description="imagined shapes", licence="CC0-1.0",
-)  # fmt: skip
 VERSION_0 = ("zoo-cnn", "zoo-mlp", "builder-sequential")
 
 
@@ -41,9 +37,22 @@ def main() -> None:
             target.parent.mkdir(exist_ok=True)
             model, x = net(name)
             made, options = OWN.get(name, (None, None))
-            image = {"spec": SPEC, "metrics": {"test": {"accuracy": 0.875}}} if name == "zoo-cnn" else {}
-            save_package(target, model, name=f"golden-{name}", model_class=made, options=options, **image)
+            save_package(target, model, name=f"golden-{name}", model_class=made, options=options)
             _keep_output(target, model, x)
+    for name, (spec, task) in TASKS_OF.items():
+        target = FOLDER / VERSION / f"{name}.zip"
+        if not target.exists():
+            model, x = net_of(name)
+            metrics = {"test": {"accuracy": 0.875}}
+            save_package(target, model, name=f"golden-{name}", spec=spec, task=task, metrics=metrics)
+            _keep_output(target, model, x)
+    target = FOLDER / VERSION / "plugin.zip"
+    if not target.exists():
+        plugin, (model, x) = Adapter(scale=torch.tensor([0.5, 1.0, 2.0])), net_of("image-classification")
+        model = plugin.prepare(model, None, None)
+        spec, task = TASKS_OF["image-classification"]
+        save_package(target, model, name="golden-plugin", spec=spec, task=task, answer={"k": 2}, plugins=[plugin])
+        _keep_output(target, model, x)
     for name in VERSION_0:
         target = FOLDER / "v0" / f"{name}.zip"
         if not target.exists():

@@ -1,7 +1,8 @@
 """What was done to a network after it was built, as plain data: the widths of a slim one, and other numbers.
 
-A plan is found by holding the network beside a fresh one of its name, and says what differs. Only numbers in place of
-numbers, and shapes of tensors that are there: nothing that a file says can put anything else into a network.
+A modification is found by comparing the network with a fresh one of its name. It puts only numbers in place of numbers,
+and other shapes to tensors that are there: nothing that a file says can put anything else into a network. What plugins
+did stands in their records instead.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ from torch import Tensor, nn
 
 from scirs_neural.builder.model import Model
 from scirs_neural.core.errors import CheckpointError
-from scirs_neural.serialization.schema import ChannelPlan, SettingsPlan
+from scirs_neural.serialization.schema import Channels, Settings
 
-Plan = ChannelPlan | SettingsPlan
+Modification = Channels | Settings
 
 
-def find_plans(fresh: nn.Module, model: nn.Module) -> list[dict[str, Any]]:
-    """The plans that make a network of a fresh one.
+def find_modifications(fresh: nn.Module, model: nn.Module) -> list[dict[str, Any]]:
+    """The modifications that make a network of a fresh one.
 
     Args:
-        fresh: as its name or class builds it; the meta device will do.
+        fresh: as its name or class builds it, and plugins' records change it; the meta device will do.
         model: the network.
 
     Raises:
         CheckpointError: they differ by more than numbers: other layers, other names of tensors, other texts.
 
     Example:
-        >>> find_plans(nn.Linear(4, 8), nn.Linear(4, 5))
+        >>> find_modifications(nn.Linear(4, 8), nn.Linear(4, 5))
         [{'kind': 'channels', 'modules': {'': {'out_features': 5}}, 'tensors': {'weight': [5, 4], 'bias': [5]}}]
     """
     theirs, ours = dict(fresh.named_modules()), dict(model.named_modules())
@@ -38,48 +39,48 @@ def find_plans(fresh: nn.Module, model: nn.Module) -> list[dict[str, Any]]:
     for path, module in ours.items():
         if _kind(module) != _kind(theirs[path]):
             what = f"'{path or 'the network'}' is a {type(module).__name__}, not a {type(theirs[path]).__name__}"
-            raise _not_ours(what)
+            raise _no_longer(what)
     old, new = named_tensors(fresh), named_tensors(model)
     _refuse_others("tensors", old, new)
     shapes = {name: list(new[name].shape) for name in new if new[name].shape != old[name].shape}
     if unsaved := sorted(shapes.keys() - model.state_dict().keys()):
-        raise _not_ours(f"the buffer '{unsaved[0]}' has another shape, and is not saved")
+        raise _no_longer(f"the buffer '{unsaved[0]}' has another shape, and is not saved")
     widths: dict[str, dict[str, Any]] = {}
     others: dict[str, dict[str, Any]] = {}
     for path, module in ours.items():
         for name, value in _changes(path, theirs[path], module).items():
             table = widths if shapes and _is_whole(value) else others
             table.setdefault(path, {})[name] = list(value) if isinstance(value, tuple) else value
-    plans: list[dict[str, Any]] = []
+    modifications: list[dict[str, Any]] = []
     if shapes:
-        plans.append({"kind": "channels", "modules": widths, "tensors": shapes})
+        modifications.append({"kind": "channels", "modules": widths, "tensors": shapes})
     if others:
-        plans.append({"kind": "settings", "modules": others})
-    return plans
+        modifications.append({"kind": "settings", "modules": others})
+    return modifications
 
 
-def apply_plan(plan: Plan, model: nn.Module, where: str) -> None:
-    """Do to a fresh network, in place, what a plan says.
+def modify(model: nn.Module, modification: Modification, where: str) -> None:
+    """Change a fresh network in place.
 
     Raises:
-        CheckpointError: the plan names something that the network does not have, or another kind of value.
+        CheckpointError: the modification names something that the network does not have, or another kind of value.
     """
     modules = dict(model.named_modules())
-    for path, changes in plan.modules.items():
+    for path, changes in modification.modules.items():
         if path not in modules:
             raise _no_such(path, where)
         value: Any
         for name, value in changes.items():
-            held = _numbers(modules[path]).get(name)
-            if held is None or not _same_kind(held, value):
+            old = _numbers(modules[path]).get(name)
+            if old is None or not _same_kind(old, value):
                 raise CheckpointError(
-                    f"the plan sets '{path}.{name}' to {value!r}, where there is {held!r}", where=where
+                    f"a modification sets '{path}.{name}' to {value!r}, where there is {old!r}", where=where
                 )
-            setattr(modules[path], name, type(held)(value) if isinstance(held, (tuple, list)) else value)
-    if isinstance(plan, ChannelPlan):
+            setattr(modules[path], name, type(old)(value) if isinstance(old, (tuple, list)) else value)
+    if isinstance(modification, Channels):
         saved = model.state_dict().keys()
-        tensors = {name: held for name, held in named_tensors(model).items() if name in saved}
-        for name, shape in plan.tensors.items():
+        tensors = {name: tensor for name, tensor in named_tensors(model).items() if name in saved}
+        for name, shape in modification.tensors.items():
             if name not in tensors or len(shape) != tensors[name].dim():
                 raise _no_such(name, where)
             tensors[name].data = torch.empty(shape, dtype=tensors[name].dtype, device=tensors[name].device)
@@ -97,19 +98,19 @@ def _changes(path: str, fresh: nn.Module, module: nn.Module) -> dict[str, Any]:
     for name in vars(module).keys() & vars(fresh).keys():
         before, after = vars(fresh)[name], vars(module)[name]
         if isinstance(before, str) and isinstance(after, str) and before != after and name != "code":
-            raise _not_ours(f"'{path}.{name}' is {after!r}, not {before!r}")
+            raise _no_longer(f"'{path}.{name}' is {after!r}, not {before!r}")
     return {name: new[name] for name in new if name in old and new[name] != old[name]}
 
 
 def _numbers(module: nn.Module) -> dict[str, Any]:
     """The settings of a module that are numbers, or lists of them."""
-    found = {}
+    numbers = {}
     for name, value in vars(module).items():
         values = value if isinstance(value, (tuple, list)) else [value]
         if name.startswith("_") or name == "training" or not all(isinstance(v, (int, float)) for v in values):
             continue
-        found[name] = tuple(value) if isinstance(value, tuple) else value
-    return found
+        numbers[name] = tuple(value) if isinstance(value, tuple) else value
+    return numbers
 
 
 def _is_whole(value: Any) -> bool:
@@ -117,12 +118,12 @@ def _is_whole(value: Any) -> bool:
     return all(isinstance(v, int) and not isinstance(v, bool) for v in values)
 
 
-def _same_kind(held: Any, value: Any) -> bool:
-    if isinstance(held, (tuple, list)):
-        return isinstance(value, list) and len(held) == len(value) and all(map(_same_kind, held, value))
-    if isinstance(held, bool) or isinstance(value, bool):
-        return isinstance(held, bool) and isinstance(value, bool)
-    return isinstance(value, (int, float)) and (isinstance(held, float) or isinstance(value, int))
+def _same_kind(old: Any, value: Any) -> bool:
+    if isinstance(old, (tuple, list)):
+        return isinstance(value, list) and len(old) == len(value) and all(map(_same_kind, old, value))
+    if isinstance(old, bool) or isinstance(value, bool):
+        return isinstance(old, bool) and isinstance(value, bool)
+    return isinstance(value, (int, float)) and (isinstance(old, float) or isinstance(value, int))
 
 
 def _kind(module: nn.Module) -> tuple[str, str]:
@@ -134,10 +135,10 @@ def _refuse_others(what: str, fresh: Mapping[str, Any], model: Mapping[str, Any]
     others = [name or "itself" for name in (*model.keys() - fresh.keys(), *fresh.keys() - model.keys())]
     if others:
         shown = ", ".join(sorted(others)[:3]) + (", …" if len(others) > 3 else "")
-        raise _not_ours(f"it has other {what}: {shown}")
+        raise _no_longer(f"it has other {what}: {shown}")
 
 
-def _not_ours(difference: str) -> CheckpointError:
+def _no_longer(difference: str) -> CheckpointError:
     return CheckpointError(
         f"the network is no longer what its name builds: {difference}",
         fix="write a class or function that builds it, and give that as model_class when saving and loading",
@@ -145,4 +146,4 @@ def _not_ours(difference: str) -> CheckpointError:
 
 
 def _no_such(name: str, where: str) -> CheckpointError:
-    return CheckpointError(f"the plan changes '{name}', which the network does not have", where=where)
+    return CheckpointError(f"a modification changes '{name}', which the network does not have", where=where)

@@ -1,4 +1,7 @@
-"""Every kind of name that a user can type, and the registry that knows it. Rooms are imported at the first look-up."""
+"""Every kind of name that a user can type, and the registry that knows it. Modules are imported at the first look-up.
+
+So a lower level reaches what a higher one registers by its name alone.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ REGISTRIES: dict[str, tuple[str, str]] = {  # kind as it is typed: (module, attr
     "tasks": ("scirs_neural.tasks.registry", "TASKS"),
     "fields": ("scirs_neural.data.registry", "FIELDS"),
     "pipelines": ("scirs_neural.data.registry", "PIPELINES"),
+    "plugins": ("scirs_neural.plugins.registry", "PLUGINS"),
 }
 _SINGULAR = {"loss": "losses", "data": "data"}
 
