@@ -1,0 +1,1 @@
+"""What is shared with other runtimes and formats: variants of one model, measured side by side."""
