@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scirs_neural.core.command import run_command
+from scirs_neural.core.registries import REGISTRIES, registry
 from scirs_neural.info import main
 from scirs_neural.models import catalogue
-from scirs_neural.core.registries import REGISTRIES, registry
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

@@ -10,9 +10,9 @@ import pytest
 
 from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import UnknownNameError
+from scirs_neural.core.registries import REGISTRIES, registry
 from scirs_neural.list import main, parse_count
 from scirs_neural.models import MODELS, list_models
-from scirs_neural.core.registries import REGISTRIES, registry
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from scirs_neural.config.validate import all_settings
-from scirs_neural.core.suggestions import MAX_NEAR, did_you_mean
 from scirs_neural.core.registries import registry
+from scirs_neural.core.suggestions import MAX_NEAR, did_you_mean
 
 SETTINGS = sorted({key.rpartition(".")[2] for key in all_settings()})
 
