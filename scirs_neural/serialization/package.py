@@ -75,11 +75,13 @@ class Package:
         if self.spec is None or self.task_record is None:
             what = f"the package lacks its {'data spec' if self.spec is None else 'task'}"
             raise CheckpointError(what, where=str(self.path), fix="save it with spec= and task=")
-        name = self.task_record["name"]
+        name, where = self.task_record["name"], str(self.path)
+        make = registry("task").get(name, where=where)
         try:
-            return registry("task").get(name, where=str(self.path))(self.spec, **self.task_record["options"])
+            return make(self.spec, **self.task_record["options"])
         except (TypeError, ValueError) as error:
-            raise CheckpointError(f"the task '{name}' refuses its options: {error}", where=str(self.path)) from error
+            what = f"the task '{name}' refuses its options: {getattr(error, 'what', error)}"
+            raise CheckpointError(what, where=where) from error
 
     def read(self, name: str) -> bytes:
         """A file of the tokenizer, or an export.
@@ -264,7 +266,7 @@ def spec_of(plain: Mapping[str, Any] | None, where: str) -> DataSpec | None:
     try:
         return None if plain is None else DataSpec.from_dict(plain)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the data spec cannot be read: {error}", where=where) from error
+        raise CheckpointError(f"the data spec cannot be read: {getattr(error, 'what', error)}", where=where) from error
 
 
 def as_json(plain: Any) -> Any:

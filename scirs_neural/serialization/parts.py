@@ -17,6 +17,7 @@ from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.serialization.schema import MODEL, PLUGINS, SPEC, TASK, Part
 
 Documents = Mapping[str, Any]
+_OF_NETWORKS = ("model", "layer")
 
 
 def parts_of(documents: Documents) -> list[Part]:
@@ -41,9 +42,12 @@ def check_parts(documents: Documents, parts: Sequence[Part], where: str) -> None
         CheckpointError: a name is not installed, or its owner does not know what is said of it.
     """
     brought: dict[tuple[str, str], Part] = {(part.kind, part.name): part for part in parts}
+    for part in parts:
+        if part.kind in _OF_NETWORKS and part.distribution != OURS and part.name not in registry(part.kind):
+            raise _missing(part.kind, part.name, part, where)
     for kind, name, record in named(documents):
-        if kind in ("model", "layer"):
-            continue  # refused when the network is built
+        if kind in _OF_NETWORKS:
+            continue  # checked when the network is built
         if name not in registry(kind):
             raise _missing(kind, name, brought.get((kind, name)), where)
         check: Callable[[Any, str], None] | None = getattr(registry(kind).get(name), "check", None)
@@ -63,7 +67,10 @@ def named(documents: Documents) -> Iterator[tuple[str, str, Any]]:
     if model["kind"] == "zoo":
         yield "model", model["name"], model
     elif model["kind"] == "builder":
-        keys = {key for layer in model["spec"].get("layers", ()) for key in layer}
+        layers = model["spec"].get("layers")
+        keys = (
+            {key for layer in layers if isinstance(layer, dict) for key in layer} if isinstance(layers, list) else set()
+        )
         yield from (("layer", key, None) for key in sorted(keys & set(registry("layer"))))
     if spec is not None:
         for record in (*spec["inputs"].values(), *spec["targets"].values()):

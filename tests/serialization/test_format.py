@@ -249,6 +249,7 @@ LARGE = {
     "a repetition": (graph_of([{"repeat": {"times": 10**9, "layers": ["relu"]}}], {"x": [4]}), "without 'repeat'"),
     "a nest": (graph_of([{"sequential": [["relu"]]}], {"x": [4]}), "without 'sequential'"),
     "a list in short": (graph_of(["relu"], {"x": [4]}), "layers as mappings"),
+    "no list": (graph_of(5, {"x": [4]}), "layers as mappings"),
     "many layers": (graph_of([{"relu": {}}] * 5_000, {"x": [4]}), "far more than the weights are of"),
     "many time steps": (
         graph_of([{"recurrent": {"cell": "peephole_lstm_cell", "hidden_size": 2, "input_size": 2}}], {"x": [10**9, 2]}),

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 import scirs_neural as sn
+from scirs_neural.builder import Sequential
 from scirs_neural.core.errors import CheckpointError, UnknownNameError
 from scirs_neural.core.registries import registry
 from scirs_neural.data.registry import FIELDS
@@ -196,6 +197,21 @@ def test_layers_of_a_graph_are_named(tmp_path: Path) -> None:
     parts = sn.inspect_package(tmp_path / "a.zip").manifest.parts
     assert {(part.kind, part.name) for part in parts} >= {("layer", "conv2d"), ("layer", "linear")}
     assert {part.distribution for part in parts} == {"scirs-neural"}
+
+
+@pytest.mark.parametrize("kind", ["model", "layer"])
+def test_networks_and_layers_of_a_stranger_are_named_too(kind: str, tmp_path: Path) -> None:
+    table, name = registry(kind), f"test_{kind}"
+    table.add(name, table.get("mlp" if kind == "model" else "relu"), distribution="pytest")
+    try:
+        model = sn.create_model(name, hidden=[]) if kind == "model" else Sequential([name], input_shape=(4,))
+        sn.save_package(tmp_path / "a", model)
+        sn.load_package(tmp_path / "a")
+    finally:
+        table._entries.pop(name)
+    with pytest.raises(CheckpointError, match=f"needs the {kind} '{name}', which is not installed") as caught:
+        sn.load_package(tmp_path / "a")
+    assert "brings it: pytest" in str(caught.value)
 
 
 def test_a_network_may_not_use_the_names_of_plugins(tmp_path: Path) -> None:
