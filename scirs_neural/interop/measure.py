@@ -15,11 +15,9 @@ from torch import Tensor, nn
 
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.seeding import stream_seed
 from scirs_neural.core.suggestions import did_you_mean
 
 Score = Callable[[list[Any]], Mapping[str, tuple[float, float, float]]]
-_RESAMPLES, _WARM_UP = 1000, 2
 
 
 @dataclass(frozen=True)
@@ -62,22 +60,20 @@ def measure(
     sizes: Mapping[str, int | str | Path] | None = None,
     class_axis: int = 1,
     rounds: int = 20,
-    seed: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Measurement]:
     """Measure variants of one model on the same samples.
 
-    Variants take turns in alternating order (A B C, C B A), so that a machine that slows down hits all of them alike.
+    They take turns in alternating order (A B C, C B A), so that a machine that slows down hits all of them alike.
 
     Args:
         variants: name to what is called with a batch: a network in evaluation mode, or any function.
         samples: batches: a tensor, or a tuple of what the variants are called with.
         reference: the variant that the others are compared with.
         score: from the outputs of every batch to metrics: name to (value, low, high).
-        sizes: of variants that are no networks, in bytes, or the file or folder that holds them.
+        sizes: of variants that are no networks: bytes, or the file or folder that holds them.
         class_axis: of the outputs, for `label_agreement`.
         rounds: how many turns each variant takes to be timed.
-        seed: of the intervals of ratios.
         clock: gives seconds; `time.process_time` on a machine that others use too.
 
     Raises:
@@ -108,7 +104,7 @@ def measure(
         return Measurement(
             name, dict(score(outputs[name])) if score else {}, *_differences(arrays, expected),
             _label_agreement(arrays, expected, class_axis), _size(variants[name], (sizes or {}).get(name)),
-            float(np.median(times[name])), _ratio(times[name], times[reference], seed), peaks[name],
+            float(np.median(times[name])), _ratio(times[name], times[reference]), peaks[name],
         )  # fmt: skip
 
     return [row(name) for name in variants]
@@ -117,8 +113,7 @@ def measure(
 def table_of(measurements: Sequence[Measurement]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows for `scirs_neural.core.terminal.table`."""
     metrics = list(measurements[0].score)
-    heads = ["variant", *metrics, "same label", "difference", "size", "time", "time / reference", "peak memory"]
-    rows = []
+    rows, heads = [], ["variant", *metrics, "same label", "difference", "size", "time", "ratio of times", "peak memory"]
     for one in measurements:
         scores = [f"{v:.4g} ({lo:.4g} to {hi:.4g})" for v, lo, hi in (one.score[name] for name in metrics)]
         ratio, low, high = one.latency_ratio
@@ -135,7 +130,7 @@ def table_of(measurements: Sequence[Measurement]) -> tuple[list[str], list[list[
 def _times(variants: Mapping[str, Any], batches: list[Any], rounds: int, clock: Any) -> dict[str, np.ndarray]:
     """Seconds of each turn, by variant (rounds,)."""
     times: dict[str, list[float]] = {name: [] for name in variants}
-    for turn in range(-_WARM_UP, rounds):
+    for turn in range(-2, rounds):  # two to warm up
         for name in list(variants) if turn % 2 else list(variants)[::-1]:
             start = clock()
             variants[name](*batches[turn % len(batches)])
@@ -146,10 +141,10 @@ def _times(variants: Mapping[str, Any], batches: list[Any], rounds: int, clock: 
     return {name: np.array(seconds) for name, seconds in times.items()}
 
 
-def _ratio(times: np.ndarray, others: np.ndarray, seed: int) -> tuple[float, float, float]:
+def _ratio(times: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
     """Median of the ratios of all rounds, with its percentile bootstrap interval."""
-    ratios, random = times / np.maximum(others, 1e-12), np.random.default_rng(stream_seed("measure", seed))
-    drawn = np.median(ratios[random.integers(0, len(ratios), (_RESAMPLES, len(ratios)))], axis=1)
+    ratios, random = times / np.maximum(others, 1e-12), np.random.default_rng(0)
+    drawn = np.median(ratios[random.integers(0, len(ratios), (1000, len(ratios)))], axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(np.median(ratios)), float(low), float(high)
 
@@ -168,15 +163,15 @@ def _size(variant: Callable[..., Any], known: int | str | Path | None) -> int | 
         return sum(file.stat().st_size for file in (Path(known), *Path(known).rglob("*")) if file.is_file())
     if known is not None or not isinstance(variant, nn.Module):
         return known
-    tensors = (*variant.parameters(), *variant.buffers())
-    return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors if tensor.numel()}.values())
+    tensors = {tensor.data_ptr(): tensor.nbytes for tensor in (*variant.parameters(), *variant.buffers())}
+    return sum(tensors.values())
 
 
 def _arrays(output: Any) -> list[np.ndarray]:
     """The tensors or arrays of an output in order, as float64."""
-    if isinstance(output, Mapping | list | tuple):
-        parts = output.values() if isinstance(output, Mapping) else output
-        return [array for part in parts for array in _arrays(part)]
+    output = list(output.values()) if isinstance(output, Mapping) else output
+    if isinstance(output, list | tuple):
+        return [array for part in output for array in _arrays(part)]
     return [np.asarray(output.detach().cpu().double() if isinstance(output, Tensor) else output, dtype=np.float64)]
 
 
@@ -198,8 +193,8 @@ def _label_agreement(arrays: list[list[np.ndarray]], expected: list[list[np.ndar
     firsts = [(one[0], other[0]) for one, other in zip(arrays, expected, strict=True) if one and other]
     if any(one.shape != other.shape or one.ndim <= axis or one.shape[axis] < 2 for one, other in firsts):
         return None
-    same = [one.argmax(axis) == other.argmax(axis) for one, other in firsts]
-    return float(np.concatenate([part.ravel() for part in same]).mean()) if same else None
+    same = [(one.argmax(axis) == other.argmax(axis)).ravel() for one, other in firsts]
+    return float(np.concatenate(same).mean()) if same else None
 
 
 def _bytes(count: int | None) -> str:
