@@ -17,7 +17,8 @@ from scirs_neural.builder.initial import apply_init, check_init
 from scirs_neural.builder.symbol import Auto, Path, Step, Symbol, dotted, first_sentence, show_shape
 from scirs_neural.core.errors import ConfigError, ScirsError, ShapeError
 from scirs_neural.core.importing import resolve
-from scirs_neural.core.registry import REQUIRED, signature_options
+from scirs_neural.core.registry import REQUIRED
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.layers.registry import LAYERS
 from scirs_neural.layers.spec import create_layer
 

@@ -31,7 +31,7 @@ from scirs_neural.builder.blocks import (
 from scirs_neural.builder.leaf import Leaf
 from scirs_neural.builder.operations import OPERATIONS
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.registry import signature_options
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.layers.registry import LAYERS
 

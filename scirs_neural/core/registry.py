@@ -3,22 +3,25 @@
 A registry maps a name to an object, or to an import string that is resolved at the first look-up. So the shipped
 tables are pure data, lists and help need no torch, and nothing depends on some module having been imported before.
 
-Third parties add names with the decorator, through entry points of the group ``scirs_neural.<kind>`` (each names an
-importable thing), or by listing their modules under ``plugins_modules`` in a config.
+There are three ways to add a thing: the decorator `Registry.register`, an entry point of the group
+``scirs_neural.<kind>``, and a file of the user's, ``file.py:Thing``. One rule holds for all of them: options are the
+keyword arguments of the thing's signature; what the framework supplies (``params``, ``spec``, ``num_classes``, …) is no
+option; an option without a default must be given; a type comes from the annotation, else from the default.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from scirs_neural.core.errors import CheckpointError, ConfigError, MissingExtraError, UnknownNameError
+from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, MissingExtraError, UnknownNameError
 from scirs_neural.core.importing import resolve
+from scirs_neural.core.signatures import KEYWORDS, as_text, describe, fits, signature, type_of
 from scirs_neural.core.suggestions import did_you_mean
 
 T = TypeVar("T")
@@ -30,21 +33,159 @@ REQUIRED: Any = inspect.Parameter.empty
 
 @dataclass
 class Entry:
-    """One name: what it stands for, one line about it, and the options that its builder takes.
+    """One name of a registry, or an import string that a user typed.
 
-    ``options`` maps an option to its default. None means: read the signature of the resolved object. ``traits`` is what
-    else must be known of it without importing it, such as what it cannot be combined with. ``extra`` is the optional
-    dependency that brings the target's package. ``distribution`` brings the name: by an entry point, or in a shipped
-    table, which holds import strings; None for what is registered as an object.
+    Args:
+        registry: the kind of thing.
+        name: as it is typed.
+        target: the thing, or its import string.
+        summary: one line about it.
+        declared: options and their defaults as data; None reads them off the signature when they are asked for.
+        declared_traits: what must be known of it before it is built, such as what it cannot be combined with.
+        extra: the optional dependency that brings the target's package.
+        where: where the name came from, for errors.
+        distribution: what brings the name: by an entry point, or a shipped table; None for an object of the user's.
     """
 
+    registry: Registry
     name: str
     target: Any
     summary: str = ""
-    options: Mapping[str, Any] | None = None
-    traits: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    declared: Mapping[str, Any] | None = None
+    declared_traits: Mapping[str, Any] | None = None
     extra: str | None = None
+    where: str | None = None
     distribution: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The kind and the name, for messages."""
+        return f"{self.registry.kind} '{self.name}'"
+
+    def load(self) -> Any:
+        """The thing itself, imported now if it was only named before.
+
+        Raises:
+            MissingExtraError: its package is not installed.
+            ConfigError: it cannot be imported.
+        """
+        if isinstance(self.target, str):
+            try:
+                self.target = resolve(self.target, where=self.where)
+            except (ModuleNotFoundError, ConfigError) as error:
+                missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+                if self.extra is None or not isinstance(missing, ModuleNotFoundError):
+                    raise
+                package = (missing.name or self.target).partition(".")[0]
+                raise MissingExtraError(package, self.extra, f"the {self.label}") from missing
+        return self.target
+
+    @property
+    def traits(self) -> Mapping[str, Any]:
+        """As the table declares them, else the thing's own attribute ``traits``."""
+        if self.declared_traits is not None or self.declared is not None:
+            return self.declared_traits or {}
+        return getattr(self.load(), "traits", {})
+
+    @cached_property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The signature of the thing, annotations evaluated where they can be.
+
+        Raises:
+            ConfigError: it cannot be called.
+        """
+        return signature(self.load(), self.label)
+
+    @cached_property
+    def options(self) -> Mapping[str, Any]:
+        """The options and their defaults, `REQUIRED` where there is none."""
+        if self.declared is None:
+            return MappingProxyType({name: parameter.default for name, parameter in self._own_parameters.items()})
+        return MappingProxyType(dict(self.declared))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes any keyword (``**kwargs``), so that no option can be called unknown."""
+        if self.declared is not None:
+            return False
+        return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in self.parameters.values())
+
+    def takes(self, supplied: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the arguments that the framework supplies which the thing asks for."""
+        return {name: value for name, value in supplied.items() if self.is_open or name in self.parameters}
+
+    def faults(
+        self,
+        options: Mapping[str, Any],
+        *,
+        section: str = "",
+        where: Callable[[str | None], str | None] | None = None,
+        types: bool = True,
+        also: Sequence[str] = (),
+    ) -> list[ConfigError]:
+        """What is wrong with options: unknown ones, values of another type, and those that are needed and not given.
+
+        Args:
+            options: by name.
+            section: under which they are settings, such as "optimizer"; "" for Python arguments.
+            where: where an option came from; it is asked for None where the choice of the name came from.
+            types: whether types are judged.
+            also: settings of the same section that are no options, for suggestions.
+        """
+        place = where or (lambda option: self.where)
+        known, prefix = self.options, f"{section}." if section else ""
+        faults: list[ConfigError] = []
+        for option, value in options.items():
+            if option not in known:
+                if not self.is_open:
+                    faults.append(self._unknown(option, prefix, [*also, *known], place(option)))
+            elif types and not (value is known[option] or fits(value, kind := self._type_of(option))):
+                subject = f"{prefix}{option}" if section else f"option '{option}' of {self.label}"
+                faults.append(
+                    ConfigError(f"{subject} must be {describe(kind)}, not {as_text(value)}", where=place(option))
+                )
+        missing = [option for option, default in known.items() if default is REQUIRED and option not in options]
+        if missing and not section:
+            faults.append(ConfigError(f"{self.label} needs {', '.join(map(repr, missing))}", where=place(None)))
+        elif missing:
+            what = f"{self.label} needs the setting '{prefix}{{0}}'"
+            faults += [ConfigError(what.format(m), where=place(None), fix=f"write {prefix}{m}=…") for m in missing]
+        return faults
+
+    def check(self, options: Mapping[str, Any], *, where: str | None = None, types: bool = True) -> None:
+        """Refuse options that do not fit.
+
+        Raises:
+            ConfigError: one fault, or `ManyErrors` with all of them.
+        """
+        faults = self.faults(options, where=(lambda option: where) if where else None, types=types)
+        if faults:
+            raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+
+    @cached_property
+    def _own_parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Those of the signature that are options."""
+        target, registry = self.load(), self.registry
+        count = registry.positional(target) if callable(registry.positional) else registry.positional
+        rest = list(self.parameters.values())[count:]
+        return {p.name: p for p in rest if p.kind in KEYWORDS and p.name not in registry.supplied}
+
+    def _type_of(self, option: str) -> Any:
+        if self.declared is None:
+            annotation = self._own_parameters[option].annotation
+            if annotation is not inspect.Parameter.empty and not isinstance(annotation, str):
+                return annotation
+        return type_of(self.options[option])
+
+    def _unknown(self, option: str, prefix: str, known: Sequence[str], where: str | None) -> ConfigError:
+        suggestions = [f"{prefix}{name}" for name in did_you_mean(str(option), known)]
+        taken = f"{self.name} takes {', '.join(known)}" if known else f"{self.name} takes no options"
+        what = (
+            f"unknown setting '{prefix}{option}' of {self.label}"
+            if prefix
+            else f"{self.label} has no option '{option}'"
+        )
+        return ConfigError(what, where=where, suggestions=suggestions, fix=None if suggestions else taken)
 
 
 class Registry:
@@ -52,6 +193,9 @@ class Registry:
 
     Args:
         kind: what the names stand for, in the singular ("model", "loss"): used in errors and entry-point groups.
+        plural: of the kind.
+        supplied: arguments that the framework passes by name where a thing asks for them: never options.
+        positional: how many leading arguments the framework passes by position, or a function from the thing to it.
 
     Example:
         >>> shapes = Registry("shape")
@@ -66,22 +210,34 @@ class Registry:
         scirs_neural.core.errors.UnknownNameError: unknown shape 'sqare'
           maybe  square
           list   python -m scirs_neural.list shapes
+        >>> shapes.check_options("square", {"side": "long"})
+        Traceback (most recent call last):
+            ...
+        scirs_neural.core.errors.ConfigError: option 'side' of shape 'square' must be a number, not 'long'
     """
 
-    def __init__(self, kind: str, *, plural: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        plural: str | None = None,
+        supplied: Sequence[str] = (),
+        positional: int | Callable[[Any], int] = 0,
+    ) -> None:
         self.kind = kind
         self.plural = plural or f"{kind}s"
+        self.supplied, self.positional = frozenset(supplied), positional
         self._entries: dict[str, Entry] = {}
         self._entry_points_loaded = False
 
     def register(self, name: str, *, summary: str = "", options: Mapping[str, Any] | None = None) -> Callable[[T], T]:
-        """A decorator that files a class or function under a name."""
+        """A decorator that registers a class or function under a name."""
 
-        def file(target: T) -> T:
+        def decorate(target: T) -> T:
             self.add(name, target, summary=summary or first_line(target), options=options)
             return target
 
-        return file
+        return decorate
 
     def add(
         self,
@@ -94,55 +250,61 @@ class Registry:
         extra: str | None = None,
         distribution: str | None = None,
     ) -> None:
-        """File an object, or an import string that is resolved at the first look-up.
+        """Register an object, or an import string that is resolved at the first look-up.
 
         Raises:
             ConfigError: the name is taken by something else.
         """
-        held = self._entries.get(name)
-        if held is not None and not _same_target(held.target, target):
-            both = f"{_describe(held.target)} and {_describe(target)}"
+        present = self._entries.get(name)
+        if present is not None and not _same_target(present.target, target):
+            both = f"{_describe(present.target)} and {_describe(target)}"
             raise ConfigError(f"two things are registered as the {self.kind} '{name}': {both}")
-        frozen = None if options is None else MappingProxyType(dict(options))
         brings = distribution or (OURS if isinstance(target, str) else None)
-        self._entries[name] = Entry(name, target, summary, frozen, MappingProxyType(dict(traits or {})), extra, brings)
+        self._entries[name] = Entry(self, name, target, summary, options, traits, extra, distribution=brings)
 
     def entry(self, name: str, *, where: str | None = None) -> Entry:
-        """The entry of a name, unresolved.
+        """The entry of a registered name, not yet imported.
 
         Raises:
-            UnknownNameError: nobody registered the name; the error holds the nearest ones.
+            UnknownNameError: nobody registered the name; the error has suggestions.
         """
         self._load_entry_points()
         if name not in self._entries:
             raise self.unknown(name, where=where)
         return self._entries[name]
 
+    def typed(self, name: str, *, where: str | None = None) -> Entry:
+        """The entry of what a user typed: a registered name, or an import string of theirs (``file.py:Thing``).
+
+        Never call it with a name that was read from a run folder or a package: an import string runs code.
+
+        Raises:
+            UnknownNameError: nobody registered the name.
+        """
+        if ":" in name and name not in self:
+            return Entry(self, name, name, where=where or f"{self.kind}={name}")
+        return self.entry(name, where=where)
+
     def get(self, name: str, *, where: str | None = None) -> Any:
-        """The thing that a name stands for, imported now if it was only named before.
+        """The thing that a registered name stands for, imported now if it was only named before.
 
         Raises:
             UnknownNameError: nobody registered the name.
             MissingExtraError: its package is not installed.
         """
-        entry = self.entry(name, where=where)
-        if isinstance(entry.target, str):
-            try:
-                entry.target = resolve(entry.target)
-            except (ModuleNotFoundError, ConfigError) as error:
-                missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
-                if entry.extra is None or not isinstance(missing, ModuleNotFoundError):
-                    raise
-                package = (missing.name or entry.target).partition(".")[0]
-                raise MissingExtraError(package, entry.extra, f"the {self.kind} '{name}'") from missing
-        return entry.target
+        return self.entry(name, where=where).load()
 
     def options(self, name: str) -> Mapping[str, Any]:
-        """The options that a name's builder takes, with their defaults (``inspect.Parameter.empty`` if it has none)."""
-        entry = self.entry(name)
-        if entry.options is None:
-            entry.options = MappingProxyType(signature_options(self.get(name)))
-        return entry.options
+        """The options of a registered name with their defaults, `REQUIRED` where there is none."""
+        return self.entry(name).options
+
+    def check_options(self, name: str, options: Mapping[str, Any], *, where: str | None = None) -> None:
+        """Refuse options that a registered thing does not take, or not as such values, and ask for those it needs.
+
+        Raises:
+            ConfigError: one fault, or `ManyErrors` with all of them.
+        """
+        self.entry(name, where=where).check(options, where=where)
 
     def names(self, pattern: str = "*") -> list[str]:
         """The names that match a shell-style pattern, sorted."""
@@ -152,7 +314,7 @@ class Registry:
     def unknown(
         self, name: str, *, where: str | None = None, suggestions: Sequence[str] | None = None
     ) -> UnknownNameError:
-        """The error for a name that is not here; ``suggestions`` replaces the nearest of those that are."""
+        """The error for a name that is not here; ``suggestions`` replaces those made from the names that are."""
         suggestions = did_you_mean(name, self.names()) if suggestions is None else suggestions
         see = f"python -m scirs_neural.list {self.plural}"
         return UnknownNameError(f"unknown {self.kind} '{name}'", where=where, suggestions=suggestions, see=see)
@@ -196,19 +358,13 @@ def _installed_entry_points() -> Any:  # a class of its own in each Python; all 
     return entry_points()  # reads the metadata of every installed package: once is enough
 
 
-def signature_options(target: Callable[..., Any]) -> dict[str, Any]:
-    """The keyword arguments of a callable and their defaults, without ``*args`` and ``**kwargs``."""
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {p.name: p.default for p in inspect.signature(target).parameters.values() if p.kind in kinds}
-
-
 def first_line(target: Any) -> str:
     """The first line of a docstring, or nothing."""
     return (inspect.getdoc(target) or "").partition("\n")[0]
 
 
-def _same_target(held: Any, new: Any) -> bool:
-    return held is new or _describe(held) == _describe(new)  # a module that is imported again registers again
+def _same_target(present: Any, new: Any) -> bool:
+    return present is new or _describe(present) == _describe(new)  # a module that is imported again registers again
 
 
 def _describe(target: Any) -> str:

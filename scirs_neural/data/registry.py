@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scirs_neural.core.registry import REQUIRED, Registry
 
-FIELDS = Registry("field")
+FIELDS = Registry("field", supplied=("name", "spec", "settings"))
 FIELDS.add("image", "scirs_neural.data.image.field:ImageField", summary="a picture, as (channels, height, width)")
 FIELDS.add("table", "scirs_neural.data.table.field:TableField", summary="a row of named columns, as numbers")
 FIELDS.add("text", "scirs_neural.data.text.field:TextField", summary="a text, as the numbers of its tokens")
@@ -14,7 +14,7 @@ FIELDS.add("numbers", "scirs_neural.data.targets:NumbersField", summary="one or 
 
 FIELDS.add("mask", "scirs_neural.data.mask.field:MaskField", summary="a class for each pixel of a picture")
 
-PIPELINES = Registry("pipeline")
+PIPELINES = Registry("pipeline", supplied=("spec", "settings"))
 PIPELINES.add("fields", "scirs_neural.data.pipeline:Pipeline", summary="each field for itself")
 PIPELINES.add(
     "image_mask",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.layers.builtin_layers import OWN
-from scirs_neural.layers.registry import LAYERS, SHIPPED
-from scirs_neural.layers.torch_table import CLASS_OPTIONS, REQUIRED
+from scirs_neural.layers.registry import LAYERS
+from scirs_neural.layers.torch_table import CLASS_OPTIONS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,11 +39,13 @@ def create_layer(name: str, *args: Any, where: str | None = None, **options: Any
         scirs_neural.core.errors.ConfigError: layer 'linear' has no option 'out_feature'
           maybe  out_features
     """
-    factory = LAYERS.get(name, where=where)
-    _check_options(name, args, options, where)
+    entry = LAYERS.entry(name, where=where)
+    by_position = dict(zip(entry.options, args, strict=False))
+    if faults := entry.faults({**by_position, **options}, where=lambda option: where, types=False):
+        raise faults[0]
     built = {key: _value(name, key, value, where) for key, value in options.items()}
     try:
-        layer: nn.Module = factory(*args, **built)
+        layer: nn.Module = entry.load()(*args, **built)
     except ConfigError:
         raise
     except (TypeError, ValueError, AssertionError) as error:
@@ -77,27 +77,6 @@ def build_layer(spec: Any) -> nn.Module:
 def build_norm(spec: str | Callable[[int], nn.Module], channels: int) -> nn.Module:
     """Build a normalisation for a number of channels from its registry name or a function of the channels."""
     return create_layer(spec, channels) if isinstance(spec, str) else spec(channels)
-
-
-def _check_options(name: str, args: tuple[Any, ...], options: Mapping[str, Any], where: str | None) -> None:
-    known = LAYERS.options(name)
-    if not _takes_any(name):
-        for option in options:
-            if option not in known:
-                suggestions = did_you_mean(option, known)
-                raise ConfigError(f"layer '{name}' has no option '{option}'", where=where, suggestions=suggestions)
-    given = {*list(known)[: len(args)], *options}
-    missing = [option for option, default in known.items() if default is REQUIRED and option not in given]
-    if missing:
-        raise ConfigError(f"layer '{name}' needs {', '.join(repr(option) for option in missing)}", where=where)
-
-
-def _takes_any(name: str) -> bool:
-    """Whether a layer that somebody else registered takes keywords beyond its signature."""
-    if name in SHIPPED:
-        return False
-    parameters = inspect.signature(LAYERS.get(name)).parameters.values()
-    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def _value(name: str, option: str, value: Any, where: str | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,15 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.importing import is_file, resolve
-from scirs_neural.core.registry import signature_options
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.losses.composite import CompositeLoss, Term
 from scirs_neural.losses.registry import LOSSES
 
 REDUCTIONS = ("mean", "sum", "none", "batchmean")
 _TENSOR_OPTIONS = ("weight", "pos_weight")  # YAML has lists where torch wants tensors
-_DEPRECATED = ("size_average", "reduce")
 
 LossSpec = str | Mapping[str, Any] | Sequence[Any]
 
@@ -141,29 +137,20 @@ def _label(name: str) -> str:
 
 
 def _build(name: str, options: Mapping[str, Any], where: str | None) -> nn.Module:
-    of_user = name not in LOSSES and (":" in name or is_file(name))
-    target = resolve(name, where=where) if of_user else LOSSES.get(name, where=where)
+    entry = LOSSES.typed(name, where=where)
+    target = entry.load()
     if isinstance(target, nn.Module):
         return target
-    is_class = isinstance(target, type)
-    bare = is_class and target.__init__ is nn.Module.__init__  # its signature says **kwargs, but it takes none
-    takes = {} if bare else signature_options(target)
-    if not is_class:  # a function: its first two arguments are input and target
-        takes = dict(list(takes.items())[2:])
-    known = [option for option in takes if option not in _DEPRECATED]
-    free = not bare and any(p.kind is p.VAR_KEYWORD for p in inspect.signature(target).parameters.values())
-    for option in options:
-        if option not in known and not free:
-            suggestions = did_you_mean(str(option), known)
-            fix = f"it takes: {', '.join(known)}" if known else "it takes none"
-            raise ConfigError(f"loss '{name}' has no option '{option}'", where=where, suggestions=suggestions, fix=fix)
+    if options and getattr(target, "__init__", None) is nn.Module.__init__:  # its signature says **kwargs
+        raise ConfigError(f"{entry.label} has no option '{next(iter(options))}'", where=where, fix="it takes none")
+    entry.check(options, where=where, types=False)
     if "reduction" in options and options["reduction"] not in REDUCTIONS:
         suggestions = did_you_mean(str(options["reduction"]), REDUCTIONS)
         raise ConfigError(
             f"unknown reduction {options['reduction']!r} of loss '{name}'", where=where, suggestions=suggestions
         )
     ready = {key: _as_tensor(value) if key in _TENSOR_OPTIONS else value for key, value in options.items()}
-    if not is_class:
+    if not isinstance(target, type):
         return FunctionLoss(target, **ready)
     loss = target(**ready)
     if not callable(loss):

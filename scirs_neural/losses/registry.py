@@ -6,7 +6,12 @@ from typing import Any
 
 from scirs_neural.core.registry import Registry
 
-LOSSES = Registry("loss", plural="losses")
+LOSSES = Registry(
+    "loss",
+    plural="losses",
+    supplied=("size_average", "reduce"),  # torch has given them up
+    positional=lambda target: 0 if isinstance(target, type) else 2,  # a function is called with input and target
+)
 
 _MEAN = {"reduction": "mean"}
 

@@ -15,9 +15,8 @@ from typing import Any
 
 from scirs_neural.core.registry import Registry
 
-METRICS = Registry("metric")
+METRICS = Registry("metric", supplied=("num_classes", "multi_label"))
 
-_CLASSES = {"num_classes": None, "multi_label": False}
 _FAMILIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "classification": {
         "accuracy": ("share of samples whose likeliest class is right; of label decisions if multi-label", {}),
@@ -71,6 +70,6 @@ for _family, _metrics in _FAMILIES.items():
             _name,
             f"scirs_neural.metrics.{_family}:{_ATTRIBUTES.get(_name, _name)}",
             summary=_summary,
-            options={**_CLASSES, **_own},
+            options=_own,
             traits={"better": "min" if _name in _SMALL_IS_GOOD else "max"},
         )

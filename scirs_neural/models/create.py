@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,7 @@ import torch
 from torch import nn
 
 from scirs_neural.core.errors import ConfigError, ShapeError
-from scirs_neural.core.importing import resolve
-from scirs_neural.core.registry import signature_options
 from scirs_neural.core.seeding import stream_seed
-from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.meta import is_on_meta, output_shape
 from scirs_neural.models.pretrained import weights_file
@@ -24,7 +20,6 @@ from scirs_neural.models.vision.build import Adaptation, build, wants_small
 from scirs_neural.models.vision.families import FAMILIES, Layout
 from scirs_neural.models.weights import find_weights, load_weights
 
-_ADAPTATIONS = ("num_classes", "in_channels", "input_size")
 _LARGEST_TRIED = 256  # px
 RECIPE = "scirs_recipe"  # the attribute of a built network that says, as plain data, how to build it again
 
@@ -45,8 +40,8 @@ def create_model(
 
     A network of torchvision's comes out as torchvision's own module, with its head for `num_classes`, its first
     convolution for `in_channels`, and the stem that was asked for. Any other registered builder, and one named by an
-    import string (``"my_nets.py:Net"``), is called with those of `num_classes`, `in_channels` and `input_size` that it
-    takes, and with the options.
+    import string (``"my_nets.py:Net"``), is called with the options, and with what it takes of `num_classes`,
+    `in_channels`, `input_size` and the other arguments that follow from the data (``MODELS.supplied``).
 
     The two old networks with auxiliary classifiers (googlenet, inception_v3) are built without them, so they give plain
     logits while they train too.
@@ -96,8 +91,10 @@ def create_model(
         else:
             if stem == "small":
                 raise ConfigError(f"{name} has no small stem", fix="stem=standard or stem=auto, or another network")
-            given = {"num_classes": num_classes, "in_channels": in_channels, "input_size": input_size}
-            model = _from_builder(name, {key: value for key, value in given.items() if value is not None}, options)
+            given = {"num_classes": num_classes, "in_channels": in_channels, "input_size": input_size, **options}
+            supplied = {key: given[key] for key in given if key in MODELS.supplied and given[key] is not None}
+            plain = {key: value for key, value in options.items() if key not in MODELS.supplied}
+            model = _from_builder(name, supplied, plain)
             layout, small = None, False
     setattr(model, RECIPE, _recipe(name, entry, source, num_classes, in_channels, small, size, options))
     if entry is not None and size is not None:
@@ -167,7 +164,7 @@ def _from_catalogue(
     size: tuple[int, int] | None,
     options: Mapping[str, Any],
 ) -> nn.Module:
-    _check_options(entry.name, options, entry.options, closed=True)
+    MODELS.check_options(entry.name, options)
     published = source if isinstance(source, WeightsEntry) else None
     own = published.input_size if published else entry.input_size
     wanted = Adaptation(num_classes or entry.num_classes, in_channels or entry.in_channels, size or (own, own), small)
@@ -176,46 +173,13 @@ def _from_catalogue(
     return build(entry, wanted, options)
 
 
-def _from_builder(name: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
-    builder: Callable[..., Any] = resolve(name, where=f"model={name}") if ":" in name else MODELS.get(name)
-    try:
-        parameters = inspect.signature(builder).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"'{name}' is nothing that builds a network: {error}") from error
-    is_open = any(held.kind is inspect.Parameter.VAR_KEYWORD for held in parameters)
-    takes = signature_options(builder)
-    _check_options(name, options, {key: takes[key] for key in takes if key not in _ADAPTATIONS}, closed=not is_open)
-    model = builder(**{key: value for key, value in given.items() if is_open or key in takes}, **options)
+def _from_builder(name: str, supplied: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
+    entry = MODELS.typed(name)
+    entry.check(options)
+    model = entry.load()(**entry.takes(supplied), **options)
     if not isinstance(model, nn.Module):
         raise ConfigError(f"the builder '{name}' gave a {type(model).__name__}, not an nn.Module")
     return model
-
-
-def _check_options(name: str, options: Mapping[str, Any], known: Mapping[str, Any], *, closed: bool) -> None:
-    for key, value in options.items():
-        if key not in known:
-            if not closed:
-                continue
-            fix = f"its options are {', '.join(known)}" if known else "it has no options of its own"
-            see = f"python -m scirs_neural.info {name}"
-            raise ConfigError(f"{name} has no option '{key}'", suggestions=did_you_mean(key, known), fix=fix, see=see)
-        if not _same_kind(value, known[key]):
-            what = f"option {key} of {name} is of type {type(known[key]).__name__}, not {value!r}"
-            raise ConfigError(what, fix=f"its default is {known[key]!r}")
-
-
-def _same_kind(value: Any, default: Any) -> bool:
-    """Whether a value may stand where the default stands."""
-    if default is None or default is inspect.Parameter.empty:
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(default, list | tuple):
-        is_list = isinstance(value, Sequence) and not isinstance(value, str)
-        return is_list and all(_same_kind(item, default[0]) for item in value if default)
-    return isinstance(value, type(default))
 
 
 def _takes(model: nn.Module, input_shape: tuple[int, int, int]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from scirs_neural.core.registry import Registry
 from scirs_neural.models.catalog import catalogue
 
-MODELS = Registry("model")
+MODELS = Registry(
+    "model", supplied=("num_classes", "in_channels", "input_size", "num_features", "vocab_size", "padding_idx")
+)
 for _entry in catalogue().values():
     MODELS.add(_entry.name, _entry.builder, summary=_entry.summary, options=_entry.options)
 MODELS.add(

@@ -11,18 +11,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from scirs_neural.core.errors import ConfigError, ScirsError
-from scirs_neural.core.importing import resolve
+from scirs_neural.core.registry import Entry
 from scirs_neural.optim.groups import ParameterGroup
-from scirs_neural.optim.options import check_options, tuples
 from scirs_neural.optim.registry import OPTIMIZERS, SCHEDULERS
 from scirs_neural.optim.schedules import Span
+from scirs_neural.optim.wrapper import tuples
 
 
 def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup], /, **options: Any) -> Optimizer:
     """An optimizer over parameter groups.
 
     Args:
-        name: a registry name, or a class of the user's as ``file.py:Class``.
+        name: a registry name, or a class of the user's as ``file.py:Class``. Called with groups and options.
         model: whose parameters the groups name.
         groups: from `scirs_neural.optim.parameter_groups`.
         **options: of the optimizer, under torch's names.
@@ -38,36 +38,34 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
         >>> build_optimizer("sgd", net, groups, momentum=0.9).defaults["momentum"]
         0.9
     """
-    known = traits(name)
+    entry = OPTIMIZERS.typed(name)
+    known = entry.traits
     if known.get("no_weight_decay") and any(group.weight_decay for group in groups):
         raise ConfigError(f"the optimizer '{name}' knows no weight decay", fix="set its weight_decay to 0")
-    sets = _sets(name, model, [group for group in groups if not group.frozen])
-    options = {key: tuples(value) for key, value in options.items()}
-    if not is_own(name):
-        check_options(OPTIMIZERS, name, options)
-    with _refusals(f"the optimizer '{name}'"):
-        optimizer: Optimizer = optimizer_class(name)(sets, **options)
+    sets = _sets(entry, model, [group for group in groups if not group.frozen])
+    entry.check(options)
+    with _refusals(f"the {entry.label}"):
+        optimizer: Optimizer = entry.load()(sets, **{key: tuples(value) for key, value in options.items()})
     return optimizer
 
 
-def _sets(name: str, model: nn.Module, groups: Sequence[ParameterGroup]) -> list[dict[str, Any]]:
+def _sets(entry: Entry, model: nn.Module, groups: Sequence[ParameterGroup]) -> list[dict[str, Any]]:
     """The groups in the form that torch's optimizers take."""
     by_name = dict(model.named_parameters())
     if not groups:
         raise ConfigError("there is nothing to learn: every parameter is frozen", where="optimizer.groups")
-    if traits(name).get("single_group"):
+    known = entry.traits
+    if known.get("single_group"):
         rates = {group.lr for group in groups}
         if len(rates) > 1:
-            raise ConfigError(
-                f"the optimizer '{name}' has one learning rate for all parameters", where="optimizer.groups"
-            )
+            raise ConfigError(f"the {entry.label} has one learning rate for all parameters", where="optimizer.groups")
         everything = [by_name[p] for group in groups for p in group.parameters]
         return [{"params": everything, "lr": rates.pop(), "name": "all"}]
-    decays = {} if traits(name).get("no_weight_decay") else {"weight_decay": 0.0}
+    decays = not known.get("no_weight_decay")
     sets = []
     for group in groups:
         common = {"lr": group.lr, **({"weight_decay": group.weight_decay} if decays else {}), "name": group.name}
-        if name != "muon":
+        if entry.name != "muon":
             sets.append({"params": [by_name[p] for p in group.parameters], **common})
             continue
         from scirs_neural.optim.muon import hidden_matrices
@@ -80,29 +78,14 @@ def _sets(name: str, model: nn.Module, groups: Sequence[ParameterGroup]) -> list
     return sets
 
 
-def is_own(name: str) -> bool:
-    """Whether a name means a class of the user's: ``./signs.py:SignSGD``, ``package.module:Class``."""
-    return ":" in name
-
-
-def optimizer_class(name: str) -> Any:
-    """The class or function that makes an optimizer.
-
-    Raises:
-        UnknownNameError: no such optimizer.
-        ConfigError: a class of the user's cannot be imported.
-    """
-    return resolve(name, where=f"optimizer={name}") if is_own(name) else OPTIMIZERS.get(name)
-
-
 def traits(name: str) -> Mapping[str, Any]:
-    """What must be known of an optimizer before it is built; of the user's, what its class attribute ``traits`` says.
+    """What must be known of an optimizer before it is built; its table's, else its class attribute ``traits``.
 
     Example:
         >>> dict(traits("sam"))
         {'needs_closure': True}
     """
-    return getattr(optimizer_class(name), "traits", {}) if is_own(name) else OPTIMIZERS.entry(name).traits
+    return OPTIMIZERS.typed(name).traits
 
 
 def build_scheduler(name: str, optimizer: Optimizer, span: Span, /, **options: Any) -> LRScheduler | ReduceLROnPlateau:
@@ -112,9 +95,10 @@ def build_scheduler(name: str, optimizer: Optimizer, span: Span, /, **options: A
         UnknownNameError: no such schedule.
         ConfigError: it takes no such option, or not such a value.
     """
-    check_options(SCHEDULERS, name, options)
-    with _refusals(f"the scheduler '{name}'"):
-        schedule: LRScheduler | ReduceLROnPlateau = SCHEDULERS.get(name)(optimizer, span, **options)
+    entry = SCHEDULERS.typed(name)
+    entry.check(options)
+    with _refusals(f"the {entry.label}"):
+        schedule: LRScheduler | ReduceLROnPlateau = entry.load()(optimizer, span, **options)
     return schedule
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from scirs_neural.core.registry import Registry
 
-OPTIMIZERS = Registry("optimizer")
-SCHEDULERS = Registry("scheduler")
+OPTIMIZERS = Registry("optimizer", supplied=("lr", "weight_decay"), positional=1)  # the parameter groups
+SCHEDULERS = Registry("scheduler", positional=2)  # the optimizer and the `Span`
 
 # Torch's classes under torch's argument names. `lr` and `weight_decay` are settings of every optimizer and stand in the
 # schema; `capturable` and `differentiable` are for code that drives the optimizer itself. tests/optim/test_registry.py

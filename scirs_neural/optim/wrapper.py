@@ -8,7 +8,6 @@ from typing import Any
 from torch.optim import Optimizer
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.optim.options import check_options, tuples
 from scirs_neural.optim.registry import OPTIMIZERS
 
 
@@ -51,9 +50,14 @@ def make_base(name: str, params: Iterable[Any], options: Mapping[str, Any] | Non
     Raises:
         ConfigError: it takes no such option, or needs to be driven by itself.
     """
-    options = dict(options or {})
-    check_options(OPTIMIZERS, name, options)
-    if OPTIMIZERS.entry(name).traits:
+    entry, options = OPTIMIZERS.entry(name), dict(options or {})
+    entry.check(options)
+    if entry.traits:
         raise ConfigError(f"the optimizer '{name}' cannot stand inside another one", where="optimizer.base")
-    made: Optimizer = OPTIMIZERS.get(name)(params, **common, **{key: tuples(value) for key, value in options.items()})
+    made: Optimizer = entry.load()(params, **common, **{key: tuples(value) for key, value in options.items()})
     return made
+
+
+def tuples(value: Any) -> Any:
+    """A list as a tuple: YAML has none, and torch wants betas as one."""
+    return tuple(value) if isinstance(value, list) else value

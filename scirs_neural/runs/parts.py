@@ -13,7 +13,7 @@ from torch import nn
 from scirs_neural.builder import load_model_file
 from scirs_neural.config.schema import ModelConfig, RunConfig, TaskConfig
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.importing import resolve
+from scirs_neural.core.registry import OURS
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
@@ -21,7 +21,6 @@ from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.models import catalogue, create_model
 from scirs_neural.models.weights import load_strictly
-from scirs_neural.optim.options import check_options
 from scirs_neural.tasks.create import create_task
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
@@ -133,16 +132,12 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
     placed: list[OrderedCallback] = []
     for key, settings in config.callbacks.items():
         name, options = settings.get("name", key), {k: v for k, v in settings.items() if k != "name"}
-        is_own = ":" in name
-        if not is_own:
-            check_options(CALLBACKS, name, options)
-        kind = resolve(name, where=f"callbacks.{key}.name") if is_own else CALLBACKS.get(name)
-        known = getattr(kind, "traits", {}) if is_own else CALLBACKS.entry(name).traits
-        if not is_own and "mode" in CALLBACKS.options(name) and "mode" not in options:
-            monitor = options.get("monitor", CALLBACKS.options(name)["monitor"])
-            options["mode"] = direction(task, monitor, f"callbacks.{key}.monitor")
+        entry = CALLBACKS.typed(name, where=f"callbacks.{key}.name")
+        entry.check(options)
+        if entry.distribution == OURS and "mode" in entry.options and "mode" not in options:
+            options["mode"] = direction(task, options.get("monitor", entry.options["monitor"]), f"callbacks.{key}.monitor")
         try:
-            placed.append(OrderedCallback(key, kind(**options), known))
+            placed.append(OrderedCallback(key, entry.load()(**options), entry.traits))
         except (TypeError, ValueError, MisconfigurationException) as error:
             raise ConfigError(f"the callback '{key}' refuses its options: {error}", where=f"callbacks.{key}") from error
     made: list[L.Callback] = topological_sort(placed)

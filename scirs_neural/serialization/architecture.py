@@ -20,7 +20,7 @@ from scirs_neural.builder import build
 from scirs_neural.builder.model import Model
 from scirs_neural.builder.parse import COMPOSITIONS
 from scirs_neural.core.errors import CheckpointError, RefusedError, ScirsError
-from scirs_neural.core.registry import signature_options
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.guard.tensor_bytes import ALIGNMENT
 from scirs_neural.models import MODELS, create_model, load_strictly, on_meta
 from scirs_neural.models.create import RECIPE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from scirs_neural.core.registry import Registry
 
-TASKS = Registry("task")
+TASKS = Registry("task", supplied=("spec",))
 _SHARED = {"loss": "auto", "metrics": ()}
 TASKS.add("auto", "scirs_neural.tasks.create:create_task", summary="what the data's targets are for", options={})
 TASKS.add(

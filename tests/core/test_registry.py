@@ -9,7 +9,8 @@ import pytest
 
 from scirs_neural.core import registry as registry_module
 from scirs_neural.core.errors import ConfigError, UnknownNameError
-from scirs_neural.core.registry import Registry, signature_options
+from scirs_neural.core.registry import Registry
+from scirs_neural.core.signatures import signature_options
 
 
 @pytest.fixture

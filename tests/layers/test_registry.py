@@ -10,7 +10,8 @@ from torch import nn
 
 import scirs_neural.layers as layers
 from scirs_neural.core.errors import ConfigError, UnknownNameError
-from scirs_neural.core.registry import REQUIRED, signature_options
+from scirs_neural.core.registry import REQUIRED
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.layers import LAYERS, create_layer
 from scirs_neural.layers.builtin_layers import OWN
 from scirs_neural.layers.capabilities import build_example, example_inputs, first_tensor

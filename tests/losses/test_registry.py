@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from scirs_neural.core.registry import signature_options
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.losses import LOSSES, create_loss
 
 DEPRECATED = {"size_average", "reduce"}

@@ -10,12 +10,16 @@ from torchmetrics import Metric
 
 from scirs_neural import metrics
 from scirs_neural.core.errors import MissingExtraError
-from scirs_neural.core.registry import signature_options
+from scirs_neural.core.signatures import signature_options
 
 
 @pytest.mark.parametrize("name", metrics.METRICS.names())
 def test_options_are_those_of_the_factory(name):
-    assert dict(metrics.METRICS.options(name)) == signature_options(metrics.METRICS.get(name))
+    signature = signature_options(metrics.METRICS.get(name))
+    assert metrics.METRICS.supplied <= set(signature)
+    assert dict(metrics.METRICS.options(name)) == {
+        k: v for k, v in signature.items() if k not in metrics.METRICS.supplied
+    }
     assert metrics.METRICS.entry(name).summary
 
 

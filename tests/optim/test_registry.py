@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from scirs_neural.core.errors import ConfigError, MissingExtraError, UnknownNameError
-from scirs_neural.core.registry import signature_options
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.optim import OPTIMIZERS, SCHEDULERS, build_optimizer, parameter_groups
 from scirs_neural.optim.build import build_scheduler
 from scirs_neural.optim.schedules import Span
@@ -60,10 +60,10 @@ def test_lists_from_yaml_serve_where_torch_wants_tuples():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("sgd", {"momentun": 0.9}, "the optimizer 'sgd' has no option 'momentun'"),
+        ("sgd", {"momentun": 0.9}, "optimizer 'sgd' has no option 'momentun'"),
         ("sgd", {"nesterov": True}, "the optimizer 'sgd' refuses its options: Nesterov momentum requires a momentum"),
         ("adam", {"betas": [1.5, 0.9]}, "the optimizer 'adam' refuses its options: Invalid beta"),
-        ("adam", {"params": []}, "the optimizer 'adam' has no option 'params'"),
+        ("adam", {"params": []}, "optimizer 'adam' has no option 'params'"),
     ],
 )
 def test_what_an_optimizer_cannot_take_is_the_user_s_error(name, options, message):
@@ -97,7 +97,7 @@ def test_without_the_extra_the_error_says_how_to_get_it(name, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("step", {"span": 3}, "the scheduler 'step' has no option 'span'"),
+        ("step", {"span": 3}, "scheduler 'step' has no option 'span'"),
         ("step", {"step_size": 0}, "the scheduler 'step' refuses its options"),
         ("plateau", {"mode": "up"}, "the scheduler 'plateau' refuses its options: mode up is unknown"),
     ],
