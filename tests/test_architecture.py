@@ -124,6 +124,91 @@ def test_the_checks_above_see_a_breach(tmp_path):
     assert not breaches(path, [(1, "scirs_neural.core.errors"), (1, "scirs_neural.layers.attention")])
 
 
+def import_graph(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Which of these modules imports which, inside functions too, but not for type checkers alone."""
+    graph: dict[str, set[str]] = {}
+    for name, parsed in sources.items():
+        graph[name] = set()
+        typing_only = {
+            id(node)
+            for block in ast.walk(parsed)
+            if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+            for node in ast.walk(block)
+        }
+        for node in ast.walk(parsed):
+            if id(node) in typing_only:
+                continue
+            if isinstance(node, ast.Import):
+                graph[name] |= {alias.name for alias in node.names} & sources.keys()
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    full = f"{node.module}.{alias.name}"
+                    graph[name] |= {full if full in sources else node.module} & sources.keys()
+    return graph
+
+
+def lazy_names(parsed: ast.Module, package: str) -> dict[str, str]:
+    """The public names that a package imports at their first use: name to module."""
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy":
+            table = ast.literal_eval(node.args[1])
+            return {name: f"{package}.{module}" for module, names in table.items() for name in names}
+    return {}
+
+
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, by Tarjan's algorithm."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in sorted(graph[name]):
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            group = [stack.pop()]
+            while group[-1] != name:
+                group.append(stack.pop())
+            if len(group) > 1 or name in graph[name]:
+                found.append(sorted(group))
+
+    for name in sorted(graph):
+        if name not in index:
+            visit(name)
+    return found
+
+
+def test_no_modules_import_each_other_not_even_inside_functions():
+    sources = {dotted(path): tree(path) for path in FILES}
+    graph = import_graph(sources)
+    public = {name: lazy_names(parsed, name) for name, parsed in sources.items()}
+    for path in FILES:  # a public name of a package is an import of the module that defines it
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom) and node.module in public and dotted(path) not in public[node.module]:
+                homes = {public[node.module].get(alias.name) for alias in node.names}
+                if path.name != "__init__.py":
+                    graph[dotted(path)] |= homes & sources.keys()
+    assert cycles(graph) == []
+
+
+def test_the_check_above_sees_a_cycle():
+    sources = {
+        "a": ast.parse("from b import x"),
+        "b": ast.parse("def f():\n    from c import y\n"),
+        "c": ast.parse("import a"),
+        "d": ast.parse("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import e"),
+        "e": ast.parse("import d"),
+    }
+    assert cycles(import_graph(sources)) == [["a", "b", "c"]]
+
+
 def test_level_0_and_the_package_names_need_no_torch(python):
     names_of_packages = [dotted(path) for path in PACKAGE.glob("*/__init__.py")]
     level_0 = [dotted(path) for name in ("core", "config") for path in (PACKAGE / name).glob("*.py")]

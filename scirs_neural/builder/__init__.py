@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scirs_neural.builder.compose import residual as residual
     from scirs_neural.builder.files import build as build
     from scirs_neural.builder.files import load_model_file as load_model_file
-    from scirs_neural.builder.leaf import layer as layer
+    from scirs_neural.builder.layer_node import layer as layer
     from scirs_neural.builder.model import Model as Model
     from scirs_neural.builder.sequential import Sequential as Sequential
     from scirs_neural.builder.symbol import Input as Input
@@ -35,7 +35,7 @@ lazy(
     {
         "compose": ["branch", "chain", "dense_skip", "gated_skip", "parallel", "repeat", "residual"],
         "files": ["build", "load_model_file"],
-        "leaf": ["layer"],
+        "layer_node": ["layer"],
         "model": ["Model"],
         "sequential": ["Sequential"],
         "symbol": ["Input", "concat"],

@@ -1,172 +1,54 @@
-"""Compositions: chain, repeat, parallel, branch, residual, dense and gated skips, and taps to later layers.
+"""Compositions: chain, repeat, parallel, branch, residual, dense and gated skips.
 
-Each is called on symbolic tensors like a layer. An item of a composition is a layer or operation by name, a mapping as
-in YAML (`scirs_neural.builder.parse`), a module, a `Leaf`, another composition, or a list of items (a chain).
+Each is called on symbolic tensors like a layer. A node of a composition is a layer or operation by name, a mapping as
+in YAML (`scirs_neural.builder.parse`), a module, a `LayerNode`, another composition, or a list of nodes (a chain).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scirs_neural.builder.leaf import Leaf
-from scirs_neural.builder.symbol import Auto, Path, Symbol, dotted, operate, show_shape
+from scirs_neural.builder.layer_node import LayerNode
+from scirs_neural.builder.nodes import Block, ListNode, Scope, SharedNode
+from scirs_neural.builder.parse import parse_node
+from scirs_neural.builder.symbol import Path, Symbol, apply_operation, dotted, show_shape
 from scirs_neural.core.errors import ConfigError, ShapeError
-from scirs_neural.core.suggestions import did_you_mean
 
 MERGES = ("concat", "add", "mul")
-MAX_VALUES = 10_000  # of one network; a file that repeats repeats would never end
-
-
-@dataclass
-class Scope:
-    """The values that later items may name: those of the same list and of the lists around it, innermost first.
-
-    ``paths`` holds all values by full path, the same for all scopes of a network.
-    """
-
-    values: dict[str, Any] = field(default_factory=dict)
-    outer: Scope | None = None
-    leaves: dict[str, Leaf] = field(default_factory=dict)
-    paths: dict[str, Any] = field(default_factory=dict)
-
-    def inner(self) -> Scope:
-        """A scope inside this one."""
-        return Scope(outer=self, paths=self.paths)
-
-    def keep(self, name: str, path: Path, value: Any, where: str | None) -> None:
-        """File a value under its name and path.
-
-        Raises:
-            ConfigError: the name is taken, or the network has grown beyond all measure.
-        """
-        if name in self.values:
-            raise ConfigError(f"{dotted(path)}: the name '{name}' is used twice", where=where)
-        if len(self.paths) >= MAX_VALUES:
-            raise ConfigError(f"{dotted(path)}: more than {MAX_VALUES} layers", where=where, fix="repeat less")
-        self.values[name] = self.paths[dotted(path)] = value
-
-    def find(self, name: str, path: Path, where: str | None) -> Any:
-        """The value under a name.
-
-        Raises:
-            ConfigError: nothing before this place has that name.
-        """
-        scope: Scope | None = self
-        known: list[str] = []
-        while scope is not None:
-            if name in scope.values:
-                return scope.values[name]
-            known += scope.values
-            scope = scope.outer
-        for depth in range(len(path), -1, -1):  # inside a block: "encoder.2"
-            if dotted((*path[:depth], name)) in self.paths:
-                return self.paths[dotted((*path[:depth], name))]
-        suggestions = did_you_mean(name, known)
-        raise ConfigError(f"{dotted(path)}: nothing before it is named '{name}'", where=where, suggestions=suggestions)
-
-    def leaf(self, name: str, path: Path, where: str | None) -> Leaf:
-        """The layer under a name, to be shared.
-
-        Raises:
-            ConfigError: nothing before this place has that name, or it is no single layer.
-        """
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.leaves:
-                return scope.leaves[name]
-            scope = scope.outer
-        self.find(name, path, where)
-        raise ConfigError(f"{dotted(path)}: '{name}' is no single layer that could be called again", where=where)
-
-
-class Block:
-    """A composition. Call it on a symbolic tensor, or put it in a list."""
-
-    kind = "block"
-
-    def __init__(self, *, name: str | None = None, where: str | None = None) -> None:
-        self.name, self.where = name, where
-
-    def __call__(self, x: Symbol) -> Any:
-        """Apply to a symbolic tensor."""
-        return self.apply(x, (self.name,) if self.name else (Auto(self.kind),), Scope())
-
-    def apply(self, x: Any, path: Path, scope: Scope) -> Any:
-        """Apply under a path, with the values that may be named."""
-        raise NotImplementedError
-
-
-class Item:
-    """One entry of a chain: what to do, under which name, on which values."""
-
-    def __init__(
-        self,
-        action: Any,
-        *,
-        name: str | None = None,
-        inputs: Sequence[Any] | None = None,
-        more: Sequence[Any] = (),
-        where: str | None = None,
-    ) -> None:
-        self.action, self.name, self.inputs, self.more, self.where = action, name, inputs, more, where
-
-    def apply(self, x: Any, path: Path, scope: Scope) -> Any:
-        """The value of this item; ``x`` is the running one."""
-        names = [*(self.inputs if self.inputs is not None else [x]), *self.more]
-        values = [scope.find(v, path, self.where) if isinstance(v, str) else v for v in names]
-        if isinstance(self.action, Operate):
-            return operate(self.action.name, values, self.action.options, path, self.where)
-        if isinstance(self.action, Share):
-            return scope.leaf(self.action.name, path, self.where).apply(tuple(values), path)
-        if isinstance(self.action, Leaf):
-            return self.action.apply(tuple(values), self.action.path or path)
-        if len(values) != 1:
-            raise ConfigError(
-                f"{dotted(path)}: {self.action.kind} takes one input, received {len(values)}", where=self.where
-            )
-        return self.action.apply(values[0], path, scope)
-
-
-@dataclass
-class Operate:
-    """An operation as an item's action."""
-
-    name: str
-    options: dict[str, Any]
-
-
-@dataclass
-class Share:
-    """Another call of a layer that stands before, as an item's action."""
-
-    name: str
 
 
 class Chain(Block):
-    """One item after the other. Named items can be used by later ones."""
+    """One node after the other. Named nodes can be used by later ones."""
 
     kind = "sequential"
 
     def __init__(self, items: Any, **named: Any) -> None:
         super().__init__(**named)
-        self.items = to_items(items, self.where)
+        self.nodes = [parse_node(item, self.where and f"{self.where}[{i}]") for i, item in enumerate(to_list(items))]
 
     def apply(self, x: Any, path: Path, scope: Scope) -> Any:
-        """Apply all items."""
+        """Apply all nodes."""
         inner = scope.inner()
-        for index, item in enumerate(self.items):
-            name = item.name or str(index)
-            value = item.apply(x, (*path, name), inner)
-            inner.keep(name, (*path, name), value, item.where)
-            if isinstance(item.action, Leaf):
-                inner.leaves[name] = item.action
-            elif isinstance(item.action, Share):
-                inner.leaves[name] = inner.leaf(item.action.name, path, item.where)
-            if not isinstance(item.action, Branch):
-                x = value
+        for index, node in enumerate(self.nodes):
+            x = apply_node(node, index, x, path, inner)
         return x
+
+
+def apply_node(node: ListNode, index: int, x: Any, path: Path, scope: Scope) -> Any:
+    """Apply one node of a list, and file its value and its layer in the list's scope.
+
+    Returns:
+        What the next node takes.
+    """
+    name = node.name or str(index)
+    value = node.apply(x, (*path, name), scope)
+    scope.keep(name, (*path, name), value, node.where)
+    if isinstance(node.action, LayerNode):
+        scope.layers[name] = node.action
+    elif isinstance(node.action, SharedNode):
+        scope.layers[name] = scope.layer(node.action.name, path, node.where)
+    return x if isinstance(node.action, Branch) else value
 
 
 class Repeat(Block):
@@ -214,11 +96,11 @@ class Parallel(Block):
         """Apply all branches and merge."""
         results = [branch.apply(x, (*path, name), scope) for name, branch in self.branches.items()]
         options = {"dim": self.dim} if self.merge == "concat" else {}
-        return operate(self.merge, results, options, (*path, self.merge), self.where)
+        return apply_operation(self.merge, results, options, (*path, self.merge), self.where)
 
 
 class Branch(Block):
-    """A side path: its result is there under the item's name, the main path goes on from before it."""
+    """A side path: its result is there under the node's name, the main path goes on from before it."""
 
     kind = "branch"
 
@@ -249,7 +131,7 @@ class Residual(Block):
         """The sum of the body's result and the (projected) input."""
         y = self.body.apply(x, (*path, "body"), scope)
         skip = self.skip(x, y, path, scope)
-        total = operate("add", [y, skip], {}, (*path, "add"), self.where)
+        total = apply_operation("add", [y, skip], {}, (*path, "add"), self.where)
         return total if self.activation is None else self.activation.apply(total, (*path, "activation"), scope)
 
     def skip(self, x: Symbol, y: Symbol, path: Path, scope: Scope) -> Symbol:
@@ -279,7 +161,7 @@ class DenseSkip(Block):
         """The input's channels and all bodies' results."""
         for index, body in enumerate(self.repeat.unrolled()):
             y = body.apply(x, (*path, str(index)), scope)
-            x = operate("concat", [x, y], {"dim": self.dim}, (*path, f"concat{index}"), self.where)
+            x = apply_operation("concat", [x, y], {"dim": self.dim}, (*path, f"concat{index}"), self.where)
         return x
 
 
@@ -301,16 +183,16 @@ class GatedSkip(Block):
         """The gated sum."""
         y = self.body.apply(x, (*path, "body"), scope)
         if self.gate is None:
-            leaf = pointwise(y, x, path, self.where, init={"bias": self.gate_bias}, bias=True)
-            self.gate = Chain([leaf, "sigmoid"], where=self.where)
+            layer = pointwise(y, x, path, self.where, init={"bias": self.gate_bias}, bias=True)
+            self.gate = Chain([layer, "sigmoid"], where=self.where)
         gate = self.gate.apply(x, (*path, "gate"), scope)
         skip = self.passing.skip(x, y, path, scope)
-        change = operate("sub", [y, skip], {}, (*path, "change"), self.where)
-        passed = operate("mul", [gate, change], {}, (*path, "passed"), self.where)
-        return operate("add", [skip, passed], {}, (*path, "add"), self.where)
+        change = apply_operation("sub", [y, skip], {}, (*path, "change"), self.where)
+        passed = apply_operation("mul", [gate, change], {}, (*path, "passed"), self.where)
+        return apply_operation("add", [skip, passed], {}, (*path, "add"), self.where)
 
 
-def pointwise(y: Symbol, x: Symbol, path: Path, where: str | None, *, init: Any = None, bias: bool = True) -> Leaf:
+def pointwise(y: Symbol, x: Symbol, path: Path, where: str | None, *, init: Any = None, bias: bool = True) -> LayerNode:
     """A layer that looks at single places of ``x`` (a strided 1x1 convolution, or linear) and has the shape of ``y``.
 
     Raises:
@@ -324,9 +206,9 @@ def pointwise(y: Symbol, x: Symbol, path: Path, where: str | None, *, init: Any 
             name = f"conv{len(xs) - 2}d"
             stride: Any = strides[0] if len(set(strides)) == 1 else strides
             options = {"out_channels": ys[1], "kernel_size": 1, "stride": stride, "bias": bias}
-            return Leaf(name, options=options, init=init, where=where)
+            return LayerNode(name, options=options, init=init, where=where)
     if len(xs) == len(ys) and xs[:-1] == ys[:-1]:
-        return Leaf("linear", options={"out_features": ys[-1], "bias": bias}, init=init, where=where)
+        return LayerNode("linear", options={"out_features": ys[-1], "bias": bias}, init=init, where=where)
     raise ShapeError(
         f"{dotted(path)}: no projection takes {show_shape(x.value)} to {show_shape(y.value)}",
         where=where,
@@ -335,7 +217,7 @@ def pointwise(y: Symbol, x: Symbol, path: Path, where: str | None, *, init: Any 
 
 
 def fresh(layers: Any) -> Any:
-    """Items that can be built once more. Modules and layers made outside cannot: they would be shared.
+    """Entries that can be built once more. Modules and layers made outside cannot: they would be shared.
 
     Raises:
         ConfigError: there is one.
@@ -344,7 +226,7 @@ def fresh(layers: Any) -> Any:
         return layers
     if isinstance(layers, (list, tuple)):
         return [fresh(item) for item in layers]
-    if callable(layers) and not isinstance(layers, (Leaf, Block)) and not hasattr(layers, "forward"):
+    if callable(layers) and not isinstance(layers, (LayerNode, Block)) and not hasattr(layers, "forward"):
         return layers()
     raise ConfigError(
         f"{layers!r} cannot be repeated: it has its parameters already", fix="give a name, a mapping or a function"
@@ -352,12 +234,5 @@ def fresh(layers: Any) -> Any:
 
 
 def to_list(items: Any) -> list[Any]:
-    """A list of items, from one or several."""
+    """A list, from one entry or several."""
     return list(items) if isinstance(items, (list, tuple)) else [items]
-
-
-def to_items(items: Any, where: str | None) -> list[Item]:
-    """Items of a chain, from anything that may stand in a list."""
-    from scirs_neural.builder.parse import parse_item  # it makes the blocks above
-
-    return [parse_item(item, f"{where}[{index}]" if where else None) for index, item in enumerate(to_list(items))]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from scirs_neural.builder.blocks import Branch, Chain, DenseSkip, GatedSkip, Item, Parallel, Repeat, Residual
+from scirs_neural.builder.blocks import Branch, Chain, DenseSkip, GatedSkip, Parallel, Repeat, Residual
+from scirs_neural.builder.nodes import ListNode
 
 
 def chain(*items: Any, name: str | None = None) -> Chain:
-    """One item after the other, as one block."""
+    """One node after the other, as one block."""
     return Chain(list(items), name=name)
 
 
 def repeat(times: int, layers: Any, *, name: str | None = None) -> Repeat:
-    """The same items several times over, each time with parameters of its own.
+    """The same nodes several times over, each time with parameters of its own.
 
     Args:
         times: how often, at most 1000.
-        layers: items by name or mapping, or a function that gives them.
+        layers: nodes by name or mapping, or a function that gives them.
         name: in the model.
 
     Example:
@@ -32,7 +33,7 @@ def parallel(branches: Any, *, merge: str = "concat", dim: int = 1, name: str | 
     """Several chains on one input, merged.
 
     Args:
-        branches: lists of items, or a mapping from names to such lists.
+        branches: lists of nodes, or a mapping from names to such lists.
         merge: "concat", "add" or "mul".
         dim: along which to concatenate.
         name: in the model.
@@ -45,9 +46,9 @@ def parallel(branches: Any, *, merge: str = "concat", dim: int = 1, name: str | 
     return Parallel(branches, merge, dim, name=name)
 
 
-def branch(layers: Any, *, name: str) -> Item:
+def branch(layers: Any, *, name: str) -> ListNode:
     """A side path in a list: its result can be named later, the main path goes on from before it."""
-    return Item(Branch(layers), name=name)
+    return ListNode(Branch(layers), name=name)
 
 
 def residual(
@@ -63,7 +64,7 @@ def residual(
     Args:
         layers: the body.
         projection: "auto": none where the shapes are equal, else a strided 1x1 convolution or a linear layer without
-            bias; "none"; or items of your own.
+            bias; "none"; or nodes of your own.
         projection_norm: a layer after the projection, such as "batch_norm2d".
         activation: a layer after the sum.
         name: in the model.

@@ -12,15 +12,14 @@ from a file that the user named. Nothing else is ever run: no ``_target_``, no i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from scirs_neural.builder.blocks import Chain, Scope
-from scirs_neural.builder.model import Line, Model
+from scirs_neural.builder.blocks import Chain
+from scirs_neural.builder.model import Model
+from scirs_neural.builder.node_specs import FORMAT
+from scirs_neural.builder.nodes import Scope
 from scirs_neural.builder.sequential import Sequential
 from scirs_neural.builder.symbol import Input
 from scirs_neural.core.errors import ConfigError, RefusedError
@@ -28,7 +27,6 @@ from scirs_neural.core.importing import is_file
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.guard.text import read_json, read_yaml
 
-FORMAT = 1
 PLACEHOLDER = "num_classes"
 MAX_ENTRIES = 100_000  # YAML aliases can write a spec that is larger than any memory
 _LIST_KEYS = ("format", "input_shape", "dtype", "layers")
@@ -196,57 +194,3 @@ class _Reader:
             raise ConfigError(f"'{value}' names Python code", where=self.where, fix=fix)
         beside = (self.folder or Path()) / file
         return f"{beside}:{attribute}" if beside.is_file() else value
-
-
-def to_spec(model: Model) -> dict[str, Any]:
-    """A network as plain data, flat: every layer with its full name and all that was inferred.
-
-    Raises:
-        ConfigError: a layer is known only as an object, or has an option that is no plain data.
-    """
-    inputs = {
-        fact.name: list(fact.shape) if fact.dtype == "float32" else {"shape": list(fact.shape), "dtype": fact.dtype}
-        for fact in model.inputs
-    }
-    return {
-        "format": FORMAT,
-        "inputs": inputs,
-        "layers": [_entry(line) for line in model.lines],
-        "outputs": model.outputs,
-    }
-
-
-def _entry(line: Line) -> dict[str, Any]:
-    place = line.module or line.name
-    if line.target is None:
-        fix = "register its class in LAYERS and give it by name"
-        raise ConfigError(f"{place}: a layer that is known only as an object cannot be written down", fix=fix)
-    if line.module and not line.first:
-        return {"call": line.module, "as": line.name, "from": list(line.operands)}
-    entry = {line.target: _plain(dict(line.options), place), "as": line.name, "from": list(line.operands)}
-    if line.init is not None:
-        entry["init"] = _plain(line.init, place)
-    if line.freeze:
-        entry["freeze"] = True
-    return entry
-
-
-def _plain(value: Any, place: str) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part, place) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part, place) for part in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise ConfigError(f"{place}: the option {value!r} cannot be written down", fix="give it as a name or number")
-
-
-def to_yaml(model: Model) -> str:
-    """`to_spec` as YAML, one layer a line."""
-    text: str = yaml.safe_dump(to_spec(model), sort_keys=False, default_flow_style=None, width=120)
-    return text
-
-
-def to_json(model: Model) -> str:
-    """`to_spec` as JSON."""
-    return json.dumps(to_spec(model), indent=1)

@@ -14,46 +14,22 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from keyword import iskeyword
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scirs_neural.builder.leaf import meta_copy
-from scirs_neural.builder.operations import OPERATIONS
-from scirs_neural.builder.order import in_order, named
-from scirs_neural.builder.symbol import Step, Symbol, evaluate, first_sentence, show_shape
+from scirs_neural.builder import node_specs
+from scirs_neural.builder.forward_code import flat, write_code
+from scirs_neural.builder.layer_node import meta_copy
+from scirs_neural.builder.node_specs import InputSpec, NodeSpec
+from scirs_neural.builder.operations import evaluate
+from scirs_neural.builder.order import Names, topological_order
+from scirs_neural.builder.symbol import Node, Symbol, first_sentence, show_shape
+from scirs_neural.builder.table import summary
 from scirs_neural.core.errors import ConfigError, ShapeError
-
-
-@dataclass(frozen=True)
-class InputFact:
-    """One argument of ``forward``: its name, shape without the batch, and dtype."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the network, as plain data.
-
-    ``module`` is the path of the layer that it calls ("" for an operation), ``first`` whether no line before calls it.
-    ``target`` is the registry name of the layer or operation, None where only a module object is known.
-    """
-
-    name: str
-    operands: tuple[str | float, ...]
-    module: str
-    first: bool
-    target: str | None
-    options: Mapping[str, Any]
-    init: Any = None
-    freeze: bool = False
 
 
 class Model(nn.Module):
@@ -76,34 +52,62 @@ class Model(nn.Module):
         (torch.Size([5, 3]), ['hidden.weight', 'hidden.bias', 'head.weight', 'head.bias'])
     """
 
+    outputs: Any
+
     def __init__(self, inputs: Any, outputs: Any) -> None:
         super().__init__()
         symbols = _inputs(inputs)
-        steps = in_order(list(symbols.values()), list(_flat(outputs)))
-        names = named(steps, set(symbols))
-        values = {id(symbol): name for name, symbol in symbols.items()}
-        lines: list[Line] = []
-        called: dict[int, str] = {}
-        for step, symbol in steps:
-            line = _line(step, names[id(symbol)], values, called)
-            values[id(symbol)] = line.name
-            if line.first and step.leaf is not None and step.leaf.module is not None:
-                _attach(self, line.module, step.leaf.module)
-            lines.append(line)
-        facts = [InputFact(n, tuple(s.value.shape[1:]), str(s.value.dtype)[6:]) for n, s in symbols.items()]
-        self._finish(facts, lines, _like(outputs, lambda symbol: values[id(symbol)]))
+        known = {id(symbol) for symbol in symbols.values()}
+        order = topological_order(flat(outputs), lambda symbol: id(symbol) in known)
+        used = {id(x) for symbol in order for x in symbol.node.operands} | {id(x) for x in flat(outputs)}  # type: ignore[union-attr]
+        for symbol in symbols.values():
+            if id(symbol) not in used:
+                raise ConfigError(f"no output depends on the input {symbol!r}")
+        names = Names(symbols)
+        name_of = {**{id(symbol): name for name, symbol in symbols.items()}, **names.give(order)}
+        self._start(symbols)
+        self._record(order, name_of, names)
+        self.outputs = _like(outputs, lambda symbol: name_of[id(symbol)])
+        self._write()
 
-    def _finish(self, inputs: list[InputFact], lines: list[Line], outputs: Any) -> None:
-        self.inputs, self.lines, self.outputs = tuple(inputs), tuple(lines), outputs
-        self._become(write_code(self.inputs, self.lines, self.outputs))
+    def _start(self, inputs: Mapping[str, Symbol]) -> None:
+        self.inputs = tuple(
+            InputSpec(name, tuple(symbol.value.shape[1:]), str(symbol.value.dtype)[6:])
+            for name, symbol in inputs.items()
+        )
+        self.nodes: list[NodeSpec] = []
+        self._code: str | None = None
 
-    def _become(self, code: str) -> None:
-        """Take on a class of one's own that has this ``forward``, as torch.fx's GraphModule does."""
-        self.code = code
-        self.__class__ = _class_with(_base(type(self)), code)
+    def _record(self, symbols: Sequence[Symbol], name_of: Mapping[int, str], names: Names) -> None:
+        """Take in the nodes behind symbols: their layers as modules of the network, and the rest as plain data."""
+        for symbol in symbols:
+            node, name = symbol.node, name_of[id(symbol)]
+            assert node is not None
+            operands = tuple(name_of.get(id(x), x.name or "") if isinstance(x, Symbol) else x for x in node.operands)
+            spec = _spec_of(node, name, operands, names)
+            if spec.first and node.layer is not None and node.layer.module is not None:
+                _attach(self, spec.module, node.layer.module)
+            self.nodes.append(spec)
+
+    @property
+    def code(self) -> str:
+        """The source of ``forward``."""
+        return self._code or self._write()
+
+    @property
+    def forward(self) -> Callable[..., Any]:  # type: ignore[override]
+        """The network's ``forward``, written now: the nodes have changed since it was last written."""
+        self._write()
+        return self.forward
+
+    def _write(self) -> str:
+        """Write the code, and become of a class that has this ``forward``, as torch.fx's GraphModule does."""
+        self._code = write_code(self.inputs, self.nodes, self.outputs)
+        self.__class__ = _class_with(base_class(type(self)), self._code)
+        return self._code
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _revive, (_base(type(self)), self.code), dict(self.__dict__)
+        return _revive, (base_class(type(self)), self.code), dict(self.__dict__)
 
     def to_spec(self) -> dict[str, Any]:
         """The network as plain data; `build` makes an equal one of it.
@@ -111,32 +115,24 @@ class Model(nn.Module):
         Raises:
             ConfigError: a layer is known only as an object, or has an option that is no plain data.
         """
-        from scirs_neural.builder.files import to_spec  # files builds models
-
-        return to_spec(self)
+        return node_specs.to_spec(self.inputs, self.nodes, self.outputs)
 
     def to_yaml(self) -> str:
         """`to_spec` as YAML."""
-        from scirs_neural.builder.files import to_yaml
-
-        return to_yaml(self)
+        return node_specs.to_yaml(self.to_spec())
 
     def to_json(self) -> str:
         """`to_spec` as JSON."""
-        from scirs_neural.builder.files import to_json
-
-        return to_json(self)
+        return node_specs.to_json(self.to_spec())
 
     def summary(self) -> str:
         """Layer, output shape, parameters, MACs and share, as a table."""
-        from scirs_neural.builder.table import summary
-
         return str(summary(self))
 
     def explain(self, error: Exception, given: Sequence[Any]) -> None:
-        """Say in our words which line an input fails at, if its shape is to blame; else give back quietly.
+        """Say in our words which node an input fails at, if its shape is to blame; else return.
 
-        The lines are run again without memory on the meta device, so nothing but shapes and dtypes can fail there.
+        The nodes are run again without memory on the meta device, so nothing but shapes and dtypes can fail there.
 
         Raises:
             ShapeError: with the layer's path, and what came to it.
@@ -144,76 +140,26 @@ class Model(nn.Module):
         if torch.compiler.is_compiling() or not all(isinstance(x, Tensor) for x in given):
             return
         probe = meta_copy(self)
-        names = [fact.name for fact in self.inputs]
+        names = [spec.name for spec in self.inputs]
         values: dict[str, Any] = {name: x.detach().to("meta") for name, x in zip(names, given, strict=True)}
-        for line in self.lines:
-            operands = [values[x] if isinstance(x, str) else x for x in line.operands]
+        for node in self.nodes:
+            operands = [values[x] if isinstance(x, str) else x for x in node.operands]
             try:
                 with torch.no_grad():
-                    values[line.name] = probe._one(line, operands)
+                    values[node.name] = probe._one(node, operands)
             except (RuntimeError, IndexError, ValueError, TypeError):
                 shapes = " and ".join(str(tuple(x.shape)) if isinstance(x, Tensor) else show_shape(x) for x in operands)
-                what = f"{line.module or line.name}: '{line.target or 'layer'}' cannot take {shapes}"
+                what = f"{node.module or node.name}: '{node.target or 'layer'}' cannot take {shapes}"
                 raise ShapeError(what, fix=f"{self._expected()}; {first_sentence(error)}") from error
 
-    def _one(self, line: Line, operands: list[Any]) -> Any:
-        if line.module:
-            return self.get_submodule(line.module)(*operands)
-        return evaluate(str(line.target), operands, line.options)
+    def _one(self, node: NodeSpec, operands: list[Any]) -> Any:
+        if node.module:
+            return self.get_submodule(node.module)(*operands)
+        return evaluate(str(node.target), operands, node.options)
 
     def _expected(self) -> str:
-        sizes = [f"{fact.name} (N, {', '.join(map(str, fact.shape))})" for fact in self.inputs]
+        sizes = [f"{spec.name} (N, {', '.join(map(str, spec.shape))})" for spec in self.inputs]
         return f"the net was built for {', '.join(sizes)}"
-
-
-def write_code(inputs: Sequence[InputFact], lines: Sequence[Line], outputs: Any) -> str:
-    """The source of ``forward``. Variables are used again once their value is not needed, so memory is freed early."""
-    last: dict[str, int] = {}
-    for index, line in enumerate(lines):
-        last.update({x: index for x in line.operands if isinstance(x, str)})
-    last.update({name: len(lines) for name in _flat(outputs)})
-    arguments = [fact.name for fact in inputs]
-    variable = {name: name for name in arguments}
-    free: list[str] = []
-    body: list[str] = []
-    for index, line in enumerate(lines):
-        operands = [variable[x] if isinstance(x, str) else repr(x) for x in line.operands]
-        for name in dict.fromkeys(x for x in line.operands if isinstance(x, str)):
-            if last[name] == index:
-                free.insert(0, variable[name])
-        target = free.pop(0) if free else f"h{len(set(variable.values()))}"
-        variable[line.name] = target
-        code = (
-            OPERATIONS[str(line.target)].code(operands, line.options)
-            if not line.module
-            else _call(line.module, operands)
-        )
-        body.append(f"{target} = {code}")
-    result = _returned(outputs, variable)
-    text = "\n".join(f"        {row}" for row in body) or "        pass"
-    listed = ", ".join(arguments)
-    return (
-        f"def forward(self, {listed}):\n    given = ({listed},)\n    try:\n{text}\n"
-        f"    except (RuntimeError, IndexError, ValueError) as error:\n"
-        f"        self.explain(error, given)\n        raise\n    return {result}\n"
-    )
-
-
-def _call(path: str, operands: list[str]) -> str:
-    if path.isidentifier() and not iskeyword(path):
-        return f"self.{path}({', '.join(operands)})"
-    inside = "".join(
-        f"._modules[{part!r}]" for part in path.split(".")
-    )  # no Python call a step, as attributes would be
-    return f"self{inside}({', '.join(operands)})"
-
-
-def _returned(outputs: Any, variable: Mapping[str, str]) -> str:
-    if isinstance(outputs, str):
-        return variable[outputs]
-    if isinstance(outputs, Mapping):
-        return "{" + ", ".join(f"{key!r}: {variable[name]}" for key, name in outputs.items()) + "}"
-    return "(" + ", ".join(variable[name] for name in outputs) + ",)"
 
 
 _written = 0
@@ -236,7 +182,7 @@ def _class_with(base: type[Model], code: str) -> type[Model]:
     return type(base.__name__, (base,), members)
 
 
-def _base(cls: type[Model]) -> type[Model]:
+def base_class(cls: type[Model]) -> type[Model]:
     """The class that a person wrote."""
     return cls.__bases__[0] if "_is_written" in vars(cls) else cls
 
@@ -246,16 +192,14 @@ def _revive(base: type[Model], code: str) -> Model:
     return cls.__new__(cls)
 
 
-def _line(step: Step, name: str, values: Mapping[int, str], called: dict[int, str]) -> Line:
-    operands = tuple(values[id(x)] if isinstance(x, Symbol) else x for x in step.operands)
-    if step.leaf is None:
-        return Line(name, operands, "", False, step.operation, dict(step.options))
-    leaf = step.leaf
-    first = id(leaf) not in called
-    module = called.setdefault(id(leaf), name)
-    options: dict[str, Any] = {} if isinstance(leaf.spec, nn.Module) else dict(leaf.options)
-    target = None if isinstance(leaf.spec, nn.Module) else leaf.registered_name()
-    return Line(name, operands, module, first, target, options, leaf.init, leaf.freeze)
+def _spec_of(node: Node, name: str, operands: tuple[str | float, ...], names: Names) -> NodeSpec:
+    layer = node.layer
+    if layer is None:
+        return NodeSpec(name, operands, "", False, node.operation, dict(node.options))
+    module = names.path_of[layer]
+    is_object = isinstance(layer.spec, nn.Module)
+    options, target = ({}, None) if is_object else (dict(layer.options), layer.registered_name())
+    return NodeSpec(name, operands, module, module == name, target, options, layer.init, layer.freeze)
 
 
 def _inputs(inputs: Any) -> dict[str, Symbol]:
@@ -273,7 +217,7 @@ def _inputs(inputs: Any) -> dict[str, Symbol]:
         raise ConfigError("a model needs an input")
     result: dict[str, Symbol] = {}
     for index, (key, symbol) in enumerate(pairs):
-        if not isinstance(symbol, Symbol) or symbol.step is not None:
+        if not isinstance(symbol, Symbol) or symbol.node is not None:
             raise ConfigError(f"the model's input is {symbol!r}", fix="make it with Input(shape)")
         name = key or symbol.name or ("x" if len(pairs) == 1 else f"x{index}")
         if (
@@ -287,12 +231,6 @@ def _inputs(inputs: Any) -> dict[str, Symbol]:
             raise ConfigError(f"the input '{name}' is there twice")
         result[name] = symbol
     return result
-
-
-def _flat(outputs: Any) -> list[Any]:
-    if isinstance(outputs, Mapping):
-        return list(outputs.values())
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 def _like(outputs: Any, change: Any) -> Any:
@@ -323,7 +261,8 @@ def _attach(root: nn.Module, path: str, module: nn.Module) -> None:
 
 
 def _check_name(at: nn.Module, name: str, path: str) -> None:
-    if not re.fullmatch(r"\w+", name) or hasattr(at, name) or name in ("inputs", "lines", "outputs", "code"):
+    is_taken = hasattr(type(at), name) or hasattr(at, name) or name in ("inputs", "nodes", "outputs")
+    if is_taken or not re.fullmatch(r"\w+", name):
         raise ConfigError(
             f"{path}: a layer cannot be named '{name}' here", fix="choose another name of letters, digits and _"
         )

@@ -1,10 +1,10 @@
-"""From plain data to items of a chain: the language of network files.
+"""From plain data to the nodes of a list: the language of network files.
 
-An item is a name (``relu``), a name with options (``conv2d: {out_channels: 16, kernel_size: 3}``, ``conv2d: [16, 3]``
-by position, inferred options left out), or a composition (``residual: [...]``). Beside its name an item may hold
+A node is a name (``relu``), a name with options (``conv2d: {out_channels: 16, kernel_size: 3}``, ``conv2d: [16, 3]``
+by position, inferred options left out), or a composition (``residual: [...]``). Beside its name a node may have
 
-- ``as``: its name, for the state dict and for later items;
-- ``from``: the value or values that it takes instead of the running one; ``with``: values after it;
+- ``as``: its name, for the state dict and for later nodes;
+- ``from``: the value or values that it takes instead of the value of the node before; ``with``: values after it;
 - ``init``, ``freeze``: how a layer's parameters start, and whether they stay.
 """
 
@@ -15,61 +15,40 @@ from typing import Any
 
 from torch import nn
 
-from scirs_neural.builder.blocks import (
-    Block,
-    Branch,
-    Chain,
-    DenseSkip,
-    GatedSkip,
-    Item,
-    Operate,
-    Parallel,
-    Repeat,
-    Residual,
-    Share,
-)
-from scirs_neural.builder.leaf import Leaf
+from scirs_neural.builder.layer_node import LayerNode
+from scirs_neural.builder.nodes import Block, ListNode, OperationNode, SharedNode
 from scirs_neural.builder.operations import OPERATIONS
+from scirs_neural.builder.registry import COMPOSITIONS
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.signatures import signature_options
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.layers.registry import LAYERS
 
-COMPOSITIONS: dict[str, tuple[type[Block], str]] = {  # name -> class, and the option that a bare value is
-    "sequential": (Chain, "items"),
-    "repeat": (Repeat, "layers"),
-    "parallel": (Parallel, "branches"),
-    "branch": (Branch, "layers"),
-    "residual": (Residual, "layers"),
-    "dense_skip": (DenseSkip, "layers"),
-    "gated_skip": (GatedSkip, "layers"),
-}
 MODIFIERS = ("as", "from", "with", "init", "freeze")
 
 
-def parse_item(item: Any, where: str | None = None) -> Item:
+def parse_node(item: Any, where: str | None = None) -> ListNode:
     """One entry of a list of layers.
 
     Raises:
         UnknownNameError: a layer, operation or composition that does not exist.
         ConfigError: another fault in the entry.
     """
-    if isinstance(item, Item):
+    if isinstance(item, ListNode):
         return item
-    if isinstance(item, (Leaf, Block)):
-        return Item(item, name=item.name, where=where)
+    if isinstance(item, (LayerNode, Block)):
+        return ListNode(item, name=item.name, where=where)
     if isinstance(item, nn.Module) or (isinstance(item, type) and issubclass(item, nn.Module)):
-        return Item(Leaf(item, where=where), where=where)
+        return ListNode(LayerNode(item, where=where), where=where)
     if isinstance(item, (list, tuple)):
-        return Item(Chain(list(item), where=where), where=where)
+        return ListNode(COMPOSITIONS.get("sequential")(list(item), where=where), where=where)
     if isinstance(item, str):
-        return Item(_action(item, None, {}, where), where=where)
+        return ListNode(_action(item, None, {}, where), where=where)
     if isinstance(item, Mapping):
         return _from_mapping(item, where)
     raise ConfigError(f"{item!r} is no layer", where=where, fix="give a name, a mapping {name: options}, or a list")
 
 
-def _from_mapping(item: Mapping[Any, Any], where: str | None) -> Item:
+def _from_mapping(item: Mapping[Any, Any], where: str | None) -> ListNode:
     kinds = [key for key in item if key not in MODIFIERS]
     if len(kinds) != 1 or not isinstance(kinds[0], str):
         known = [*MODIFIERS]
@@ -83,7 +62,7 @@ def _from_mapping(item: Mapping[Any, Any], where: str | None) -> Item:
     inputs = None if item.get("from") is None else _references(item["from"], "from", where)
     more = _references(item["with"], "with", where) if item.get("with") is not None else ()
     rest = {key: item[key] for key in ("init", "freeze") if key in item}
-    return Item(_action(kinds[0], item[kinds[0]], rest, where), name=name, inputs=inputs, more=more, where=where)
+    return ListNode(_action(kinds[0], item[kinds[0]], rest, where), name=name, inputs=inputs, more=more, where=where)
 
 
 def _action(name: str, options: Any, rest: Mapping[str, Any], where: str | None) -> Any:
@@ -92,10 +71,10 @@ def _action(name: str, options: Any, rest: Mapping[str, Any], where: str | None)
         return _composition(name, options, where)
     if name in OPERATIONS:
         _refuse(rest, name, where)
-        return Operate(name, _options(name, options, where))
+        return OperationNode(name, _options(name, options, where))
     if name == "call":
         _refuse(rest, name, where)
-        return Share(str(_word(options, "call", where)))
+        return SharedNode(str(_word(options, "call", where)))
     if name not in LAYERS and ":" not in name:
         error = LAYERS.unknown(name, where=where)
         error.suggestions = tuple(did_you_mean(name, [*LAYERS, *OPERATIONS, *COMPOSITIONS]))
@@ -106,25 +85,20 @@ def _action(name: str, options: Any, rest: Mapping[str, Any], where: str | None)
     by_position = isinstance(options, (list, tuple)) or (options is not None and not isinstance(options, Mapping))
     args = tuple(options if isinstance(options, (list, tuple)) else [options]) if by_position else ()
     named = {} if by_position else _options(name, options, where)
-    return Leaf(name, args, named, init=rest.get("init"), freeze=freeze, where=where)
+    return LayerNode(name, args, named, init=rest.get("init"), freeze=freeze, where=where)
 
 
 def _composition(name: str, options: Any, where: str | None) -> Block:
-    kind, main = COMPOSITIONS[name]
-    given = dict(options) if isinstance(options, Mapping) and main in options else {main: options}
-    known = [option for option in signature_options(kind) if option not in ("name", "where")]
-    for option in given:
-        if option not in known:
-            suggestions = did_you_mean(str(option), known)
-            raise ConfigError(
-                f"{name} has no option '{option}'", where=where, suggestions=suggestions, fix=", ".join(known)
-            )
-    if given[main] is None:
-        raise ConfigError(f"{name} holds nothing", where=where, fix=f"write {name}: [layers]")
-    if name == "repeat" and "times" not in given:
-        raise ConfigError("repeat needs 'times'", where=where, fix="write repeat: {times: 3, layers: [...]}")
+    entry = COMPOSITIONS.entry(name)
+    main = next(iter(entry.options))
+    chosen = dict(options) if isinstance(options, Mapping) and main in options else {main: options}
+    if faults := entry.faults(chosen, where=lambda option: where, types=False):
+        raise faults[0]
+    if chosen[main] is None:
+        raise ConfigError(f"{name} is empty", where=where, fix=f"write {name}: [layers]")
     inside = f"{where or 'model'}.{name}"
-    return kind(**given, where=inside)
+    block: Block = entry.load()(**chosen, where=inside)
+    return block
 
 
 def _options(name: str, options: Any, where: str | None) -> dict[str, Any]:
@@ -152,5 +126,5 @@ def _references(value: Any, key: str, where: str | None) -> list[Any]:
     values = value if isinstance(value, (list, tuple)) else [value]
     for one in values:
         if not isinstance(one, (str, int, float)) or isinstance(one, bool):
-            raise ConfigError(f"{key} holds {one!r}, expected names of earlier items", where=where)
+            raise ConfigError(f"{key} holds {one!r}, expected names of earlier nodes", where=where)
     return list(values)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from scirs_neural.builder.operations import OPERATIONS, check_operation
+from scirs_neural.builder.operations import check_operation, evaluate
 from scirs_neural.core.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
-    from scirs_neural.builder.leaf import Leaf
+    from scirs_neural.builder.layer_node import LayerNode
 
 BATCH = 2  # the batch size with which shapes are found; shown as N
 
@@ -40,12 +40,12 @@ def dotted(path: Path) -> str:
 
 
 @dataclass(eq=False)
-class Step:
-    """One line of a network: a layer or an operation, applied to earlier values."""
+class Node:
+    """A layer or an operation, applied to earlier values."""
 
     path: Path
     operands: list[Symbol | float]
-    leaf: Leaf | None = None
+    layer: LayerNode | None = None
     operation: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -57,8 +57,8 @@ class Symbol:
     of several outputs of a layer.
     """
 
-    def __init__(self, value: Any, step: Step | None = None, name: str | None = None) -> None:
-        self.value, self.step, self.name = value, step, name
+    def __init__(self, value: Any, node: Node | None = None, name: str | None = None) -> None:
+        self.value, self.node, self.name = value, node, name
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -72,46 +72,46 @@ class Symbol:
         return (None, *self.value.shape[1:]) if self.value.shape[:1] == (BATCH,) else tuple(self.value.shape)
 
     def __repr__(self) -> str:
-        origin = self.name or (dotted(self.step.path) if self.step else "?")
+        origin = self.name or (dotted(self.node.path) if self.node else "?")
         return f"Symbol({origin}: {show_shape(self.value)})"
 
     def __add__(self, other: Any) -> Symbol:
-        return operate("add", [self, other])
+        return apply_operation("add", [self, other])
 
     def __radd__(self, other: Any) -> Symbol:
-        return operate("add", [other, self])
+        return apply_operation("add", [other, self])
 
     def __sub__(self, other: Any) -> Symbol:
-        return operate("sub", [self, other])
+        return apply_operation("sub", [self, other])
 
     def __rsub__(self, other: Any) -> Symbol:
-        return operate("sub", [other, self])
+        return apply_operation("sub", [other, self])
 
     def __mul__(self, other: Any) -> Symbol:
-        return operate("mul", [self, other])
+        return apply_operation("mul", [self, other])
 
     def __rmul__(self, other: Any) -> Symbol:
-        return operate("mul", [other, self])
+        return apply_operation("mul", [other, self])
 
     def __truediv__(self, other: Any) -> Symbol:
-        return operate("div", [self, other])
+        return apply_operation("div", [self, other])
 
     def __rtruediv__(self, other: Any) -> Symbol:
-        return operate("div", [other, self])
+        return apply_operation("div", [other, self])
 
     def __matmul__(self, other: Any) -> Symbol:
-        return operate("matmul", [self, other])
+        return apply_operation("matmul", [self, other])
 
     def __neg__(self) -> Symbol:
-        return operate("neg", [self])
+        return apply_operation("neg", [self])
 
     def __getitem__(self, index: Any) -> Symbol:
         if not isinstance(self.value, Tensor):
-            return operate("item", [self], {"index": index})
+            return apply_operation("item", [self], {"index": index})
         picked = index if isinstance(index, tuple) else (index,)
         places = [place for place, part in enumerate(picked) if isinstance(part, int) and not isinstance(part, bool)]
         if len(places) == 1 and all(part == slice(None) for part in picked if not isinstance(part, int)):
-            return operate("select", [self], {"dim": places[0], "index": picked[places[0]]})
+            return apply_operation("select", [self], {"dim": places[0], "index": picked[places[0]]})
         raise ConfigError(f"{self!r} can be indexed at one dimension only, as in x[:, -1], not by {index!r}")
 
     def __iter__(self) -> Any:
@@ -134,7 +134,7 @@ class Symbol:
                 fix="apply modules as layer(module)(x); for other functions write a small nn.Module",
             )
         dim = args[1] if len(args) > 1 else (kwargs or {}).get("dim", 0)
-        return operate(name, list(args[0]), {"dim": dim})
+        return apply_operation(name, list(args[0]), {"dim": dim})
 
 
 def Input(shape: Sequence[int], *, dtype: str = "float32", name: str | None = None) -> Symbol:  # noqa: N802
@@ -168,10 +168,10 @@ def concat(symbols: Sequence[Symbol], dim: int = 1) -> Symbol:
         >>> concat([Input((3, 8)), Input((5, 8))]).shape
         (None, 8, 8)
     """
-    return operate("concat", list(symbols), {"dim": dim})
+    return apply_operation("concat", list(symbols), {"dim": dim})
 
 
-def operate(
+def apply_operation(
     name: str,
     operands: list[Any],
     options: dict[str, Any] | None = None,
@@ -198,13 +198,7 @@ def operate(
         raise ShapeError(
             f"{dotted(path)}: '{name}' cannot take {shapes}", where=where, fix=first_sentence(error)
         ) from error
-    return Symbol(result, Step(path, list(operands), operation=name, options=complete))
-
-
-def evaluate(name: str, operands: Sequence[Any], options: Mapping[str, Any]) -> Any:
-    """Run an operation on values: the code that it becomes in a network, of checked names and whole numbers only."""
-    code = OPERATIONS[name].code([f"xs[{i}]" for i in range(len(operands))], options)
-    return eval(code, {"torch": torch, "xs": operands, "__builtins__": {}})
+    return Symbol(result, Node(path, list(operands), operation=name, options=complete))
 
 
 def show_shape(value: Any) -> str:

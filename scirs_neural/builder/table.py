@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scirs_neural.builder.leaf import meta_copy
-from scirs_neural.builder.model import Model
+from scirs_neural.builder.layer_node import meta_copy
+from scirs_neural.builder.node_specs import InputSpec
 from scirs_neural.builder.symbol import BATCH, show_shape
 from scirs_neural.core.errors import ConfigError
 
@@ -65,7 +65,7 @@ class Summary:
 
 
 def summary(model: nn.Module, input_shape: Sequence[int] | Sequence[Sequence[int]] | None = None) -> Summary:
-    """Describe a network, its own or anybody's.
+    """Describe any network.
 
     It runs once on the meta device: no memory, no values, the model is not touched. MACs are half of what torch's
     `FlopCounterMode` counts: products of matrices, convolutions and attention.
@@ -135,11 +135,12 @@ def _inputs(model: nn.Module, shape: Any) -> list[torch.Tensor]:
     if shape is not None:
         shapes = [shape] if all(isinstance(size, int) for size in shape) else list(shape)
         return [torch.empty(BATCH, *sizes, device="meta") for sizes in shapes]
-    if not isinstance(model, Model):
+    specs = getattr(model, "inputs", None)
+    if not isinstance(specs, tuple) or not all(isinstance(spec, InputSpec) for spec in specs):
         raise ConfigError(
             f"{type(model).__name__} does not know its input's shape", fix="give input_shape, without the batch"
         )
-    return [torch.empty(BATCH, *f.shape, dtype=getattr(torch, f.dtype), device="meta") for f in model.inputs]
+    return [torch.empty(BATCH, *f.shape, dtype=getattr(torch, f.dtype), device="meta") for f in specs]
 
 
 def _cell(text: str, width: int, column: int) -> str:

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from scirs_neural.builder import build
 from scirs_neural.builder.model import Model
-from scirs_neural.builder.parse import COMPOSITIONS
+from scirs_neural.builder.registry import COMPOSITIONS
 from scirs_neural.core.errors import CheckpointError, RefusedError, ScirsError
 from scirs_neural.core.signatures import signature_options
 from scirs_neural.guard.tensor_bytes import ALIGNMENT
@@ -211,7 +211,7 @@ def _check_flat(spec: Mapping[str, Any], limit: int, where: str) -> None:
     layers = spec.get("layers")
     if "inputs" not in spec or not isinstance(layers, list) or not all(isinstance(entry, dict) for entry in layers):
         raise CheckpointError("model.json: the spec of a graph has inputs, and layers as mappings", where=where)
-    if nested := sorted({key for entry in layers for key in entry} & COMPOSITIONS.keys()):
+    if nested := sorted({key for entry in layers for key in entry} & set(COMPOSITIONS)):
         raise CheckpointError(f"model.json: a graph is written flat, without '{nested[0]}'", where=where)
     if len(layers) > limit:
         raise _too_large(limit, where)

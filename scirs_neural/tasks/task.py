@@ -173,7 +173,7 @@ class Task:
         """The exportable parts by name: by default `answer` and `to_tensors` in one, over all inputs of the batch."""
         from scirs_neural.tasks.graph import answer_graph
 
-        return {"main": answer_graph(self, model, batch)}
+        return {"main": Graph(*answer_graph(self, model, batch))}
 
     def record(self) -> dict[str, Any]:
         """The task as plain data, from which it is made again."""

@@ -3,9 +3,10 @@
 import pytest
 
 from scirs_neural.builder import build
-from scirs_neural.builder.blocks import Block
+from scirs_neural.builder.nodes import Block
 from scirs_neural.builder.operations import OPERATIONS
-from scirs_neural.builder.parse import COMPOSITIONS, MODIFIERS
+from scirs_neural.builder.parse import MODIFIERS
+from scirs_neural.builder.registry import COMPOSITIONS
 from scirs_neural.core.errors import ConfigError, ShapeError, UnknownNameError
 from scirs_neural.layers import LAYERS
 
@@ -65,13 +66,13 @@ FAULTS = [
     ([{"relu": None, "as": "a"}, {"relu": None, "as": "a"}], ConfigError, ["the name 'a' is used twice"]),
     ([{"relu": None, "as": "a", "from": "a"}], ConfigError, ["nothing before it is named 'a'"]),
     ([{"repeat": {"times": -1, "layers": ["relu"]}}], ConfigError, ["times is -1"]),
-    ([{"repeat": ["relu"]}], ConfigError, ["repeat needs 'times'"]),
+    ([{"repeat": ["relu"]}], ConfigError, ["composition 'repeat' needs 'times'"]),
     (
         [{"residual": {"layers": ["relu"], "projecton": "auto"}}],
         ConfigError,
-        ["residual has no option 'projecton'", "projection"],
+        ["composition 'residual' has no option 'projecton'", "projection"],
     ),
-    ([{"residual": None}], ConfigError, ["residual holds nothing"]),
+    ([{"residual": None}], ConfigError, ["residual is empty"]),
     ([{"parallel": {"branches": [["relu"]], "merge": "sum"}}], ConfigError, ["merge is 'sum'"]),
     ([{"parallel": {"branches": []}}], ConfigError, ["branches is []"]),
     ([{"concat": {"dimension": 1}, "with": 1}], ConfigError, ["operation 'concat' has no option 'dimension'"]),

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from scirs_neural.builder import Input, Model, Sequential, blocks, build, concat, layer, load_model_file, residual
+from scirs_neural.builder import Input, Model, Sequential, build, concat, layer, load_model_file, nodes, residual
 from scirs_neural.core.errors import ConfigError
 
 
@@ -156,7 +156,7 @@ def test_an_alias_bomb_is_refused(tmp_path):
 
 
 def test_repeats_of_repeats_end(monkeypatch):
-    monkeypatch.setattr(blocks, "MAX_VALUES", 100)
+    monkeypatch.setattr(nodes, "MAX_VALUES", 100)
     endless = {"repeat": {"times": 1000, "layers": [{"repeat": {"times": 1000, "layers": ["relu"]}}]}}
     with pytest.raises(ConfigError, match="more than 100 layers"):
         build([endless], input_shape=(4,))

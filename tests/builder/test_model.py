@@ -70,7 +70,7 @@ def test_copies_and_pickles(batch):
         assert isinstance(twin, Model)
         assert torch.equal(model(*batch)["kind"], twin(*batch)["kind"])
         assert twin.shared.weight is not model.shared.weight
-        assert twin.lines == model.lines
+        assert twin.nodes == model.nodes
 
 
 @pytest.mark.feature(53)
@@ -105,7 +105,7 @@ def test_cycles_are_refused():
     first = layer("relu", name="first")
     y = first(x)
     z = layer("tanh", name="second")(y)
-    y.step.operands[0] = z  # only by force: symbols themselves cannot make a cycle
+    y.node.operands[0] = z  # only by force: symbols themselves cannot make a cycle
     with pytest.raises(ConfigError, match="the graph has a cycle: second <- first <- second"):
         Model(x, z)
 

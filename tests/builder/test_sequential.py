@@ -1,12 +1,16 @@
 """Networks as lists: shapes inferred, torch's own keys, grown by add, trained on digits."""
 
 import copy
+import pickle
+from collections import Counter
 
 import pytest
 import torch
 from torch import nn
 
-from scirs_neural.builder import Sequential, load_model_file
+from scirs_neural.builder import Sequential, build, load_model_file
+from scirs_neural.builder import model as model_module
+from scirs_neural.builder.layer_node import LayerNode
 from scirs_neural.core.errors import ConfigError, ShapeError
 
 NET = """\
@@ -123,6 +127,57 @@ def test_a_failed_add_changes_nothing():
     assert net(torch.zeros(2, 3)).shape == (2, 4)
     with pytest.raises(ConfigError, match="cannot hold itself"):
         net.add(net)
+
+
+def test_a_loop_of_add_takes_time_in_proportion_to_its_length(monkeypatch):
+    calls = Counter()
+    for owner, name in ((LayerNode, "apply"), (model_module, "write_code"), (model_module, "_attach")):
+        original = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, _n=name, _f=original, **k: calls.update([_n]) or _f(*a, **k))
+    net = Sequential([], (4,))
+    for _ in range(40):
+        net.add({"linear": 4})
+    assert net(torch.zeros(2, 4)).shape == (2, 4)
+    assert calls == {"apply": 40, "_attach": 40, "write_code": 2}
+    symbols = [x for x in net._scope.values.values() if x.node is not None]
+    assert symbols == []  # nothing that a copy would have to walk through
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(net.add("relu"))))
+    assert torch.equal(twin(torch.ones(2, 4)), net(torch.ones(2, 4)))
+    twin.add({"call": "0", "from": "0", "as": "again"})
+    assert [node.module for node in twin.nodes if not node.first] == ["0"]
+
+
+def test_what_was_added_is_there_however_the_network_is_used_next():
+    def grown():
+        torch.manual_seed(0)
+        return Sequential([{"linear": 4}], (3,)).eval().add({"dropout": 0.5}).add({"linear": 2})
+
+    x = torch.randn(5, 3)
+    expected = grown()(x)
+    assert not grown().get_submodule("1").training
+    assert torch.equal(torch.compile(grown(), fullgraph=True, backend="eager")(x), expected)
+    assert torch.equal(torch.export.export(grown(), (x,)).module()(x), expected)
+    assert "self._modules['2']" in grown().code
+    assert len(grown().to_spec()["layers"]) == 3
+    assert "58" not in grown().summary()
+
+
+def test_a_failed_add_of_a_named_layer_leaves_no_trace():
+    net = Sequential([{"linear": 4, "as": "body"}], (3,))
+    for bad in ({"linear": 2, "as": "train"}, {"linear": 2, "as": "body"}, {"lstm": 3}):
+        with pytest.raises((ConfigError, ShapeError)):
+            net.add(bad)
+    assert net.add({"linear": 2, "as": "head"}).output_shape == (None, 2)
+    assert list(net.state_dict()) == ["body.weight", "body.bias", "head.weight", "head.bias"]
+
+
+@pytest.mark.parametrize("first", [{"dense": 10}, {"lazy_linear": 10}, nn.LazyLinear(10)], ids=str)
+def test_lazy_layers_take_their_sizes_from_the_network(first):
+    net = Sequential([first, {"lazy_batch_norm1d": {}}, "relu", {"linear": 3}], (7,))
+    assert next(net.parameters()).shape[-1] == 7
+    assert net(torch.zeros(5, 7)).shape == (5, 3)
+    assert net.training
+    build(Sequential([{"dense": 10}], (7,)).to_spec())
 
 
 def test_a_copy_shares_nothing():

@@ -7,14 +7,16 @@ not given. Shapes are found by running a copy of the layer without memory, on th
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from scirs_neural.builder.initial import apply_init, check_init
-from scirs_neural.builder.symbol import Auto, Path, Step, Symbol, dotted, first_sentence, show_shape
+from scirs_neural.builder.symbol import Auto, Node, Path, Symbol, dotted, first_sentence, show_shape
 from scirs_neural.core.errors import ConfigError, ScirsError, ShapeError
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.registry import REQUIRED
@@ -44,7 +46,7 @@ INFERRED_OTHERWISE = {("mlp", "in_channels"): (0, -1), ("layer_norm2d", "normali
 
 def layer(
     spec: Any, *args: Any, name: str | None = None, init: Any = None, freeze: bool = False, **options: Any
-) -> Leaf:
+) -> LayerNode:
     """A layer to be called on symbolic tensors; called twice, it is shared.
 
     Args:
@@ -64,10 +66,10 @@ def layer(
         >>> layer("conv2d", 16, kernel_size=3, padding="same")(Input((3, 32, 32))).shape
         (None, 16, 32, 32)
     """
-    return Leaf(spec, args, options, name=name, init=init, freeze=freeze)
+    return LayerNode(spec, args, options, name=name, init=init, freeze=freeze)
 
 
-class Leaf:
+class LayerNode:
     """What `layer` gives: a layer that is built when it first meets an input."""
 
     def __init__(
@@ -94,7 +96,7 @@ class Leaf:
             raise ConfigError(f"options for {type(spec).__name__}, which is built already", where=where)
         self._from_file = isinstance(spec, str) and ":" in spec and spec not in LAYERS
         if isinstance(spec, str) and not self._from_file:
-            LAYERS.entry(spec, where=where)  # an unknown name is told at once
+            LAYERS.entry(spec, where=where)  # an unknown name is said at once
 
     @property
     def label(self) -> str:
@@ -131,13 +133,15 @@ class Leaf:
             self.path = path
             self.module = self._build([value.value for value in inputs])
         result = self._run([value.value for value in inputs])
-        return Symbol(result, Step(path, list(inputs), leaf=self))
+        return Symbol(result, Node(path, list(inputs), layer=self))
 
     def _build(self, inputs: list[Any]) -> nn.Module:
         if isinstance(self.spec, nn.Module):
             built = self.spec
         else:
             built = self._create(inputs)
+        with self._explained(inputs):
+            _materialize(built, inputs)
         apply_init(built, self.init, self._place(), self.where)
         if self.freeze:
             built.requires_grad_(False)
@@ -172,7 +176,7 @@ class Leaf:
                 )
             return built
         except ScirsError as error:
-            raise self._told(error) from error
+            raise self._placed(error) from error
         except (TypeError, ValueError, AssertionError, RuntimeError) as error:
             raise ConfigError(
                 f"{self._place()}: '{self.label}' refuses its options: {error}", where=self.where
@@ -216,11 +220,16 @@ class Leaf:
                 part.register_forward_pre_hook(_check_dtype)
             elif isinstance(part, nn.Embedding | nn.EmbeddingBag):
                 part.register_forward_pre_hook(_check_index)
+        with self._explained(inputs), torch.no_grad():
+            return probe(*inputs)
+
+    @contextmanager
+    def _explained(self, inputs: list[Any]) -> Iterator[None]:
+        """What torch says of these inputs, as an error that names the layer."""
         try:
-            with torch.no_grad():
-                return probe(*inputs)
+            yield
         except ScirsError as error:
-            raise self._told(error) from error
+            raise self._placed(error) from error
         except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
             raise ShapeError(
                 f"{self._place()}: '{self.label}' cannot take {self._shapes(inputs)}",
@@ -228,12 +237,12 @@ class Leaf:
                 fix=first_sentence(error),
             ) from error
 
-    def _told(self, error: ScirsError) -> ScirsError:
+    def _placed(self, error: ScirsError) -> ScirsError:
         """The same error, with the layer's place in the model in front."""
-        told = copy.copy(error)
-        told.what = f"{self._place()}: {error.what}"
-        told.where = error.where or self.where
-        return told
+        placed = copy.copy(error)
+        placed.what = f"{self._place()}: {error.what}"
+        placed.where = error.where or self.where
+        return placed
 
     def _place(self) -> str:
         return dotted(self.path or (self.label,))
@@ -267,6 +276,17 @@ def _check_index(part: nn.Module, inputs: tuple[Any, ...]) -> None:
     if isinstance(inputs[0], Tensor) and inputs[0].is_floating_point():
         given = str(inputs[0].dtype).removeprefix("torch.")
         raise ConfigError(f"{type(part).__name__} expects whole numbers, received {given}", fix="dtype: int64")
+
+
+def _materialize(module: nn.Module, inputs: list[Any]) -> None:
+    """Give lazy parameters (`torch.nn.LazyLinear` and the like) their shapes: one forward pass over zeros."""
+    lazy = next((t for t in (*module.parameters(), *module.buffers()) if is_lazy(t)), None)
+    if lazy is None:
+        return
+    was_training = module.training
+    with torch.no_grad():
+        module.eval()(*(torch.zeros_like(x, device=lazy.device) if isinstance(x, Tensor) else x for x in inputs))
+    module.train(was_training)
 
 
 def meta_copy(module: M) -> M:
