@@ -45,7 +45,7 @@ class Machine:
         gpus_per_node: that share the fast links.
         gpu_link: bytes a second between GPUs of a node, one way, all links of a GPU together.
         node_link: bytes a second between nodes, all adapters of a node together.
-        jitter: standard deviation of a GPU's compute time, as a share of it.
+        jitter: standard deviation of a GPU's compute time, as a fraction of it.
         input_rate: samples that a node can load a second.
     """
 
@@ -216,7 +216,7 @@ class Row:
 
     @property
     def error(self) -> float:
-        """Of the prediction, as a share of the measurement."""
+        """Of the prediction, as a fraction of the measurement."""
         return self.predicted / self.measured.rate - 1
 
     @property

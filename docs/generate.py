@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scirs_neural.layers import declared_capabilities as promises
+from scirs_neural.layers.declared_capabilities import capabilities, to_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "features.md"
@@ -46,7 +46,7 @@ def rows(items: Iterable[pytest.Item]) -> list[str]:
 
 def main() -> None:
     """Write the page of layers; collect the tests and write the page of features."""
-    LAYERS.write_text(promises.to_markdown(promises.promises().values()))
+    LAYERS.write_text(to_markdown(capabilities().values()))
     collector = Collector()
     with contextlib.redirect_stdout(io.StringIO()):
         status = pytest.main(["--collect-only", "-qq", str(ROOT / "tests")], [collector])

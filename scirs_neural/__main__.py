@@ -1,4 +1,4 @@
-"""``scirs-neural <verb>`` and ``python -m scirs_neural <verb>``: the doors of ``python -m scirs_neural.<verb>``."""
+"""``scirs-neural COMMAND`` and ``python -m scirs_neural COMMAND``: the same as ``python -m scirs_neural.COMMAND``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
 
-VERBS = {
+COMMANDS = {
     "train": "train a model and report how it ended",
     "tune": "search for the best settings",
     "evaluate": "judge a trained run on a split",
@@ -25,31 +25,31 @@ VERBS = {
 
 
 def main() -> int:
-    """Call the verb that was typed."""
+    """Call the command that was typed."""
     return run_command(dispatch)
 
 
 def dispatch(argv: list[str]) -> int | None:
-    """Hand the arguments to a verb, or show the verbs.
+    """Hand the arguments to a command, or show the commands.
 
     Raises:
-        UnknownNameError: no such verb.
+        UnknownNameError: no such command.
     """
     if not argv or argv[0] in ("-h", "--help"):
-        print("usage: scirs-neural <verb> …        (the same as: python -m scirs_neural.<verb> …)\n")
-        print("\n".join(f"  {verb:<10}{meaning}" for verb, meaning in VERBS.items()))
+        print("usage: scirs-neural COMMAND …        (the same as: python -m scirs_neural.COMMAND …)\n")
+        print("\n".join(f"  {command:<10}{meaning}" for command, meaning in COMMANDS.items()))
         return None
     if argv[0] == "--version":
         from scirs_neural import __version__
 
         print(f"scirs_neural {__version__}")
         return None
-    verb = argv[0]
-    if verb not in VERBS:
+    command = argv[0]
+    if command not in COMMANDS:
         raise UnknownNameError(
-            f"unknown verb '{verb}'", suggestions=did_you_mean(verb, VERBS), see="scirs-neural --help"
+            f"unknown command '{command}'", suggestions=did_you_mean(command, COMMANDS), see="scirs-neural --help"
         )
-    status: int | None = import_module(f"scirs_neural.{verb}").main(argv[1:])
+    status: int | None = import_module(f"scirs_neural.{command}").main(argv[1:])
     return status
 
 

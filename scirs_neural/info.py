@@ -15,7 +15,7 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.registries import find
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.terminal import count, header, table, wide_console
-from scirs_neural.layers.declared_capabilities import Row, promises
+from scirs_neural.layers.declared_capabilities import Row, capabilities
 from scirs_neural.models.cache import cached_file
 from scirs_neural.models.catalog import ModelEntry, WeightsEntry, catalogue
 from scirs_neural.models.vision.families import FAMILIES, SMALL_BY_DEFAULT, SMALL_INPUT, SMALL_INPUT_OF
@@ -31,33 +31,33 @@ def main(argv: list[str]) -> int | None:
     parser.add_argument("name", help="a name that python -m scirs_neural.list shows; KIND:NAME chooses among several")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(argv)
-    found = [describe(held, name) for held, name in find(asked.name)]
+    described = [describe(registry, name) for registry, name in find(asked.name)]
     if asked.json:
-        print(json.dumps(found, indent=1, default=str))
+        print(json.dumps(described, indent=1, default=str))
         return None
     on = wide_console()
-    for index, facts in enumerate(found):
+    for index, facts in enumerate(described):
         if index:
             on.print()
         _show(on, facts)
     return None
 
 
-def describe(held: Registry, name: str) -> dict[str, Any]:
+def describe(registry: Registry, name: str) -> dict[str, Any]:
     """What is known of a name: plain data."""
-    entry = held.entry(name)
-    model = catalogue().get(name) if held.kind == "model" else None
+    entry = registry.entry(name)
+    model = catalogue().get(name) if registry.kind == "model" else None
     options = {
-        key: "required" if value is Parameter.empty else repr(value) for key, value in held.options(name).items()
+        key: "required" if value is Parameter.empty else repr(value) for key, value in registry.options(name).items()
     }
     target = entry.target if isinstance(entry.target, str) else f"{entry.target.__module__}:{entry.target.__qualname__}"
-    facts: dict[str, Any] = {"name": name, "kind": held.kind, "summary": entry.summary}
+    facts: dict[str, Any] = {"name": name, "kind": registry.kind, "summary": entry.summary}
     if model is not None:
         facts |= _model_facts(model)
-    if held.kind == "layer" and name in promises():
-        facts |= _layer_facts(promises()[name])
+    if registry.kind == "layer" and name in capabilities():
+        facts |= _layer_facts(capabilities()[name])
     facts |= {"target": target, "options": options}
-    return facts if model is None else {**facts, "weights": [_weights_facts(held) for held in model.weights]}
+    return facts if model is None else {**facts, "weights": [_weights_facts(weights) for weights in model.weights]}
 
 
 def _model_facts(model: ModelEntry) -> dict[str, Any]:
@@ -87,7 +87,9 @@ def _layer_facts(row: Row) -> dict[str, Any]:
         "torch.export": row.export,
         "ONNX": row.onnx,
     }
-    return {"input": row.inputs, "output": row.output} | {what: "yes" if held else "no" for what, held in kept.items()}
+    return {"input": row.inputs, "output": row.output} | {
+        what: "yes" if works else "no" for what, works in kept.items()
+    }
 
 
 def _weights_facts(weights: WeightsEntry) -> dict[str, Any]:
@@ -100,14 +102,14 @@ def _show(on: Console, facts: dict[str, Any]) -> None:
         table(on, ["option", "default"], [list(row) for row in facts["options"].items()])
     rows = [
         [
-            held["name"],
-            held["metrics"].get("acc@1"),
-            held["input_size"],
-            round(held["size_mb"]),
-            held["licence"],
-            "yes" if held["cached"] else "no",
+            weights["name"],
+            weights["metrics"].get("acc@1"),
+            weights["input_size"],
+            round(weights["size_mb"]),
+            weights["licence"],
+            "yes" if weights["cached"] else "no",
         ]
-        for held in sorted(facts.get("weights", []), key=lambda held: not held["default"])
+        for weights in sorted(facts.get("weights", []), key=lambda weights: not weights["default"])
     ]
     if rows:
         table(on, ["weights, DEFAULT first", "top-1 %", "px", "MB", "licence", "cached"], rows)

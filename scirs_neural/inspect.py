@@ -16,7 +16,7 @@ SHOWN, FACTS, WIDEST = 20, 12, 300
 
 
 def main(argv: list[str]) -> int | None:
-    """Name a file's kind, its tensors, and what else it says of itself; 2 if it would be refused."""
+    """Name a file's kind, its tensors and its metadata; 2 if it would be refused."""
     parser = Arguments("python -m scirs_neural.inspect", description=__doc__)
     parser.add_argument("file", help="a file or folder: package, safetensors, torch, Lightning, ONNX, .pt2, …")
     parser.add_argument("--all", action="store_true", help=f"every tensor and fact, not the first {SHOWN} and {FACTS}")
@@ -24,32 +24,32 @@ def main(argv: list[str]) -> int | None:
     args = parser.parse_args(argv)
     from scirs_neural.serialization.describe import describe_file
 
-    found = describe_file(args.file)
+    description = describe_file(args.file)
     if args.json:
-        print(json.dumps(found.to_dict(), indent=2))
-        return 2 if found.refused else None
-    dtypes = ", ".join(f"{count} {dtype}" for dtype, count in found.dtypes.items())
+        print(json.dumps(description.to_dict(), indent=2))
+        return 2 if description.refused else None
+    dtypes = ", ".join(f"{count} {dtype}" for dtype, count in description.dtypes.items())
     facts: dict[str, Any] = {
-        "file": found.path,
-        "kind": f"{found.title} ({found.kind})",
-        "size": f"{found.num_bytes:,} bytes",
+        "file": description.path,
+        "kind": f"{description.title} ({description.kind})",
+        "size": f"{description.num_bytes:,} bytes",
     }
-    if found.tensors:
-        facts["tensors"] = f"{len(found.tensors):,} with {found.num_values:,} numbers: {dtypes}"
-    if found.refused:
-        facts["refused"] = found.refused.removeprefix("refused: ").removeprefix("refused, and ")
+    if description.tensors:
+        facts["tensors"] = f"{len(description.tensors):,} with {description.num_values:,} numbers: {dtypes}"
+    if description.refused:
+        facts["refused"] = description.refused.removeprefix("refused: ").removeprefix("refused, and ")
     console = terminal.console()
-    said = list(found.facts.items()) if args.all else list(found.facts.items())[:FACTS]
+    said = list(description.facts.items()) if args.all else list(description.facts.items())[:FACTS]
     terminal.summary(console, {"facts": {**facts, **{_short(key): _short(value) for key, value in said}}})
-    if len(said) < len(found.facts):
-        print(f"… and {len(found.facts) - len(said):,} more facts: --all")
-    shown: Sequence[Any] = found.tensors if args.all else found.tensors[:SHOWN]
+    if len(said) < len(description.facts):
+        print(f"… and {len(description.facts) - len(said):,} more facts: --all")
+    shown: Sequence[Any] = description.tensors if args.all else description.tensors[:SHOWN]
     if shown:
         rows = [[t.name, t.dtype, "x".join(map(str, t.shape)) or "scalar", f"{math.prod(t.shape):,}"] for t in shown]
         terminal.table(console, ["tensor", "dtype", "shape", "numbers"], rows)
-    if len(shown) < len(found.tensors):
-        print(f"… and {len(found.tensors) - len(shown):,} more tensors: --all")
-    return 2 if found.refused else None
+    if len(shown) < len(description.tensors):
+        print(f"… and {len(description.tensors) - len(shown):,} more tensors: --all")
+    return 2 if description.refused else None
 
 
 def _short(value: Any) -> str:

@@ -32,15 +32,15 @@ def main(argv: list[str]) -> int | None:
         rows = [{"kind": kind, "names": len(registry(kind))} for kind in REGISTRIES]
         _show(asked.json, rows, ["kind", "names"], [list(row.values()) for row in rows])
         return None
-    held = registry(asked.kind)
+    entries = registry(asked.kind)
     filters = {key: getattr(asked, key) for key in _FILTERS if getattr(asked, key) is not None}
-    if held.kind == "model":
-        rows = [_model_row(name, held) for name in _names(held, asked.pattern, filters)]
+    if entries.kind == "model":
+        rows = [_model_row(name, entries) for name in _names(entries, asked.pattern, filters)]
         columns, cells = _MODEL_COLUMNS, [_model_cells(row) for row in rows]
     elif filters:
         raise ConfigError("--task, --max-params, --has-weights and --family choose among models only")
     else:
-        rows = [{"name": name, "summary": held.entry(name).summary} for name in _names(held, asked.pattern, {})]
+        rows = [{"name": name, "summary": entries.entry(name).summary} for name in _names(entries, asked.pattern, {})]
         columns, cells = ["name", "what it is"], [list(row.values()) for row in rows]
     _show(asked.json, rows, columns, cells)
     return None
@@ -53,10 +53,10 @@ def parse_count(text: str) -> int:
         >>> parse_count("10M"), parse_count("500k"), parse_count("2.5e6")
         (10000000, 500000, 2500000)
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmgb]?)", text.strip().lower())
-    if not found:
-        raise argparse.ArgumentTypeError(f"'{text}' is no count: write 10M, 500k or 2500000")
-    return int(float(found[1]) * _SCALES[found[2]])
+    match = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmgb]?)", text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a count: write 10M, 500k or 2500000")
+    return int(float(match[1]) * _SCALES[match[2]])
 
 
 def _parser() -> Arguments:
@@ -75,24 +75,22 @@ def _parser() -> Arguments:
     return parser
 
 
-def _names(held: Registry, pattern: str | None, filters: dict[str, Any]) -> list[str]:
+def _names(entries: Registry, pattern: str | None, filters: dict[str, Any]) -> list[str]:
     pattern = pattern or "*"
     wild = pattern if set("*?[") & set(pattern) else f"*{pattern}*"
-    names = list_models(wild, **filters) if filters else held.names(wild)
+    names = list_models(wild, **filters) if filters else entries.names(wild)
     if not names:
-        suggestions = [] if held.names(wild) else did_you_mean(pattern.strip("*?"), held.names())
-        what = f"no {held.kind} matches '{pattern}'{' and the other conditions' if filters else ''}"
-        raise UnknownNameError(what, suggestions=suggestions, see=f"python -m scirs_neural.list {held.plural}")
+        suggestions = [] if entries.names(wild) else did_you_mean(pattern.strip("*?"), entries.names())
+        what = f"no {entries.kind} matches '{pattern}'{' and the other conditions' if filters else ''}"
+        raise UnknownNameError(what, suggestions=suggestions, see=f"python -m scirs_neural.list {entries.plural}")
     return names
 
 
-def _model_row(name: str, held: Registry) -> dict[str, Any]:
+def _model_row(name: str, entries: Registry) -> dict[str, Any]:
     entry = catalogue().get(name)
     if entry is None:  # registered by the user: what it is, only building it would tell
-        return {"name": name, "summary": held.entry(name).summary, "weights": {}}
-    weights = {
-        held.name: held.metrics.get("acc@1") for held in sorted(entry.weights, key=lambda held: not held.default)
-    }
+        return {"name": name, "summary": entries.entry(name).summary, "weights": {}}
+    weights = {w.name: w.metrics.get("acc@1") for w in sorted(entry.weights, key=lambda w: not w.default)}
     return {**{key: getattr(entry, key) for key in _MODEL_KEYS}, "weights": weights}
 
 

@@ -4,7 +4,7 @@
 - `Input`, `layer`, `Model`: calls on symbolic tensors, any topology without cycles, shared layers.
 - `repeat parallel branch residual dense_skip gated_skip`: compositions, in code and in YAML.
 - `build`, `load_model_file`, ``model.to_yaml()``: the same networks as plain data, both ways.
-- `summary`: layer, output shape, parameters, MACs, share.
+- `summary`: layer, output shape, parameters, MACs, fraction.
 """
 
 from __future__ import annotations

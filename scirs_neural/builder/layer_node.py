@@ -90,7 +90,7 @@ class LayerNode:
         is_class = isinstance(spec, type) and issubclass(spec, nn.Module)
         if not isinstance(spec, (str, nn.Module)) and not is_class:
             raise ConfigError(
-                f"{spec!r} is no layer", where=where, fix="give a registry name, a module or a module class"
+                f"{spec!r} is not a layer", where=where, fix="give a registry name, a module or a module class"
             )
         if isinstance(spec, nn.Module) and (args or options):
             raise ConfigError(f"options for {type(spec).__name__}, which is built already", where=where)
@@ -123,7 +123,7 @@ class LayerNode:
         return self.apply(inputs, self.path or ((self.name,) if self.name else (Auto(stem),)))
 
     def apply(self, inputs: tuple[Any, ...], path: Path) -> Symbol:
-        """Apply under a path: build at the first time, share from then on."""
+        """Apply under a path: build the layer at the first call, use it again at later ones."""
         for value in inputs:
             if not isinstance(value, Symbol):
                 raise ConfigError(

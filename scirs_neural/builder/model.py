@@ -113,7 +113,7 @@ class Model(nn.Module):
         """The network as plain data; `build` makes an equal one of it.
 
         Raises:
-            ConfigError: a layer is known only as an object, or has an option that is no plain data.
+            ConfigError: a layer is known only as an object, or has an option that is not plain data.
         """
         return node_specs.to_spec(self.inputs, self.nodes, self.outputs)
 
@@ -126,7 +126,7 @@ class Model(nn.Module):
         return node_specs.to_json(self.to_spec())
 
     def summary(self) -> str:
-        """Layer, output shape, parameters, MACs and share, as a table."""
+        """Layer, output shape, parameters, MACs and fraction, as a table."""
         return str(summary(self))
 
     def explain(self, error: Exception, given: Sequence[Any]) -> None:

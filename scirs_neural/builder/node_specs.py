@@ -45,7 +45,7 @@ def to_spec(inputs: Sequence[InputSpec], nodes: Sequence[NodeSpec], outputs: Any
     """A network as plain data, flat: every layer with its full name and all that was inferred.
 
     Raises:
-        ConfigError: a layer is known only as an object, or has an option that is no plain data.
+        ConfigError: a layer is known only as an object, or has an option that is not plain data.
     """
     shapes = {
         spec.name: list(spec.shape) if spec.dtype == "float32" else {"shape": list(spec.shape), "dtype": spec.dtype}

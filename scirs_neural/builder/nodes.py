@@ -65,7 +65,7 @@ class Scope:
         """The layer under a name, to be shared.
 
         Raises:
-            ConfigError: nothing before this place has that name, or it is no single layer.
+            ConfigError: nothing before this place has that name, or it is not a single layer.
         """
         scope: Scope | None = self
         while scope is not None:
@@ -73,7 +73,7 @@ class Scope:
                 return scope.layers[name]
             scope = scope.outer
         self.find(name, path, where)
-        raise ConfigError(f"{dotted(path)}: '{name}' is no single layer that could be called again", where=where)
+        raise ConfigError(f"{dotted(path)}: '{name}' is not a single layer that could be called again", where=where)
 
 
 class Block:

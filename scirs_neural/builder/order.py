@@ -17,7 +17,7 @@ def topological_order(outputs: Sequence[Symbol], is_known: Callable[[Symbol], bo
         is_known: whether a value is there already, such as an input.
 
     Raises:
-        ConfigError: an output is no symbol, needs an input that is not known, or needs itself.
+        ConfigError: an output is not a symbol, needs an input that is not known, or needs itself.
     """
     done: set[int] = set()
     open_: dict[int, Symbol] = {}

@@ -45,7 +45,7 @@ def parse_node(item: Any, where: str | None = None) -> ListNode:
         return ListNode(_action(item, None, {}, where), where=where)
     if isinstance(item, Mapping):
         return _from_mapping(item, where)
-    raise ConfigError(f"{item!r} is no layer", where=where, fix="give a name, a mapping {name: options}, or a list")
+    raise ConfigError(f"{item!r} is not a layer", where=where, fix="give a name, a mapping {name: options}, or a list")
 
 
 def _from_mapping(item: Mapping[Any, Any], where: str | None) -> ListNode:

@@ -1,4 +1,4 @@
-"""What a network is made of: layer, output shape, parameters, MACs, share."""
+"""What a network is made of: layer, output shape, parameters, MACs, fraction."""
 
 from __future__ import annotations
 

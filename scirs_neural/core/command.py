@@ -29,10 +29,10 @@ def starting_up() -> Iterator[None]:
 
 
 def run_command(main: Callable[[list[str]], int | None], argv: list[str] | None = None) -> int:
-    """Call one verb and turn what it raises into an exit status.
+    """Call one command and turn what it raises into an exit status.
 
     Args:
-        main: the verb; takes the arguments after its name.
+        main: the command; takes the arguments after its name.
         argv: those arguments; None takes the process's own.
 
     Returns:

@@ -1,6 +1,6 @@
 """What users see when something is wrong: what happened, where it came from, how to put it right.
 
-Every error that a user can cause is a `ScirsError`. Its text is at most six lines, and the doors print it without
+Every error that a user can cause is a `ScirsError`. Its text is at most six lines, and the commands print it without
 a traceback and end with exit status 2 (``SCIRS_DEBUG=1`` shows the traceback).
 """
 
@@ -80,7 +80,7 @@ class ShapeError(ScirsError, ValueError):
 
 
 class DataError(ScirsError, ValueError):
-    """Data that is missing, empty, corrupt, or at odds with what it says of itself."""
+    """Data that is missing, empty, corrupt, or at odds with its own description."""
 
 
 class CheckpointError(ScirsError, ValueError):
@@ -88,7 +88,7 @@ class CheckpointError(ScirsError, ValueError):
 
 
 class RefusedError(CheckpointError):
-    """A file that the guarded door does not let in: damaged, dishonest, too large, or asking for code to be run."""
+    """A file that the guard refuses: damaged, dishonest, too large, or asking for code to be run."""
 
 
 class OfflineError(ScirsError, OSError):
@@ -108,7 +108,7 @@ class WorkerError(ScirsError, RuntimeError):
 
 
 class PreemptedError(ScirsError):
-    """A run was asked to end (SIGTERM and the like), and has kept a checkpoint. The doors end with status 75."""
+    """A run was asked to end (SIGTERM and the like), and has kept a checkpoint. Commands end with status 75."""
 
 
 class ParityError(ScirsError, AssertionError):

@@ -37,17 +37,17 @@ def resolve(target: str, *, where: str | None = None) -> Any:
     module_name, colon, attribute = target.rpartition(":")
     if not colon or not module_name or not attribute:
         fix = "write package.module:name or file.py:name"
-        raise ConfigError(f"'{target}' is no import string", where=where, fix=fix)
+        raise ConfigError(f"'{target}' is not an import string", where=where, fix=fix)
     module = load_file(module_name, where=where) if is_file(module_name) else _import(module_name, where)
-    found: Any = module
+    thing: Any = module
     for part in attribute.split("."):
-        if not hasattr(found, part):
+        if not hasattr(thing, part):
             names = [name for name in vars(module) if not name.startswith("_")]
             raise UnknownNameError(
                 f"'{module_name}' has no '{attribute}'", where=where, suggestions=did_you_mean(attribute, names)
             )
-        found = getattr(found, part)
-    return found
+        thing = getattr(thing, part)
+    return thing
 
 
 def is_file(name: str) -> bool:

@@ -160,9 +160,9 @@ def _sweep(path: Path) -> None:
     """Remove what killed writers of the same path left behind: temporaries that nobody has touched for an hour."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{re.escape(_TEMPORARY)}")
     with contextlib.suppress(OSError):  # the write itself went well
-        for found in path.parent.iterdir():
-            if pattern.fullmatch(found.name) and time.time() - found.lstat().st_mtime > _ABANDONED_SEC:
-                _remove(found)
+        for candidate in path.parent.iterdir():
+            if pattern.fullmatch(candidate.name) and time.time() - candidate.lstat().st_mtime > _ABANDONED_SEC:
+                _remove(candidate)
 
 
 def _exchange(one: Path, other: Path) -> bool:

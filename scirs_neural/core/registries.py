@@ -44,8 +44,8 @@ def registry(kind: str) -> Registry:
             f"unknown kind '{kind}'", suggestions=did_you_mean(kind, REGISTRIES), fix=f"one of {', '.join(REGISTRIES)}"
         )
     module, attribute = REGISTRIES[plural]
-    found: Registry = getattr(import_module(module), attribute)
-    return found
+    table: Registry = getattr(import_module(module), attribute)
+    return table
 
 
 def find(asked: str) -> list[tuple[Registry, str]]:
@@ -58,19 +58,19 @@ def find(asked: str) -> list[tuple[Registry, str]]:
         UnknownNameError: none does; the error holds the nearest names of all kinds.
 
     Example:
-        >>> [held.kind for held, _ in find("linear")]
+        >>> [table.kind for table, _ in find("linear")]
         ['layer', 'scheduler']
     """
     kind, colon, name = asked.partition(":")
     if colon:
-        held = registry(kind)
-        held.entry(name)
-        return [(held, name)]
-    every = [registry(kind) for kind in REGISTRIES]
-    found = [(held, asked) for held in every if asked in held]
-    if not found:
-        suggestions = did_you_mean(asked, [name for held in every for name in held.names()])
+        table = registry(kind)
+        table.entry(name)
+        return [(table, name)]
+    tables = [registry(kind) for kind in REGISTRIES]
+    matches = [(table, asked) for table in tables if asked in table]
+    if not matches:
+        suggestions = did_you_mean(asked, [name for table in tables for name in table.names()])
         raise UnknownNameError(
             f"nothing is called '{asked}'", suggestions=suggestions, see="python -m scirs_neural.list"
         )
-    return found
+    return matches

@@ -4,9 +4,9 @@ A registry maps a name to an object, or to an import string that is resolved at 
 tables are pure data, lists and help need no torch, and nothing depends on some module having been imported before.
 
 There are three ways to add a thing: the decorator `Registry.register`, an entry point of the group
-``scirs_neural.<kind>``, and a file of the user's, ``file.py:Thing``. One rule holds for all of them: options are the
-keyword arguments of the thing's signature; what the framework supplies (``params``, ``spec``, ``num_classes``, …) is no
-option; an option without a default must be given; a type comes from the annotation, else from the default.
+``scirs_neural.<kind>``, and the user's ``file.py:Thing``. One rule holds for all of them: options are the keyword
+arguments of the signature; what the framework supplies (``params``, ``spec``, …) is not an option; an option without a
+default must be given; a type comes from the annotation, else from the default.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Entry:
             section: under which they are settings, such as "optimizer"; "" for Python arguments.
             where: where an option came from; it is asked for None where the choice of the name came from.
             types: whether types are judged.
-            also: settings of the same section that are no options, for suggestions.
+            also: settings of the same section that are not options, for suggestions.
         """
         place = where or (lambda option: self.where)
         known, prefix = self.options, f"{section}." if section else ""

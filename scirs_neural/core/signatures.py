@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
-from types import MappingProxyType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from scirs_neural.core.errors import ConfigError
@@ -36,14 +36,14 @@ def signature(target: Callable[..., Any], label: str = "") -> Mapping[str, inspe
         raise ConfigError(f"{label or repr(target)} cannot be called with options: {error}") from error
 
 
-def signature_options(target: Callable[..., Any]) -> Mapping[str, Any]:
+def signature_options(target: Callable[..., Any]) -> dict[str, Any]:
     """The keyword arguments of a callable and their defaults, without ``*args`` and ``**kwargs``.
 
     Example:
-        >>> dict(signature_options(lambda depth=2, *rest, width=3.0, **more: None))
+        >>> signature_options(lambda depth=2, *rest, width=3.0, **more: None)
         {'depth': 2, 'width': 3.0}
     """
-    return MappingProxyType({p.name: p.default for p in signature(target).values() if p.kind in KEYWORDS})
+    return {p.name: p.default for p in signature(target).values() if p.kind in KEYWORDS}
 
 
 def type_of(default: Any) -> Any:

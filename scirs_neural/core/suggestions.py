@@ -1,9 +1,9 @@
-"""Near names: what the user may have meant.
+"""Suggestions: what the user may have meant.
 
 Plain similarity ranks short names badly (``depth`` for ``epoch``), so names are compared on their normalised spelling
 (case, separators and the order of dotted parts taken out) by Damerau-Levenshtein distance, where a swap of two
-letters is one edit; a shared prefix, then nearer numbers, break ties. The distance that still counts as near grows
-with the length.
+letters is one edit; a shared prefix, then nearer numbers, break ties. The largest distance that is still
+suggested grows with the length.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def normalise(name: str) -> str:
 
 
 def did_you_mean(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> list[str]:
-    """The choices that are near to a name, nearest first; none when nothing is near.
+    """The choices that are spelt alike, the most alike first; none when no choice is.
 
     Args:
         name: what the user wrote.

@@ -96,11 +96,11 @@ def epoch_line(
     """
     first = max(len("epoch"), 2 * len(str(max_epochs)) + 1)
     tail = max(len("time"), 7) + _GAP + len(_BEST) + _GAP
-    room = on.width - first - tail
+    space_left = on.width - first - tail
     names: list[str] = []
     for name in values:
-        room -= _GAP + max(_CELL, len(name))
-        if room < 0:
+        space_left -= _GAP + max(_CELL, len(name))
+        if space_left < 0:
             break
         names.append(name)
     gap = " " * _GAP
@@ -202,7 +202,7 @@ def number(value: Any, *, fixed: bool = False, rate: bool = False) -> str:
     """A number as people read it: whole ones with thousands separators, others with four significant digits.
 
     Args:
-        value: anything that is no number is shown as it is; None as ``-``.
+        value: anything but a number is shown as it is; None as ``-``.
         fixed: at least four decimals, for columns of losses.
         rate: scientific, for learning rates.
 
@@ -237,7 +237,7 @@ def count(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share as a percentage with two decimals.
+    """A fraction as a percentage with two decimals.
 
     Example:
         >>> percent(0.98056)
@@ -281,7 +281,7 @@ def _score_value(score: Mapping[str, Any], key: str) -> str:
 
 def _lines(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        return [", ".join(f"{key} {number(held)}" for key, held in value.items() if held is not None)]
+        return [", ".join(f"{key} {number(item)}" for key, item in value.items() if item is not None)]
     if isinstance(value, list | tuple):
         return [line for item in value for line in _lines(item)]
     return [number(value)]
@@ -293,12 +293,12 @@ def _print_pairs(
     """Print labels and beside each its lines, wrapped between words only and indented under the first."""
     width = max(map(len, pairs), default=0)
     indent = " " * (_INDENT + width + _GAP)
-    room = max(20, on.width - len(indent))
+    space_left = max(20, on.width - len(indent))
     for label, lines in pairs.items():
         wrapped = [
             part
             for line in lines
-            for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
+            for part in textwrap.wrap(line, space_left, break_long_words=False, break_on_hyphens=False) or [""]
         ]
         first = Text(" " * _INDENT).append(label.ljust(width + _GAP), style=label_style)
         _print_whole(on, first.append(wrapped[0], style=value_style))

@@ -1,6 +1,6 @@
-"""The one guarded door through which files come in: checkpoints, packages, settings, pictures, graphs.
+"""The only way in for files that others made: checkpoints, packages, settings, pictures, graphs.
 
-Nothing that a file names is imported or called, and no file costs more than `BUDGETS` allows. What is not let in raises
+Nothing that a file names is imported or called, and no file costs more than `BUDGETS` allows. What is refused raises
 `scirs_neural.core.errors.RefusedError`. Only what reads tensors needs torch, and loads it when it is used.
 """
 

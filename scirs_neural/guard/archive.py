@@ -121,8 +121,8 @@ class Archive:
             if size == 0:
                 return memoryview(b"")
             page = start - start % mmap.ALLOCATIONGRANULARITY
-            held = mmap.mmap(file.fileno(), start - page + size, access=mmap.ACCESS_COPY, offset=page)
-            return memoryview(held)[start - page :]
+            mapped = mmap.mmap(file.fileno(), start - page + size, access=mmap.ACCESS_COPY, offset=page)
+            return memoryview(mapped)[start - page :]
 
     def close(self) -> None:
         """Close what is open."""
@@ -150,27 +150,27 @@ class _Folder(Archive):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, {})
-        found: dict[str, int] = {}
-        self._walk(path, "", found)
-        self._sizes = dict(sorted(found.items()))
+        sizes: dict[str, int] = {}
+        self._walk(path, "", sizes)
+        self._sizes = dict(sorted(sizes.items()))
         check_names(self._sizes, str(path))
         self._open: dict[str, BinaryIO] = {}
 
-    def _walk(self, folder: Path, prefix: str, found: dict[str, int]) -> None:
+    def _walk(self, folder: Path, prefix: str, sizes: dict[str, int]) -> None:
         if prefix.count("/") > BUDGETS.name_parts:
             self._refuse(f"its folders are nested deeper than {BUDGETS.name_parts}")
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = prefix + entry.name
-                if len(found) >= BUDGETS.members:
+                if len(sizes) >= BUDGETS.members:
                     self._refuse(f"it has more than {BUDGETS.members:,} files")
                 if entry.is_dir(follow_symlinks=False):
-                    self._walk(Path(entry.path), name + "/", found)
+                    self._walk(Path(entry.path), name + "/", sizes)
                 else:
                     facts = entry.stat(follow_symlinks=False)
                     if not stat.S_ISREG(facts.st_mode):
                         self._refuse(f"{shown(name)} is a link or a device, not a plain file")
-                    found[name] = facts.st_size
+                    sizes[name] = facts.st_size
 
     def _file(self, name: str) -> BinaryIO:
         if name not in self._open:

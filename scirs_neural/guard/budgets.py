@@ -1,4 +1,4 @@
-"""The one table of what a file may cost: every reader of this room takes its limits from here.
+"""The one table of what a file may cost: every reader of this package takes its limits from here.
 
 A limit stands well above what honest files need and well below what hurts a machine. Refusing an attack stays under a
 second and 200 MB with these numbers (tests/guard/test_attacks.py measures it).

@@ -25,8 +25,8 @@ def unsafe_name(name: str) -> str | None:
     """
     if not name or len(name.encode("utf-8", "surrogatepass")) > BUDGETS.name_bytes:
         return "it is empty" if not name else f"it is longer than {BUDGETS.name_bytes} bytes"
-    if found := _FORBIDDEN.search(name):
-        return f"it has the character {found.group()!r}"
+    if match := _FORBIDDEN.search(name):
+        return f"it has the character {match.group()!r}"
     hidden = next((c for c in name if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")), None)
     if hidden is not None:
         return f"it has the invisible character {hidden!a}"

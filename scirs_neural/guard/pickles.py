@@ -163,8 +163,8 @@ class _Machine:
                 _refuse(f"it wants to call {shown(name.replace(' ', '.'), 120)[1:-1]}", self.where)
             stack.append(name)
         elif step == 0x52:  # R
-            given, called = stack.pop(), stack.pop()
-            stack.append(self.call(called, given))
+            arguments, called = stack.pop(), stack.pop()
+            stack.append(self.call(called, arguments))
         elif step == 0x75:  # u
             self.set_items(self.marks.pop())
         elif step == 0x73:  # s
@@ -254,22 +254,22 @@ class _Machine:
             raise TypeError
         self.grown[-top] += cost
 
-    def call(self, called: _Value, given: _Value) -> _Value:
+    def call(self, called: _Value, arguments: _Value) -> _Value:
         """What a call gives; it costs what it is given."""
-        if not isinstance(called, str) or not isinstance(given, tuple):
+        if not isinstance(called, str) or not isinstance(arguments, tuple):
             raise TypeError
-        self.cost += given[0]
-        parts = given[1]
+        self.cost += arguments[0]
+        parts = arguments[1]
         if _IS_CONTAINER.fullmatch(called):
             if len(parts) > 1 or isinstance(parts[0] if parts else 0, bytes | str):
                 _refuse(f"it makes a {called.partition(' ')[2]} of something else than a list", self.where)
-            self.make_container(given[0])
+            self.make_container(arguments[0])
             return self.stack.pop()
         if called == _FROM_TYPE:
             self.call(parts[0], parts[2])
             return 1
         if _IS_REBUILD.fullmatch(called):
-            return given[0]
+            return arguments[0]
         if called == _ENCODE and len(parts) == 2 and parts[1] in _ENCODINGS and isinstance(parts[0], bytes):
             return parts[0]
         if called.endswith(" bytearray") and (not parts or (len(parts) == 1 and isinstance(parts[0], bytes))):

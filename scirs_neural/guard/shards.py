@@ -126,12 +126,12 @@ class Table:
             CheckpointError: a file is missing.
             RefusedError: a header is not honest, or the parts are not the whole.
         """
-        found: dict[str, list[Part]] = {name: [] for name in self.tensors}
+        parts_of: dict[str, list[Part]] = {name: [] for name in self.tensors}
         for file in self.files:
             header = read_header(file)
             starts = read_json(header.metadata.get(_OFFSETS, "{}").encode(), where=str(file))
             for name, info in header.tensors.items():
-                if name not in found:
+                if name not in parts_of:
                     _refuse(f"the table of {self.where} does not know {shown(name)}", str(file))
                 try:
                     start = _counts(starts[name]["saved_offsets"])
@@ -142,12 +142,12 @@ class Table:
                     a + b > c for a, b, c in zip(start, info.shape, shape, strict=True)
                 ):
                     _refuse(f"{shown(name)} does not lie within its tensor", str(file))
-                found[name].append(Part(file, start, info.shape))
-        for name, parts in found.items():
+                parts_of[name].append(Part(file, start, info.shape))
+        for name, parts in parts_of.items():
             here, all_of_it = sum(math.prod(part.shape) for part in parts), math.prod(self.tensors[name][0])
             if here != all_of_it:
                 _refuse(f"of {shown(name)} it has {here:,} values of {all_of_it:,}", self.where)
-        return found
+        return parts_of
 
     def check_files(self, files: Iterable[Path]) -> None:
         """Hold files to their checksums.
@@ -164,7 +164,7 @@ class Table:
 def fill_from_shards(targets: dict[str, Tensor], index: Mapping[str, Any], path: str | Path) -> None:
     """Fill tensors, each of them whole or a rank's part of one, however the parts on the disk are cut.
 
-    All ranks call this together. Each holds a share of the files to their checksums, then reads what it needs.
+    All ranks call this together. Each checks the checksums of some of the files, then reads what it needs.
 
     Args:
         targets: by the names of the table.
@@ -214,10 +214,10 @@ def _counts(values: Sequence[int]) -> tuple[int, ...]:
 
 
 def _dtype(name: str) -> torch.dtype:
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
+    parts_of = getattr(torch, name, None)
+    if not isinstance(parts_of, torch.dtype):
         raise ValueError(f"no dtype {shown(name)}")
-    return found
+    return parts_of
 
 
 def _refuse(what: str, where: str) -> NoReturn:

@@ -48,17 +48,21 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None =
         >>> header[8:].rstrip(), len(header), data.tobytes() == bytes(4 * [0])
         (b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 64, False)
     """
-    held = {name: _plain(name, tensor) for name, tensor in tensors.items()}
+    plain = {name: _plain(name, tensor) for name, tensor in tensors.items()}
     # Wide numbers before narrow ones, so that each begins at a multiple of its own width, as readers need it.
-    names = sorted(held, key=lambda name: (held[name].nbytes % ALIGNMENT != 0, -held[name].itemsize, name))
+    names = sorted(plain, key=lambda name: (plain[name].nbytes % ALIGNMENT != 0, -plain[name].itemsize, name))
     facts: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
     for name in names:
-        start, end = end, end + held[name].nbytes
-        facts[name] = {"dtype": _NAMES[held[name].dtype], "shape": list(held[name].shape), "data_offsets": [start, end]}
+        start, end = end, end + plain[name].nbytes
+        facts[name] = {
+            "dtype": _NAMES[plain[name].dtype],
+            "shape": list(plain[name].shape),
+            "data_offsets": [start, end],
+        }
     text = json.dumps(facts, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     text += b" " * (-(8 + len(text)) % ALIGNMENT)
-    return [len(text).to_bytes(8, "little") + text, *(memory_of(held[name]) for name in names)]
+    return [len(text).to_bytes(8, "little") + text, *(memory_of(plain[name]) for name in names)]
 
 
 def memory_of(tensor: Tensor) -> memoryview:

@@ -80,13 +80,13 @@ def read_header(source: str | Path | bytes | memoryview, *, where: str | None = 
         content = bytes(source[8 : 8 + length])
     if len(content) != length or content[:1] != b"{":
         _refuse("its header is cut off, or no JSON object", where)
-    found = read_json(content, where=f"{where}, header")
-    metadata = found.pop("__metadata__", {})
+    header = read_json(content, where=f"{where}, header")
+    metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         _refuse("its metadata are not texts by name", where)
-    if len(found) > BUDGETS.tensors:
+    if len(header) > BUDGETS.tensors:
         _refuse(f"it has more than {BUDGETS.tensors:,} tensors", where)
-    tensors = {name: _tensor(name, facts, where) for name, facts in found.items()}
+    tensors = {name: _tensor(name, facts, where) for name, facts in header.items()}
     ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].start, item[1].stop)))
     end = 0
     for name, info in ordered.items():

@@ -209,7 +209,7 @@ class _Values:
     """Holds what was loaded to what the file can hold: no cycles, no lists of lists of lists of the same list."""
 
     def __init__(self, where: str, size: int) -> None:
-        self.where, self.room, self.spread = where, size, _MAX_SPREAD
+        self.where, self.bytes_left, self.views_left = where, size, _MAX_SPREAD
         self.counted: dict[int, tuple[int, int] | None] = {}  # by container: values and levels; None while it is open
         self.storages: set[int] = set()
 
@@ -249,9 +249,9 @@ class _Values:
         storage = value.untyped_storage()
         if storage._cdata not in self.storages:
             self.storages.add(storage._cdata)
-            self.room -= storage.nbytes()
-        self.spread -= max(0, value.nbytes - storage.nbytes())
-        if self.room < 0 or self.spread < 0:
+            self.bytes_left -= storage.nbytes()
+        self.views_left -= max(0, value.nbytes - storage.nbytes())
+        if self.bytes_left < 0 or self.views_left < 0:
             _refuse(f"a tensor of {shown(tuple(value.shape))} is larger than the file", self.where)
 
 

@@ -50,18 +50,18 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     path = existing(path, SUFFIXES)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
-    held: Any = read_checkpoint(path)
-    if is_sharded(held):
-        held = join_shards(held, path)
+    state: Any = read_checkpoint(path)
+    if is_sharded(state):
+        state = join_shards(state, path)
     for key in _STATE_KEYS:
-        if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
-            held = held[key]
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
             break
-    if not isinstance(held, Mapping) or not held:
+    if not isinstance(state, Mapping) or not state:
         raise CheckpointError("the file holds no weights", where=str(path), fix="save model.state_dict()")
-    for name, tensor in held.items():
+    for name, tensor in state.items():
         _check_tensor(name, tensor, path)
-    return dict(held)
+    return dict(state)
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:

@@ -222,19 +222,19 @@ class _Index:
 
     def wide(self, extra: bytes, sizes: tuple[int, ...], where: str) -> tuple[int, ...]:
         """Sizes and offsets, with those that need 64 bits taken from the extra field."""
-        held, place = b"", 0
+        zip64, place = b"", 0
         while place + 4 <= len(extra):
             tag, size = struct.unpack("<HH", extra[place : place + 4])
             body = extra[place + 4 : place + 4 + size]
-            if tag == _OTHER_NAME_EXTRA or (tag == _ZIP64_EXTRA and held):
+            if tag == _OTHER_NAME_EXTRA or (tag == _ZIP64_EXTRA and zip64):
                 self.refuse(f"{where} has two names or two sizes")
-            held = body if tag == _ZIP64_EXTRA else held
+            zip64 = body if tag == _ZIP64_EXTRA else zip64
             place += 4 + size
         made: list[int] = []
         for value in sizes:
             if value == _MAX_32:
-                (value,) = struct.unpack("<Q", held[:8])
-                held = held[8:]
+                (value,) = struct.unpack("<Q", zip64[:8])
+                zip64 = zip64[8:]
             made.append(value)
         return tuple(made)
 

@@ -77,7 +77,7 @@ class MultiHeadAttention(nn.Module):
         if head_dim is None and embed_dim % num_heads:
             raise ConfigError(f"embed_dim {embed_dim} does not divide into {num_heads} heads")
         if num_heads % num_kv_heads:
-            raise ConfigError(f"num_heads {num_heads} is no multiple of num_kv_heads {num_kv_heads}")
+            raise ConfigError(f"num_heads {num_heads} is not a multiple of num_kv_heads {num_kv_heads}")
         self.head_dim = embed_dim // num_heads if head_dim is None else head_dim
         self.causal = causal
         to: dict[str, Any] = {"device": device, "dtype": dtype}

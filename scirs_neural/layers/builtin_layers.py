@@ -37,7 +37,7 @@ def _row(target: str, summary: str, options: Mapping[str, Any]) -> Row:
     return f"scirs_neural.layers.{target}", summary, options
 
 
-OWN: dict[str, Row] = {
+BUILTIN: dict[str, Row] = {
     "dense": _row("dense:Dense", "linear with activation and init; input width inferred if not given", {
         "out_features": REQUIRED, "in_features": None, "activation": None, "bias": True, "init": None, **_FACTORY}),
     # convolution

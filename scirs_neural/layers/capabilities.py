@@ -1,4 +1,4 @@
-"""What each layer promises, found by trying: shapes, autocast, `torch.compile`, `torch.export`, ONNX.
+"""What torch can do with each layer, found by trying: shapes, autocast, `torch.compile`, `torch.export`, ONNX.
 
     python -m scirs_neural.layers.capabilities linear snake       # some rows, on the terminal
     python -m scirs_neural.layers.capabilities --write            # all, into capabilities.json; then: make docs
@@ -61,7 +61,7 @@ def first_tensor(output: Any) -> Tensor:
 
 
 def autocast_works(name: str) -> bool:
-    """Whether the layer runs under bfloat16 autocast, near its result in float32.
+    """Whether the layer runs under bfloat16 autocast, close to its result in float32.
 
     Without oneDNN, whose bfloat16 kernels some processors lack: the answer is the layer's, not the machine's.
     """
@@ -112,14 +112,14 @@ def onnx_works(name: str) -> bool:
         return bool(torch.allclose(first_tensor(layer(*inputs)), received, rtol=1e-4, atol=1e-5))
 
 
-def holds(promise: Callable[[str], bool], name: str) -> bool:
-    """Whether a layer keeps a promise; one that cannot even be tried is not kept."""
+def has(capability: Callable[[str], bool], name: str) -> bool:
+    """Whether a layer has a capability; one that fails when it is tried is not there."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a layer cannot do shows in the result
         try:
-            return promise(name)
+            return capability(name)
         except Exception as error:  # any failure of torch's compilers is an answer here
-            print(f"{name}: {promise.__name__}: {str(error).strip().partition(chr(10))[0][:200]}", file=sys.stderr)
+            print(f"{name}: {capability.__name__}: {str(error).strip().partition(chr(10))[0][:200]}", file=sys.stderr)
             return False
 
 
@@ -131,10 +131,10 @@ def layer_row(name: str) -> Row:
         name,
         ", ".join(_shape(text) for text in example.inputs),
         _shape(f"f {' '.join(str(size) for size in output.shape)}"),
-        autocast=holds(autocast_works, name),
-        compile=holds(compiles, name),
-        export=holds(exports, name),
-        onnx=holds(onnx_works, name),
+        autocast=has(autocast_works, name),
+        compile=has(compiles, name),
+        export=has(exports, name),
+        onnx=has(onnx_works, name),
     )
 
 

@@ -1,4 +1,4 @@
-"""What each shipped layer promises, as `scirs_neural.layers.capabilities` found it: plain data, read without torch."""
+"""What torch can do with each shipped layer, as `scirs_neural.layers.capabilities` measured it. Read without torch."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from functools import cache
 from pathlib import Path
 
 from scirs_neural.core.paths import atomic_write
-from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.builtin_layers import BUILTIN
 from scirs_neural.layers.registry import SHIPPED
 
 FILE = Path(__file__).with_name("capabilities.json")
-PROMISES = ("autocast", "compile", "export", "onnx")
+CAPABILITIES = ("autocast", "compile", "export", "onnx")
 
 
 @dataclass(frozen=True)
 class Row:
-    """The promises of one layer.
+    """The capabilities of one layer.
 
     Args:
         name: of the layer.
         inputs: the shapes that its example takes; ``i(9) (4, 7)`` are whole numbers below 9.
         output: the shape that they give.
-        autocast: runs under bfloat16 autocast, near its result in float32.
+        autocast: runs under bfloat16 autocast, close to its result in float32.
         compile: `torch.compile` captures it as one graph, with the same result.
         export: `torch.export` captures it, with the same result.
         onnx: becomes an ONNX model that gives the same result in ONNX Runtime.
@@ -40,18 +40,18 @@ class Row:
 
 
 @cache
-def promises() -> dict[str, Row]:
-    """The promises of every shipped layer, by name.
+def capabilities() -> dict[str, Row]:
+    """The capabilities of every shipped layer, by name.
 
     Example:
-        >>> promises()["linear"].output, promises()["linear"].export
+        >>> capabilities()["linear"].output, capabilities()["linear"].export
         ('(4, 3)', True)
     """
     return {name: Row(name, **held) for name, held in json.loads(FILE.read_text(encoding="utf-8")).items()}
 
 
 def write(rows: Iterable[Row]) -> None:
-    """Keep the promises in the package, one layer a line."""
+    """Write the capabilities into the package, one layer a line."""
     lines = [
         f"{json.dumps(row.name)}: {json.dumps({k: v for k, v in asdict(row).items() if k != 'name'})}" for row in rows
     ]
@@ -75,7 +75,7 @@ def to_markdown(rows: Iterable[Row]) -> str:
     ]
     for row in rows:
         target, summary, _ = SHIPPED[row.name]
-        home = "here" if row.name in OWN else target.partition(":")[0]
-        marks = " | ".join("yes" if getattr(row, promise) else "no" for promise in PROMISES)
+        home = "here" if row.name in BUILTIN else target.partition(":")[0]
+        marks = " | ".join("yes" if getattr(row, capability) else "no" for capability in CAPABILITIES)
         lines.append(f"| `{row.name}` | {summary} | {home} | {row.inputs} | {row.output} | {marks} |")
     return "\n".join(lines) + "\n"

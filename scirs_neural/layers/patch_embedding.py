@@ -20,7 +20,7 @@ class PatchEmbedding(nn.Module):
         in_channels: C.
         embed_dim: E.
         bias: whether the projection has one.
-        odd_sizes: what to do when the image is no whole number of patches: "refuse", or "pad" with zeros on the right
+        odd_sizes: what to do when a side is no multiple of the patch's: "refuse", or "pad" with zeros on the right
             and below.
         flatten: tokens in a row, or a map.
 

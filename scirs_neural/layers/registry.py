@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from scirs_neural.core.registry import Registry
-from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.builtin_layers import BUILTIN
 from scirs_neural.layers.torch_table import TORCH, TORCHVISION
 
-SHIPPED = {**TORCH, **TORCHVISION, **OWN}
+SHIPPED = {**TORCH, **TORCHVISION, **BUILTIN}
 
 LAYERS = Registry("layer")
 for _name, (_target, _summary, _options) in SHIPPED.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.builtin_layers import BUILTIN
 from scirs_neural.layers.registry import LAYERS
 from scirs_neural.layers.torch_table import CLASS_OPTIONS
 
@@ -71,7 +71,9 @@ def build_layer(spec: Any) -> nn.Module:
     if callable(spec):
         layer: nn.Module = spec()
         return layer
-    raise ConfigError(f"{spec!r} is no layer", fix="give a registry name, a mapping with 'name', a module or a class")
+    raise ConfigError(
+        f"{spec!r} is not a layer", fix="give a registry name, a mapping with 'name', a module or a class"
+    )
 
 
 def build_norm(spec: str | Callable[[int], nn.Module], channels: int) -> nn.Module:
@@ -83,7 +85,7 @@ def _value(name: str, option: str, value: Any, where: str | None) -> Any:
     """An option as the layer wants it: the names of classes looked up, the specs of layers built."""
     if isinstance(value, str) and option in CLASS_OPTIONS.get(name, ()):
         return LAYERS.get(value, where=where)
-    builds_itself = name in OWN and option == "activation"  # once for each place where it is used
+    builds_itself = name in BUILTIN and option == "activation"  # once for each place where it is used
     if isinstance(value, Mapping) and "name" in value and not builds_itself:
         return create_layer(**{**value, "where": where})
     return value

@@ -198,13 +198,13 @@ class TransformerDecoderBlock(nn.Module):
         """
 
         def attend(normed: Tensor) -> Tensor:
-            own = None if cache is None else cache.own
-            return self.attention(normed, padding_mask=padding_mask, cache=own)
+            self_cache = None if cache is None else cache.own
+            return self.attention(normed, padding_mask=padding_mask, cache=self_cache)
 
         def look(normed: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-            held = None if cache is None else cache.memory
+            memory_cache = None if cache is None else cache.memory
             return self.cross_attention(
-                normed, memory, padding_mask=memory_padding_mask, cache=held, return_maps=return_maps
+                normed, memory, padding_mask=memory_padding_mask, cache=memory_cache, return_maps=return_maps
             )
 
         x, _ = self.attention_residual(x, attend)

@@ -21,7 +21,7 @@ def load_word_vectors(path: str | Path, words: Iterable[str] | None = None) -> d
         words: keep only these; None keeps all.
 
     Raises:
-        DataError: no such file, a line that is no vector, or vectors of different lengths.
+        DataError: no such file, a line that is not a vector, or vectors of different lengths.
 
     Source: Pennington, Socher and Manning, "GloVe" (2014); the format of its published files.
     """

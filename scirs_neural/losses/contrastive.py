@@ -181,9 +181,9 @@ class InfoNCELoss(nn.Module):
             raise ShapeError(f"loss 'info_nce': input {tuple(input.shape)}", fix="expected queries and keys (N, 2, D)")
         query, key = F.normalize(input, dim=-1).unbind(1)
         scores = query @ key.T / self.temperature
-        own = torch.arange(len(scores), device=scores.device)
-        loss = F.cross_entropy(scores, own)
-        return (loss + F.cross_entropy(scores.T, own)) / 2 if self.symmetric else loss
+        positives = torch.arange(len(scores), device=scores.device)
+        loss = F.cross_entropy(scores, positives)
+        return (loss + F.cross_entropy(scores.T, positives)) / 2 if self.symmetric else loss
 
     def extra_repr(self) -> str:
         """The options."""

@@ -110,10 +110,10 @@ class TripletMiningLoss(nn.Module):
         if self.mining == "hard":
             return self._hardest(distances, positive, negative)
         gap = distances[:, None, :] - distances[:, :, None]  # [a, p, n]: how much farther the negative is
-        found = positive[:, :, None] & negative[:, None, :] & (gap < self.margin)
+        valid = positive[:, :, None] & negative[:, None, :] & (gap < self.margin)
         if self.mining == "semi_hard":
-            found = found & (gap > 0)
-        return reduce_loss(self.margin - gap, mask=found)
+            valid = valid & (gap > 0)
+        return reduce_loss(self.margin - gap, mask=valid)
 
     def _hardest(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         farthest = distances.masked_fill(~positive, -torch.inf).amax(1)

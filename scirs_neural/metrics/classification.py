@@ -20,9 +20,9 @@ from scirs_neural.core.errors import ConfigError
 
 
 def accuracy(*, num_classes: int | None = None, multi_label: bool = False) -> Metric:
-    """The share of samples whose likeliest class is the true one.
+    """The fraction of samples whose likeliest class is the true one.
 
-    With several labels a sample it is the share of right label decisions, which is 1 - Hamming loss.
+    With several labels a sample it is the fraction of right label decisions, which is 1 - Hamming loss.
     """
     return _pick("accuracy", num_classes, multi_label, tm.MulticlassAccuracy, tm.MultilabelAccuracy, average="micro")
 
@@ -33,7 +33,7 @@ def balanced_accuracy(*, num_classes: int | None = None, multi_label: bool = Fal
 
 
 def top5_accuracy(*, num_classes: int | None = None, multi_label: bool = False) -> Metric:
-    """The share of samples whose class is among the five likeliest.
+    """The fraction of samples whose class is among the five likeliest.
 
     Raises:
         ConfigError: there are five classes or fewer, so it would always be 1.
@@ -46,7 +46,7 @@ def top5_accuracy(*, num_classes: int | None = None, multi_label: bool = False) 
 
 
 def exact_match(*, num_classes: int | None = None, multi_label: bool = False) -> Metric:
-    """The share of samples with every label (or every pixel) right: scikit-learn's ``accuracy_score`` of label rows."""
+    """The fraction of samples with every label (or every pixel) right: scikit-learn's ``accuracy_score`` of rows."""
     return _pick("exact_match", num_classes, multi_label, tm.MulticlassExactMatch, tm.MultilabelExactMatch)
 
 
@@ -56,12 +56,12 @@ def f1(*, num_classes: int | None = None, multi_label: bool = False) -> Metric:
 
 
 def precision(*, num_classes: int | None = None, multi_label: bool = False) -> Metric:
-    """The share of the predictions of a class that are right, mean over the classes."""
+    """The fraction of the predictions of a class that are right, mean over the classes."""
     return _pick("precision", num_classes, multi_label, tm.MulticlassPrecision, tm.MultilabelPrecision, average="macro")
 
 
 def recall(*, num_classes: int | None = None, multi_label: bool = False) -> Metric:
-    """The share of a class that is found, mean over the classes."""
+    """The fraction of a class that is found, mean over the classes."""
     return _pick("recall", num_classes, multi_label, tm.MulticlassRecall, tm.MultilabelRecall, average="macro")
 
 

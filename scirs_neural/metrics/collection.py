@@ -41,7 +41,7 @@ def create_metrics(
         where: where the names came from, for errors.
 
     Raises:
-        UnknownNameError: a name that nobody registered; the error holds near ones.
+        UnknownNameError: a name that nobody registered; the error has suggestions.
         ConfigError: a metric that is not defined here, or two of one name.
         MissingExtraError: a metric needs a package that is not installed.
 
@@ -58,7 +58,7 @@ def create_metrics(
         if key in built:
             raise ConfigError(f"two metrics are called '{key}'", where=where, fix="rename the function")
         if scalar_only and key in NOT_SCALAR:
-            raise ConfigError(f"the metric '{key}' is no single number and cannot be logged", where=where)
+            raise ConfigError(f"the metric '{key}' is not a single number and cannot be logged", where=where)
         built[key] = metric
     groups = [shared for group in _SHARED_STATES if len(shared := [name for name in group if name in built]) > 1]
     return MetricCollection(built, compute_groups=groups or False)  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def _create(name: str, num_classes: int | None, multi_label: bool, where: str | 
     if ":" in name:
         function: Any = resolve(name, where=where)
         if not callable(function):
-            raise ConfigError(f"'{name}' is no function", where=where)
+            raise ConfigError(f"'{name}' is not a function", where=where)
         key = name.rpartition(":")[2].rpartition(".")[2]
         return key, FunctionMetric(function, name)
     factory = METRICS.get(name, where=where)

@@ -35,7 +35,7 @@ def mean_average_precision(
     from torchmetrics.detection import MeanAveragePrecision
 
     # torchmetrics makes its thresholds in float32, where 0.6 is 0.60000002: a recall of exactly 3/5 then misses its
-    # point, and the figure differs from pycocotools' (by 0.002 in the test). These are pycocotools' own.
+    # point, and the value differs from pycocotools' (by 0.002 in the test). These are pycocotools' own.
     return MeanAveragePrecision(
         box_format=box_format,
         backend="pycocotools",

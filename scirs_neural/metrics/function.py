@@ -15,7 +15,7 @@ from scirs_neural.core.errors import ConfigError
 class FunctionMetric(Metric):
     """Calls a function once, on all probabilities and targets of the set, not on each batch.
 
-    So figures that are no mean over samples (F1, AUROC, quantiles) come out right. All outputs are kept until then.
+    So metrics that are no mean over samples (F1, AUROC, quantiles) come out right. All outputs are kept until then.
 
     Args:
         function: takes the probabilities (N, C) as float32 and the targets (N,) or (N, C), both as numpy arrays, and
@@ -23,7 +23,7 @@ class FunctionMetric(Metric):
         name: how the function is called in errors.
 
     Raises:
-        ConfigError: on compute, if what the function gave is no number.
+        ConfigError: on compute, if what the function gives is not a number.
 
     Example:
         >>> metric = FunctionMetric(lambda p, t: (p.argmax(1) == t).mean(), name="mine")

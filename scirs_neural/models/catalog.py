@@ -111,7 +111,7 @@ class ModelEntry:
         names = [held.name for held in self.weights]
         if not names:
             raise UnknownNameError(
-                f"{self.name} has no published weights, and '{name}' is no weights file",
+                f"{self.name} has no published weights, and '{name}' is not a weights file",
                 where=where,
                 fix="give a path to a .pth or .safetensors file, or leave weights out",
             )

@@ -100,7 +100,7 @@ def find_weights(weights: str, entry: ModelEntry | None, name: str) -> Path | We
     if entry is not None:
         return entry.find_weights(weights)
     fix = f"give the path of a {' or '.join(SUFFIXES)} file, or leave weights out"
-    raise UnknownNameError(f"{name} has no published weights, and '{weights}' is no weights file", fix=fix)
+    raise UnknownNameError(f"{name} has no published weights, and '{weights}' is not a weights file", fix=fix)
 
 
 def load_weights(

@@ -72,9 +72,9 @@ def _sets(entry: Entry, model: nn.Module, groups: Sequence[ParameterGroup]) -> l
 
         hidden = hidden_matrices(model)
         for is_hidden in (True, False):
-            held = [by_name[p] for p in group.parameters if (p in hidden) is is_hidden]
-            if held:
-                sets.append({"params": held, **common, "by_matrix": is_hidden})
+            chosen = [by_name[p] for p in group.parameters if (p in hidden) is is_hidden]
+            if chosen:
+                sets.append({"params": chosen, **common, "by_matrix": is_hidden})
     return sets
 
 

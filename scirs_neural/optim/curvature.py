@@ -95,7 +95,7 @@ def hessian_vector_product(
         return loss(functional_call(model, {**own, **parameters}, (inputs,)), targets)
 
     direction = {name: vector[name] for name in learning}
-    pull_back = vjp(grad(whole), learning)[1]  # the Hessian is symmetric; torch's forward mode warns of itself
+    pull_back = vjp(grad(whole), learning)[1]  # the Hessian is symmetric; torch's forward mode warns when it is used
     product: dict[str, Tensor] = pull_back(direction)[0]
     return product
 

@@ -108,7 +108,7 @@ def assign_rules(model: nn.Module, rules: Sequence[ParameterRule]) -> Mapping[st
     """
     numbered = list(enumerate(rules))
     rest = [(number, rule) for number, rule in numbered if is_rest(rule)]
-    found: dict[str, tuple[int, ParameterRule]] = {}
+    rule_of: dict[str, tuple[int, ParameterRule]] = {}
     for name, _ in model.named_parameters():
         holder = model.get_submodule(name.rpartition(".")[0])
         hits = [(n, rule) for n, rule in numbered if not is_rest(rule) and covers(rule, name, holder)] or rest
@@ -119,11 +119,11 @@ def assign_rules(model: nn.Module, rules: Sequence[ParameterRule]) -> Mapping[st
                 where="optimizer.groups",
                 fix="let the rules exclude each other" if hits else "add a rule without match and type, for the rest",
             )
-        found[name] = hits[0]
-    idle = [label_of(rule, number) for number, rule in numbered if number not in {n for n, _ in found.values()}]
+        rule_of[name] = hits[0]
+    idle = [label_of(rule, number) for number, rule in numbered if number not in {n for n, _ in rule_of.values()}]
     if idle:
         raise ConfigError(f"the rule '{idle[0]}' is of no parameter of this network", where="optimizer.groups")
-    return found
+    return rule_of
 
 
 def label_of(rule: ParameterRule, number: int) -> str:
@@ -187,8 +187,8 @@ def stages(model: nn.Module) -> list[list[str]]:
     """
     once = {id(p): name for name, p in reversed(list(model.named_parameters(remove_duplicate=False)))}
     first_names = set(once.values())  # a shared parameter belongs to the first stage that has it
-    found = [[name for name in stage if name in first_names] for stage in _split(model, "", depth=0)]
-    return [stage for stage in found if stage]
+    rule_of = [[name for name in stage if name in first_names] for stage in _split(model, "", depth=0)]
+    return [stage for stage in rule_of if stage]
 
 
 def _split(module: nn.Module, prefix: str, depth: int) -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""Lookahead around another optimizer, through the package `pytorch_optimizer`."""
+"""Lookahead, which wraps another optimizer, through the package `pytorch_optimizer`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lookahead(
     alpha: float = 0.5,
     pullback_momentum: str = "none",
 ) -> Optimizer:
-    """Slow weights that go a share of the way to the fast ones every few steps.
+    """Slow weights that go a fraction of the way to the fast ones every few steps.
 
     Args:
         params: parameters or groups of them.

@@ -10,10 +10,10 @@ from torch import nn
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.optim.groups import stages
-from scirs_neural.optim.wrapper import Around
+from scirs_neural.optim.wrapper import Wrapper
 
 
-class MuonAndAdamW(Around):
+class MuonAndAdamW(Wrapper):
     """Torch's Muon over the groups that are marked for it, and torch's AdamW over the others, under one rate.
 
     With ``adjust_lr_fn="match_rms_adamw"`` a Muon step is as long as one of AdamW, so that one learning rate and one

@@ -63,14 +63,14 @@ OPTIMIZERS.add(
     options={"momentum": 0.95, "nesterov": True, "ns_steps": 5, "adjust_lr_fn": "match_rms_adamw"} | _BETAS,
 )  # fmt: skip
 
-_AROUND: dict[str, Any] = {"base": "sgd", "base_options": {}}
+_WRAPS: dict[str, Any] = {"base": "sgd", "base_options": {}}
 OPTIMIZERS.add(
-    "sam", "scirs_neural.optim.sharpness:sam", summary="around another: flat minima, two passes a step (Foret 2021)",
-    options={**_AROUND, "rho": 0.05}, traits={"needs_closure": True},
+    "sam", "scirs_neural.optim.sharpness:sam", summary="wraps another: flat minima, two passes a step (Foret 2021)",
+    options={**_WRAPS, "rho": 0.05}, traits={"needs_closure": True},
 )  # fmt: skip
 OPTIMIZERS.add(
     "asam", "scirs_neural.optim.sharpness:asam", summary="SAM in units of each weight's size (Kwon 2021)",
-    options={**_AROUND, "rho": 0.5}, traits={"needs_closure": True},
+    options={**_WRAPS, "rho": 0.5}, traits={"needs_closure": True},
 )  # fmt: skip
 
 # Through well-kept packages, imported where one is used.
@@ -93,7 +93,7 @@ OPTIMIZERS.add(
 )  # fmt: skip
 OPTIMIZERS.add(
     "lookahead", "scirs_neural.optim.lookahead:lookahead", extra="optim",
-    summary="around another: slow weights that follow its fast ones (Zhang 2019)",
+    summary="wraps another: slow weights that follow its fast ones (Zhang 2019)",
     options={"base": "adamw", "base_options": {}, "k": 5, "alpha": 0.5, "pullback_momentum": "none"},
 )  # fmt: skip
 OPTIMIZERS.add(
@@ -110,7 +110,7 @@ _SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "step": ("times gamma every step_size epochs", {"step_size": 30, "gamma": 0.1}),
     "multi_step": ("times gamma at each of the milestones (epochs)", {"milestones": (30, 60, 80), "gamma": 0.1}),
     "exponential": ("times gamma every epoch", {"gamma": 0.95}),
-    "one_cycle": ("up to the peak and down again in cosines (Smith 2018); warmup is the share that goes up",
+    "one_cycle": ("up to the peak and down again in cosines (Smith 2018); warmup is the fraction that goes up",
                   {"div_factor": 25.0, "final_div_factor": 1e4}),
     "plateau": ("times factor when the monitored metric has not improved for patience epochs",
                 {"factor": 0.1, "patience": 3, "monitor": "val/loss", "mode": "min"}),

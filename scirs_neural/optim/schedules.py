@@ -31,7 +31,7 @@ class Span:
     Args:
         total_steps: optimizer steps in the whole run.
         steps_per_epoch: optimizer steps in one epoch.
-        warmup: a share of all steps if below 1, else a number of steps.
+        warmup: a fraction of all steps if below 1, else a number of steps.
 
     Example:
         >>> Span(total_steps=200, steps_per_epoch=20, warmup=0.1).warmup_steps
@@ -76,7 +76,7 @@ def cosine(optimizer: Optimizer, span: Span, *, end_factor: float = 0.0) -> LRSc
 
 
 def polynomial(optimizer: Optimizer, span: Span, *, power: float = 2.0) -> LRScheduler:
-    """The peak times (share of steps left) to a power."""
+    """The peak times (fraction of steps left) to a power."""
     return _schedule(optimizer, span, lambda step: (1 - span.progress(step)) ** power)
 
 
@@ -105,7 +105,7 @@ def one_cycle(
 
     Args:
         optimizer: whose groups' rates are the peaks.
-        span: its ``warmup`` is the share (or number) of steps that go up.
+        span: its ``warmup`` is the fraction (or number) of steps that go up.
         div_factor: peak over first rate.
         final_div_factor: first over last rate.
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.optim.wrapper import Around, make_base
+from scirs_neural.optim.wrapper import Wrapper, make_base
 
 
-class SharpnessAware(Around):
+class SharpnessAware(Wrapper):
     """Climbs to the worst point within reach, takes the gradient there, and steps with it from where it came.
 
     Each step evaluates its closure twice: at the weights, and at the point above them. `is_climbing` is set during the
@@ -85,7 +85,7 @@ def sam(
     base_options: Mapping[str, Any] | None = None,
     rho: float = 0.05,
 ) -> SharpnessAware:
-    """Sharpness-aware minimization around another optimizer.
+    """Sharpness-aware minimization that wraps another optimizer.
 
     Args:
         params: parameters or groups of them.

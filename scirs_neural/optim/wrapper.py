@@ -1,4 +1,4 @@
-"""Optimizers that stand around others, whose parameter groups and state they share."""
+"""Optimizers that wrap others, whose parameter groups and state they share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.optim.registry import OPTIMIZERS
 
 
-class Around(Optimizer):
+class Wrapper(Optimizer):
     """An optimizer made of others: one list of groups and one state for all of them.
 
     So schedules, checkpoints and whoever looks at the groups need not know what is inside.
@@ -53,7 +53,7 @@ def make_base(name: str, params: Iterable[Any], options: Mapping[str, Any] | Non
     entry, options = OPTIMIZERS.entry(name), dict(options or {})
     entry.check(options)
     if entry.traits:
-        raise ConfigError(f"the optimizer '{name}' cannot stand inside another one", where="optimizer.base")
+        raise ConfigError(f"the optimizer '{name}' cannot be wrapped by another one", where="optimizer.base")
     made: Optimizer = entry.load()(params, **common, **{key: tuples(value) for key, value in options.items()})
     return made
 

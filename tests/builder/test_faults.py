@@ -91,14 +91,14 @@ FAULTS = [
     ([{"relu": None, "as": 3}], ConfigError, ["as is 3, expected a name"]),
     ([{"relu": None, "from": {}}], ConfigError, ["from holds {}"]),
     ([{"call": "stem"}], ConfigError, ["nothing before it is named 'stem'"]),
-    ([{"residual": ["relu"], "as": "stem"}, {"call": "stem"}], ConfigError, ["is no single layer"]),
+    ([{"residual": ["relu"], "as": "stem"}, {"call": "stem"}], ConfigError, ["is not a single layer"]),
     (
         [{"residual": ["relu"], "as": "stem"}, {"residual": ["relu"], "with": "stem"}],
         ConfigError,
         ["residual takes one input, received 2"],
     ),
     ([{"lstm": {"hidden_size": 4}, "as": "rnn"}], ShapeError, ["rnn: 'lstm' cannot take (N, 3, 8, 8)"]),
-    ([7], ConfigError, ["7 is no layer"]),
+    ([7], ConfigError, ["7 is not a layer"]),
     ([{"linear": 10**12}], ConfigError, ["0: 'linear' refuses its options"]),
 ]
 

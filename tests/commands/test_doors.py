@@ -142,7 +142,7 @@ def test_doctor_names_a_broken_pair(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_verb_answers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for verb in __main__.VERBS:
+    for verb in __main__.COMMANDS:
         monkeypatch.setattr("sys.argv", ["scirs-neural", verb, "--help"])
         if verb == "train":  # its help is its own; the others' is argparse's, which ends the process
             assert __main__.main() == 0

@@ -91,7 +91,7 @@ def test_faults_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "maybe  resnet50" in error(capsys, "models", "resnet5O")
     assert "among models only" in error(capsys, "losses", "--max-params", "3M")
     assert "no model" in error(capsys, "models", "--max-params", "10")
-    assert "'few' is no count: write 10M" in error(capsys, "models", "--max-params", "few")
+    assert "'few' is not a count: write 10M" in error(capsys, "models", "--max-params", "few")
     with pytest.raises(UnknownNameError):
         registry("zebras")
 

@@ -36,9 +36,9 @@ def test_a_file_that_fails_is_not_kept(tmp_path):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("sqrt", "is no import string"),
-        ("math:", "is no import string"),
-        (":sqrt", "is no import string"),
+        ("sqrt", "is not an import string"),
+        ("math:", "is not an import string"),
+        (":sqrt", "is not an import string"),
         ("no_such_module:x", "no module named 'no_such_module'"),
         ("math.nothing:x", "no module named 'math.nothing'"),
         ("./nowhere.py:Net", "no such file: ./nowhere.py"),

@@ -341,7 +341,7 @@ def test_wrong_shapes_are_named():
         dot_product_attention(q, k, v[:, :, :3])
     with pytest.raises(ConfigError, match="embed_dim 8 does not divide into 3 heads"):
         SelfAttention(8, 3)
-    with pytest.raises(ConfigError, match="num_heads 4 is no multiple of num_kv_heads 3"):
+    with pytest.raises(ConfigError, match="num_heads 4 is not a multiple of num_kv_heads 3"):
         SelfAttention(8, 4, 3)
     with pytest.raises(ShapeError, match=r"cannot copy weights: expected \(8, 8\), received \(4, 4\)"):
         copy_attention(MultiHeadAttention(8, 2), nn.MultiheadAttention(4, 2))

@@ -7,9 +7,9 @@ import pytest
 
 from scirs_neural.core.errors import UnknownNameError
 from scirs_neural.layers import capabilities as contract
-from scirs_neural.layers.builtin_layers import OWN
-from scirs_neural.layers.capabilities import autocast_works, compiles, exports, holds, onnx_works
-from scirs_neural.layers.declared_capabilities import promises, to_markdown
+from scirs_neural.layers.builtin_layers import BUILTIN
+from scirs_neural.layers.capabilities import autocast_works, compiles, exports, has, onnx_works
+from scirs_neural.layers.declared_capabilities import capabilities, to_markdown
 from scirs_neural.layers.examples import EXAMPLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
@@ -21,7 +21,7 @@ SAMPLE = ["same_conv2d", "separable_conv1d", "gem_pool", "snake", "pau", "recurr
 
 
 def test_what_is_kept_is_of_todays_layers_and_on_the_page():
-    kept = promises()
+    kept = capabilities()
     assert list(kept) == sorted(EXAMPLES)
     for name, row in kept.items():
         assert row.inputs == ", ".join(contract._shape(text) for text in EXAMPLES[name].inputs)
@@ -31,7 +31,7 @@ def test_what_is_kept_is_of_todays_layers_and_on_the_page():
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_autocast(name):
-    assert holds(autocast_works, name) is promises()[name].autocast
+    assert has(autocast_works, name) is capabilities()[name].autocast
 
 
 @pytest.mark.parametrize("name", SAMPLE)
@@ -47,23 +47,23 @@ def test_own_layers_export(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_compile_column(name):
-    held = holds(compiles, name)
+    held = has(compiles, name)
     assert held is (name not in NO_COMPILE)
-    assert held is promises()[name].compile
+    assert held is capabilities()[name].compile
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_export_column(name):
-    assert holds(exports, name) is promises()[name].export
+    assert has(exports, name) is capabilities()[name].export
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_onnx_column(name):
-    held = holds(onnx_works, name)
-    assert held is promises()[name].onnx
-    assert held or name not in OWN
+    held = has(onnx_works, name)
+    assert held is capabilities()[name].onnx
+    assert held or name not in BUILTIN
 
 
 def test_the_command_prints_rows(capsys):
@@ -77,7 +77,7 @@ def test_the_command_keeps_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(contract, "EXAMPLES", {"relu": EXAMPLES["relu"]})
     assert contract.main(["--write"]) == 0
     assert json.loads((tmp_path / "capabilities.json").read_text()) == {
-        "relu": {k: v for k, v in asdict(promises()["relu"]).items() if k != "name"}
+        "relu": {k: v for k, v in asdict(capabilities()["relu"]).items() if k != "name"}
     }
 
 
@@ -86,7 +86,7 @@ def test_info_shows_what_a_layer_promises(python):
         "-c", "import sys; from scirs_neural.info import main; main(['layer:lstm']); assert 'torch' not in sys.modules"
     )
     assert ran.returncode == 0, ran.stderr
-    row = promises()["lstm"]
+    row = capabilities()["lstm"]
     assert row.inputs in ran.stdout
     assert row.output in ran.stdout
     assert re.search(r"torch.compile as one graph\s+no", ran.stdout)

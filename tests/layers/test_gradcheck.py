@@ -4,7 +4,7 @@ from torch import nn
 
 from scirs_neural.core.errors import ParityError
 from scirs_neural.layers import Recurrent, check_gradients, create_layer
-from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.builtin_layers import BUILTIN
 from scirs_neural.layers.capabilities import build_example, example_inputs
 from scirs_neural.layers.examples import EXAMPLES
 
@@ -21,7 +21,7 @@ def shrunk(value):
 
 
 @pytest.mark.feature(2)
-@pytest.mark.parametrize("name", sorted(set(OWN) - NO_GRADIENT))
+@pytest.mark.parametrize("name", sorted(set(BUILTIN) - NO_GRADIENT))
 def test_own_layers_pass_gradcheck(name):
     layer = build_example(name).eval()
     inputs = [shrunk(value) for value in example_inputs(EXAMPLES[name])]
@@ -30,7 +30,7 @@ def test_own_layers_pass_gradcheck(name):
 
 @pytest.mark.slow
 @pytest.mark.feature(2)
-@pytest.mark.parametrize("name", sorted(set(OWN) - NO_GRADIENT))
+@pytest.mark.parametrize("name", sorted(set(BUILTIN) - NO_GRADIENT))
 def test_own_layers_pass_gradgradcheck(name):
     layer = build_example(name).eval()
     inputs = [shrunk(value) for value in example_inputs(EXAMPLES[name])]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from scirs_neural.layers import EncoderDecoder, create_layer
-from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.builtin_layers import BUILTIN
 from scirs_neural.layers.capabilities import first_tensor
 from scirs_neural.layers.examples import EXAMPLES
 from scirs_neural.layers.from_torch import copy_decoder_block, copy_encoder_block
@@ -279,7 +279,7 @@ def assert_same(ours, theirs, dtype):
 
 
 def test_every_layer_written_here_has_a_reference():
-    assert set(REFERENCES) | ELSEWHERE == set(OWN) == {name for name in EXAMPLES if name in OWN}
+    assert set(REFERENCES) | ELSEWHERE == set(BUILTIN) == {name for name in EXAMPLES if name in BUILTIN}
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])

@@ -13,7 +13,7 @@ from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.registry import REQUIRED
 from scirs_neural.core.signatures import signature_options
 from scirs_neural.layers import LAYERS, create_layer
-from scirs_neural.layers.builtin_layers import OWN
+from scirs_neural.layers.builtin_layers import BUILTIN
 from scirs_neural.layers.capabilities import build_example, example_inputs, first_tensor
 from scirs_neural.layers.examples import EXAMPLES
 from scirs_neural.layers.torch_table import CLASS_OPTIONS, TORCH, TORCHVISION
@@ -147,7 +147,7 @@ def test_specs_nest():
         "transformer_encoder_block", embed_dim=4, num_heads=1, activation={"name": "leaky_relu", "negative_slope": 0.3}
     )
     assert block.feed_forward.activation.negative_slope == 0.3
-    with pytest.raises(ConfigError, match="is no layer"):
+    with pytest.raises(ConfigError, match="is not a layer"):
         layers.build_layer(3)
 
 
@@ -177,7 +177,7 @@ def test_public_names_are_not_hidden_by_files():
 
 
 def test_every_own_layer_explains_itself():
-    for name in OWN:
+    for name in BUILTIN:
         target = LAYERS.get(name)
         doc = (getattr(target, "func", target)).__doc__ or ""
         assert "Shape:" in doc or "Shape:" in (target.__mro__[1].__doc__ or ""), name

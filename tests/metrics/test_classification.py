@@ -124,8 +124,8 @@ def test_pixels_are_samples():
         (["top5_accuracy"], {"num_classes": 9, "multi_label": True}, "not defined for several labels"),
         (["cohen_kappa"], {"num_classes": 9, "multi_label": True}, "not defined for several labels"),
         (["f1"], {}, "needs the number of classes"),
-        (["confusion_matrix"], {"num_classes": 3}, "no single number"),
-        (["math:pi"], {"num_classes": 3}, "'math:pi' is no function"),
+        (["confusion_matrix"], {"num_classes": 3}, "not a single number"),
+        (["math:pi"], {"num_classes": 3}, "'math:pi' is not a function"),
         (["math:sqrt", "numpy:sqrt"], {"num_classes": 3}, "two metrics are called 'sqrt'"),
     ],
 )

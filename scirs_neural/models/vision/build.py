@@ -100,7 +100,7 @@ def _patch_size(entry: ModelEntry, layout: Layout, small: bool, side: int, asked
         raise ConfigError(f"patch_size is a whole number of at least 1, not {patch}")
     if side % patch:
         raise ShapeError(
-            f"{entry.name} cuts its input into patches of {patch} px, and {side} px is no multiple of that",
+            f"{entry.name} cuts its input into patches of {patch} px, and {side} px is not a multiple of that",
             fix=f"data.image_size={max(patch, round(side / patch) * patch)}, or model.patch_size=…",
         )
     return patch, own
@@ -116,10 +116,10 @@ def _multiple(entry: ModelEntry, size: tuple[int, int]) -> tuple[int, int]:
     """MaxViT's windows must tile every stage: five halvings, then windows of 7."""
     own = entry.input_size
     if size[0] % own or size[1] % own:
-        near = max(own, round(max(size) / own) * own)
+        closest = max(own, round(max(size) / own) * own)
         raise ShapeError(
             f"{entry.name} takes sides that are multiples of {own} px, not {size[0]}x{size[1]} px",
-            fix=f"data.image_size={near}, or another network",
+            fix=f"data.image_size={closest}, or another network",
         )
     return size
 

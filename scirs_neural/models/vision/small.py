@@ -26,7 +26,7 @@ def cnn(
         in_channels: of the picture.
         depth: stages; the sides shrink by ``2 ** (depth - 1)``, so 8 px take up to 4.
         width: channels of the first stage.
-        dropout: share of the features dropped before the head; worth 0.2 to 0.5 when there is little data.
+        dropout: fraction of the features dropped before the head; worth 0.2 to 0.5 when there is little data.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes); H and W at least ``2 ** (depth - 1)``.
 
@@ -69,7 +69,7 @@ def mlp(
         in_channels: of the picture.
         input_size: side of the picture in px, or (height, width).
         hidden: units of each hidden layer; empty makes it a linear model.
-        dropout: share of each hidden layer's output dropped.
+        dropout: fraction of each hidden layer's output dropped.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes).
 
