@@ -21,7 +21,7 @@ from scirs_neural.tuning.outcome import conclude
 
 SETTINGS = (
     "model=mlp", "data=digits", "data.image_size=8", "data.transforms=none", "data.val_fraction=0.4",
-    "logger.tensorboard=false", "trainer.max_epochs=1", "trainer.limit_train_batches=12",
+    "logger=none", "trainer.max_epochs=1", "trainer.limit_train_batches=12",
 )  # fmt: skip
 SPACE = (
     "optimizer.lr=1e-5..1:log", "optimizer.weight_decay=1e-6..1:log", "data.batch_size=16..256:log",

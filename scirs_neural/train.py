@@ -13,23 +13,31 @@ from scirs_neural.core.errors import ConfigError
 def main(argv: list[str]) -> int | None:
     """Train, evaluate and report one run, or each run of a sweep."""
     args = _parser().parse_args(argv)
+    if args.show and "=" in args.show:  # a setting, not the group that --show may name
+        args.overrides, args.show = [args.show, *args.overrides], ""
     with starting_up():
         from scirs_neural.config.compose import Request, load_config
         from scirs_neural.core import terminal
         from scirs_neural.runs.groups import config_groups
 
+        saved = _saved_config(args.from_run)
+        request = Request(args.overrides, args.config_dir, saved, args.allow, config_name=args.config_name)
         if args.help:
             from scirs_neural.config.help import print_help
 
-            print_help(terminal.console(), _parser().format_usage(), Request((), args.config_dir), config_groups())
+            print_help(terminal.console(), _parser().format_usage(), request, config_groups())
+            return None
+        if args.show is not None or args.cfg:
+            from scirs_neural.config.show import show_config
+
+            show_config(request, config_groups(), args.package if args.cfg else args.show, with_origin=not args.cfg)
             return None
         if not args.multirun:
-            request = Request(args.overrides, args.config_dir, _saved_config(args.from_run), args.allow)
             config = load_config(request, config_groups())
     if args.multirun:
         from scirs_neural.runs.sweep import run_sweep
 
-        return run_sweep(args.overrides, args.config_dir, terminal.console())
+        return run_sweep(request, terminal.console())
     if args.check:
         from scirs_neural.runs.check import check_run
 
@@ -39,10 +47,15 @@ def main(argv: list[str]) -> int | None:
             config = check_cross_validation(config)
         check_run(config, terminal.console())
         return None
+    console = terminal.console()
+    if config.trainer.fast_dev_run:
+        from scirs_neural.runs.fast_dev_run import fast_dev_run
+
+        fast_dev_run(config, console)
+        return None
     from scirs_neural.runs.finish import finish
     from scirs_neural.runs.train import train_run
 
-    console = terminal.console()
     if config.cv.folds:
         from scirs_neural.runs.cross_validation import OUT_OF_FOLD, cross_validate
         from scirs_neural.runs.report import Judged, write_report
@@ -78,7 +91,11 @@ def _parser() -> Arguments:
     )
     parser.add_argument("--from", dest="from_run", metavar="RUN", help="start from a run folder's config.yaml")
     parser.add_allow()
+    parser.add_argument("--show", nargs="?", const="", metavar="GROUP", help="print each value and where it came from")
+    parser.add_argument("--cfg", choices=["job"], help="print the composed configuration as YAML")
+    parser.add_argument("-p", "--package", default="", metavar="GROUP", help="of --cfg: a part, such as optimizer")
     parser.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help="your configs (default: ./configs)")
+    parser.add_argument("-cn", "--config-name", default="train", metavar="NAME", help="the primary config (train)")
     return parser
 
 

@@ -1,6 +1,6 @@
 """From a command line to one checked `RunConfig`, by Hydra's composition.
 
-Hydra composes the shipped tree (``scirs_neural.configs``), the user's ``./configs``, registered names and the
+Hydra composes the user's ``./configs``, the shipped tree (``scirs_neural.configs``), registered names and the
 overrides; the schema judges the result. Hydra stops at its first complaint and lets ``+key`` through, so every setting
 is handed to it as ``++key=value``, which it always takes, and all faults are then found in one pass over the composed
 tree.
@@ -8,31 +8,36 @@ tree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_module
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from scirs_neural.config.imports import import_strings, refuse_untyped, typed_texts
-from scirs_neural.config.origin import Origin
-from scirs_neural.config.overrides import Parsed, parse_overrides, quoted
+from scirs_neural.config.migrate import migrate
+from scirs_neural.config.origin import Key, Origin, line_of, short
+from scirs_neural.config.overrides import SEARCHPATH, Parsed, parse_overrides, read_override
 from scirs_neural.config.saved import change, read_saved
 from scirs_neural.config.schema import RunConfig
-from scirs_neural.config.tree import CONFIG_MODULE, RegisteredNames, Tree
-from scirs_neural.config.validate import validate
-from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
+from scirs_neural.config.tree import PRIMARY, Folders, RegisteredNames, Tree
+from scirs_neural.config.validate import Composed, validate
+from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.suggestions import did_you_mean
 
-PRIMARY = "train"
+_HYDRAS_OWN = re.compile(r"^hydra\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,11 @@ class Request:
 
     Args:
         overrides: Hydra overrides, as typed.
-        config_dir: a folder whose configs extend the shipped ones; None takes ``./configs`` if there is one.
+        config_dir: a folder whose configs extend and shadow the shipped ones; None takes ``./configs`` if there is one.
         config_file: a whole configuration, such as a run folder's ``config.yaml``, in place of the shipped tree.
         allow: what that file names and may be imported, beside what stands in the overrides: the user typed it.
         made: sections of that file whose part is at hand already, so that its name is not looked up.
+        config_name: the file whose defaults list begins the composition.
     """
 
     overrides: Sequence[str] = ()
@@ -52,17 +58,46 @@ class Request:
     config_file: Path | None = None
     allow: Collection[str] = ()
     made: Collection[str] = ()
+    config_name: str = PRIMARY
 
-    def user_configs(self) -> Path | None:
-        """The folder that extends the shipped tree, if there is one.
+    def tree(self, registries: Mapping[str, Registry]) -> Tree:
+        """The groups and their values.
 
         Raises:
-            ConfigError: a folder was named that does not exist.
+            ConfigError: a folder was named that does not exist, or no folder has the primary config.
         """
+        if self.config_file is not None:
+            return Tree(registries)
+        tree = Tree(registries, [*self._user_configs(), *self._search_path()], self.config_name)
+        if tree.find(self.config_name) is None:
+            known = sorted({path.stem for folder in tree.folders for path in folder.glob("*.yaml")})
+            raise ConfigError(
+                f"no config '{self.config_name}'",
+                where="command line, --config-name",
+                suggestions=did_you_mean(self.config_name, known),
+                fix=f"choose one of {', '.join(known)}",
+            )
+        return tree
+
+    def _user_configs(self) -> list[Path]:
         if self.config_dir is not None and not self.config_dir.is_dir():
             raise ConfigError(f"no such folder: {self.config_dir}", where="command line, --config-dir")
         folder = (self.config_dir or Path("configs")).resolve()
-        return folder if folder.is_dir() and not (folder / "__init__.py").exists() else None
+        return [folder] if folder.is_dir() and not (folder / "__init__.py").exists() else []
+
+    def _search_path(self) -> Iterator[Path]:
+        """The folders that ``hydra.searchpath=[file://…,pkg://…]`` names."""
+        for text in self.overrides:
+            if text.lstrip("+").startswith(f"{SEARCHPATH}="):
+                value = read_override(text).value()
+                for place in value if isinstance(value, list) else [value]:
+                    scheme, sign, path = str(place).partition("://")
+                    with contextlib.suppress(ModuleNotFoundError):
+                        folder = Path(str(files(path))) if scheme == "pkg" else Path(path if sign else scheme).resolve()
+                        if folder.is_dir():
+                            yield folder
+                            continue
+                    raise ConfigError(f"no such folder: {place}", where=f"command line, {text}")
 
 
 def load_config(request: Request, registries: Mapping[str, Registry]) -> RunConfig:
@@ -75,21 +110,18 @@ def load_config(request: Request, registries: Mapping[str, Registry]) -> RunConf
     Raises:
         ConfigError: one fault, or `ManyErrors` with all of them; each says where the value came from.
     """
-    file = request.config_file
-    tree = Tree(registries, None if file else request.user_configs())
+    return validate(compose_settings(request, registries))
+
+
+def compose_settings(request: Request, registries: Mapping[str, Registry]) -> Composed:
+    """The settings before they are checked, with where each came from, and the faults found on the way."""
+    file, tree = request.config_file, request.tree(registries)
     parsed = parse_overrides(request.overrides, tree, is_whole=file is not None)
-    faults: list[ScirsError] = [*tree.overshadowed(), *parsed.faults]
-    config = None
     try:
-        settings, origin = _change(request, parsed, file) if file else _compose(tree, parsed)
+        settings, origin = _change(request, parsed, registries) if file else _compose(tree, parsed)
     except ConfigError as error:
-        faults.append(error)
-    else:
-        config, found = validate(settings, tree, origin)
-        faults += found
-    if config is None or faults:
-        raise faults[0] if len(faults) == 1 else ManyErrors(faults)
-    return config
+        return Composed(None, tree, Origin(parsed.typed), (*parsed.faults, error))
+    return Composed(settings, tree, origin, tuple(parsed.faults))
 
 
 def vary(config: RunConfig, overrides: Sequence[str], registries: Mapping[str, Registry]) -> RunConfig:
@@ -101,16 +133,14 @@ def vary(config: RunConfig, overrides: Sequence[str], registries: Mapping[str, R
     tree = Tree(registries)
     parsed = parse_overrides(overrides, tree, is_whole=True)
     settings, _ = change(config.model_dump(mode="json"), parsed, Path())
-    varied, faults = validate(settings, tree, Origin(parsed.typed, {}, []))
-    faults = [*parsed.faults, *faults]
-    if varied is None or faults:
-        raise faults[0] if len(faults) == 1 else ManyErrors(faults)
-    return varied
+    return validate(Composed(settings, tree, Origin(parsed.typed), tuple(parsed.faults)))
 
 
-def _change(request: Request, parsed: Parsed, file: Path) -> tuple[dict[str, Any], Origin]:
+def _change(request: Request, parsed: Parsed, registries: Mapping[str, Registry]) -> tuple[dict[str, Any], Origin]:
     """A saved configuration with overrides. What would be imported must have been typed."""
-    settings, origin = change(read_saved(file), parsed, file)
+    file = request.config_file
+    assert file is not None
+    settings, origin = change(migrate(read_saved(file), registries), parsed, file)
     resumed = settings["trainer"].get("resume") if isinstance(settings.get("trainer"), Mapping) else None
     if resumed not in (None, "auto", *typed_texts(parsed)):  # what is gone on with is written to
         fix = f"type it for this command: trainer.resume={resumed}"
@@ -122,30 +152,66 @@ def _change(request: Request, parsed: Parsed, file: Path) -> tuple[dict[str, Any
 
 def _compose(tree: Tree, parsed: Parsed) -> tuple[dict[str, Any], Origin]:
     """The composed settings as plain data, interpolations resolved, and where each came from."""
-    RegisteredNames.registries = tree.registries
-    Plugins.instance().register(RegisteredNames)
-    sources = [f"file://{tree.user}"] if tree.user else []
-    search_path = ",".join(map(quoted, [*sources, f"{RegisteredNames.scheme()}://"]))
-    GlobalHydra.instance().clear()
-    origin = Origin.of_composition(parsed, PRIMARY, parsed.values, tree)
+    overrides = parsed.for_hydra()
+    choices = {group: text for group, text in parsed.typed.items() if group in parsed.values}
+    settings_typed = {key: text for key, text in parsed.typed.items() if key not in choices}
+    origin = Origin(settings_typed, choices, lambda: _files(tree, parsed, overrides))
     try:
-        initialize_config_module(CONFIG_MODULE, version_base="1.3")
-        overrides = [*parsed.for_hydra(), f"hydra.searchpath=[{search_path}]"]
-        composed = compose(PRIMARY, overrides=overrides, return_hydra_config=True)
-        choices = OmegaConf.to_container(composed.hydra.runtime.choices)
-        assert isinstance(choices, dict)
-        origin = Origin.of_composition(parsed, PRIMARY, {str(k): v for k, v in choices.items()}, tree)
-        own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-        settings = OmegaConf.to_container(own, resolve=True)
+        with _hydra(tree):
+            composed = compose(tree.primary, overrides=overrides)
+            settings = OmegaConf.to_container(composed, resolve=True)
     except YAMLError as error:
         reason, _, place = str(error).replace("\n", " ").partition(' in "')
         raise ConfigError(f"cannot read YAML: {reason}", where=place.replace('"', "") or None) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise _as_config_error(error, tree, origin) from error
-    finally:
-        GlobalHydra.instance().clear()
     assert isinstance(settings, dict)
-    return {str(key): value for key, value in settings.items()}, origin
+    _refuse_hydras_own(tree, origin)
+    return tree.with_defaults({str(key): value for key, value in settings.items()}), origin
+
+
+@contextlib.contextmanager
+def _hydra(tree: Tree) -> Iterator[None]:
+    """Hydra, looking for configs in the first folder first."""
+    RegisteredNames.registries = tree.registries
+    Folders.added = [*(f"file://{folder}" for folder in tree.folders[1:]), f"{RegisteredNames.scheme()}://"]
+    for plugin in (RegisteredNames, Folders):
+        Plugins.instance().register(plugin)
+    GlobalHydra.instance().clear()
+    try:
+        initialize_config_dir(str(tree.folders[0]), version_base="1.3")
+        yield
+    finally:
+        Folders.added = ()
+        GlobalHydra.instance().clear()
+
+
+def _files(tree: Tree, parsed: Parsed, overrides: list[str]) -> Iterator[tuple[Path, Key]]:
+    """The files of a composition, the ones that win first, each with the place where it is mounted."""
+    try:
+        with _hydra(tree):
+            loader = GlobalHydra.instance().config_loader()
+            listed = loader.compute_defaults_list(tree.primary, overrides, RunMode.RUN).defaults
+        named = [(str(entry.config_path), entry.package or "") for entry in reversed(listed)]
+    except HydraException:  # the list names what does not exist: those that can have named it
+        values = {group: held if isinstance(held, list) else [held] for group, held in parsed.values.items()}
+        chosen = [(f"{group}/{name}", group) for group, names in values.items() for name in names]
+        named = [(name, "" if group == "experiment" else group) for name, group in chosen] + [(tree.primary, "")]
+    for name, package in named:
+        if path := tree.find(name):
+            yield path, tuple(package.split(".")) if package else ()
+
+
+def _refuse_hydras_own(tree: Tree, origin: Origin) -> None:
+    """Hydra's own settings in files of the user's, such as where its launcher works: nothing would come of them."""
+    mine = [path for folder in tree.folders[:-1] for path in folder.rglob("*.yaml")]
+    if not any(_HYDRAS_OWN.search(path.read_text(errors="replace")) for path in mine):
+        return
+    for path, package in origin.files:
+        if not package and (line := line_of(path, ("hydra",))) is not None:
+            fix = f"leave it out; paths.runs=FOLDER says where runs are kept, {SEARCHPATH}=[…] is for the command line"
+            where = f"{short(path)}, line {line}"
+            raise ConfigError("the section 'hydra' is not obeyed: Hydra only composes here", where=where, fix=fix)
 
 
 def _as_config_error(error: Exception, tree: Tree, origin: Origin) -> ConfigError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -12,7 +13,6 @@ from rich.console import Console
 from rich.text import Text
 
 from scirs_neural.config.compose import Request, load_config
-from scirs_neural.config.tree import Tree
 from scirs_neural.core.registry import Registry
 
 MAX_VALUES = 14
@@ -22,7 +22,10 @@ _FLAGS = {
     "--check": "build everything without memory or training, and report every error",
     "-m": "run every combination of several values: -m seed=0,1,2 model=resnet18,cnn",
     "--from RUN": "start from a run folder's configuration; key=value changes it",
-    "--config-dir DIR": "a folder of yours that extends the shipped configs (default: ./configs)",
+    "--show [GROUP]": "print the composed configuration with where each value came from, and stop",
+    "--cfg job": "print the composed configuration as YAML, and stop; -p GROUP: a part of it",
+    "--config-dir DIR": "a folder of yours that extends and shadows the shipped configs (default: ./configs)",
+    "--config-name NAME": "the file in it whose defaults list begins (default: train)",
 }
 
 
@@ -32,7 +35,7 @@ def print_help(console: Console, usage: str, request: Request, registries: Mappi
     _section(console, "options")
     _print_rows(console, _FLAGS.items())
     _section(console, "groups: choose a value with model=resnet50, several callbacks with callbacks=[ema,timer]")
-    tree = Tree(registries, request.user_configs())
+    tree = request.tree(registries)
     rows = []
     for group in sorted(tree.groups()):
         values = tree.values(group)
@@ -46,7 +49,7 @@ def print_help(console: Console, usage: str, request: Request, registries: Mappi
         Text("\n".join(textwrap.wrap(f"{', '.join(sorted(registries))} take settings {options}", console.width))),
         soft_wrap=True,
     )
-    for title, settings in setting_rows(load_config(Request((), request.config_dir), registries)):
+    for title, settings in setting_rows(load_config(replace(request, overrides=()), registries)):
         _section(console, title)
         _print_rows(console, settings)
 
@@ -78,9 +81,9 @@ def setting_rows(section: BaseModel, prefix: str = "") -> list[tuple[str, list[t
     """Every setting, by section: its dotted name; its type, value and meaning.
 
     Example:
-        >>> from scirs_neural.config.schema import LoggerConfig
-        >>> setting_rows(LoggerConfig(tensorboard=False), "logger.")[0][1][0]
-        ('logger.tensorboard', 'true|false = false')
+        >>> from scirs_neural.config.schema import PathsConfig
+        >>> setting_rows(PathsConfig(), "paths.")[0][1][0]
+        ('paths.runs', 'text = runs')
     """
     own: list[tuple[str, str]] = []
     below: list[tuple[str, list[tuple[str, str]]]] = []

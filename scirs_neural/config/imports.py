@@ -131,4 +131,7 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-_TEXTS = {"model": _names, "optimizer": _names, "callbacks": _names_side_by_side, "task": every_text}
+_TEXTS = {
+    "model": _names, "data": _names, "optimizer": _names, "scheduler": _names, "task": every_text,
+    "callbacks": _names_side_by_side, "plugins": _names_side_by_side, "logger": _names_side_by_side,
+}  # fmt: skip

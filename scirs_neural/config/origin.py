@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from scirs_neural.config.overrides import Parsed
-from scirs_neural.config.tree import Tree
-
-_HEADER = re.compile(r"\s*#\s*@(\w+)\s+(\S+)")
 Key = tuple[str | int, ...]
 
 
@@ -22,37 +18,41 @@ class Origin:
     Args:
         typed: overrides by key, as typed: they win over files.
         choices: overrides that choose the value of a group, as typed: files win over them.
-        files: those that may have set a key, the ones that win first, each with the place where it is mounted.
+        files: finds those that may have set a key, the ones that win first, each with the place where it is mounted.
+            It is called when somebody asks: most configurations have no fault.
     """
 
-    def __init__(self, typed: Mapping[str, str], choices: Mapping[str, str], files: Sequence[tuple[Path, Key]]) -> None:
-        self.typed, self.choices, self.files = typed, choices, files
+    def __init__(
+        self,
+        typed: Mapping[str, str],
+        choices: Mapping[str, str] | None = None,
+        files: Callable[[], Iterable[tuple[Path, Key]]] = tuple,
+    ) -> None:
+        self.typed, self.choices, self._files = typed, choices or {}, files
 
-    @classmethod
-    def of_composition(cls, parsed: Parsed, primary: str, values: Mapping[str, Any], tree: Tree) -> Origin:
-        """The provenance of what Hydra composed from a primary config and the value of each group."""
-        chosen: list[tuple[Path, Key]] = []
-        for group, names in values.items():
-            for name in names if isinstance(names, list) else [names]:
-                chosen += [(path, _package(path, group)) for path in _locate(f"{group}/{name}.yaml", tree)]
-        experiments = [file for file in chosen if not file[1]]  # the global package: they come last and win
-        grouped = [file for file in chosen if file[1]]
-        files = [*experiments, *[(path, ()) for path in _locate(f"{primary}.yaml", tree)], *grouped]
-        choices = {group: text for group, text in parsed.typed.items() if group in parsed.values}
-        return cls({key: text for key, text in parsed.typed.items() if key not in choices}, choices, files)
+    @cached_property
+    def files(self) -> list[tuple[Path, Key]]:
+        """The files that may have set a key, the ones that win first."""
+        return list(self._files())
 
     def of(self, key: Key) -> str | None:
-        """Where the value at a key came from; None if nobody set it."""
-        above = [".".join(map(str, key[:length])) for length in range(len(key), 0, -1)]
+        """Where the value at a key came from, or the part that it belongs to; None if nobody set either."""
+        above = _above(key)
         within = [typed for typed in self.typed if typed.startswith(above[0] + ".")]
-        for typed in [*above, *within]:
-            if typed in self.typed:
-                return f"command line, {self.typed[typed]}"
+        chosen = [self.choices[group] for group in above if group in self.choices]
+        found = self.of_value(key) if not within else None
+        return found or next((f"command line, {text}" for text in [*map(self.typed.get, within), *chosen]), None)
+
+    def of_value(self, key: Key) -> str | None:
+        """Where the value at a key itself came from; None if nobody set it."""
+        typed = next((self.typed[name] for name in _above(key) if name in self.typed), None)
+        if typed is not None:
+            return f"command line, {typed}"
         for path, package in self.files:
             line = line_of(path, key[len(package) :]) if key[: len(package)] == package else None
             if line is not None:
-                return f"{_short(path)}, line {line}"
-        return next((f"command line, {self.choices[group]}" for group in above if group in self.choices), None)
+                return f"{short(path)}, line {line}"
+        return None
 
     def of_choice(self, group: str) -> str | None:
         """Where the value of a group was chosen: the command line, or an entry of a file's defaults list."""
@@ -62,31 +62,18 @@ class Origin:
         entry = re.compile(rf"^\s*-\s+(override\s+)?/?{re.escape(group)}\s*:", re.MULTILINE)
         for path, _ in self.files:
             if found := entry.search(text := path.read_text()):
-                return f"{_short(path)}, line {text.count(chr(10), 0, found.start() + 1) + 1}"
+                return f"{short(path)}, line {text.count(chr(10), 0, found.start() + 1) + 1}"
         return None
 
 
-def _package(path: Path, group: str) -> Key:
-    """Where a file of a group is mounted."""
-    package = group.replace("/", ".")
-    for line in filter(str.strip, path.read_text(errors="replace").splitlines()):
-        if (found := _HEADER.match(line)) is None:
-            break  # Hydra reads no header below any other line
-        package = found.group(2) if found.group(1) == "package" else package
-    return (
-        () if package == "_global_" else tuple(package.removeprefix("_global_.").replace("_group_", group).split("."))
-    )
-
-
-def _locate(name: str, tree: Tree) -> list[Path]:
-    folders = [tree.shipped, tree.user] if tree.user else [tree.shipped]
-    return [folder / name for folder in folders if (folder / name).is_file()][:1]
+def _above(key: Key) -> list[str]:
+    """A key and those above it, dotted."""
+    return [".".join(map(str, key[:length])) for length in range(len(key), 0, -1)]
 
 
 def line_of(path: Path, key: Key) -> int | None:
     """The line (from 1) of a YAML file on which a key stands; None if it does not."""
-    node = yaml.compose(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # C: ten times as fast
-    line = None
+    node, line = _parsed(path.read_text()), None
     for part in key:
         if not isinstance(node, yaml.MappingNode):
             return line
@@ -97,7 +84,13 @@ def line_of(path: Path, key: Key) -> int | None:
     return line
 
 
-def _short(path: Path) -> str:
+@lru_cache(maxsize=16)  # many faults in few files
+def _parsed(text: str) -> yaml.Node | None:
+    return yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # C: ten times as fast
+
+
+def short(path: Path) -> str:
+    """A path as a user would write it."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

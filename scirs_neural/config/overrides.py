@@ -11,13 +11,22 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
-from scirs_neural.config.tree import FILE_CHOICE, Tree
+from scirs_neural.config.tree import FILE_CHOICE, SIDE_BY_SIDE, Tree
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.suggestions import did_you_mean
 
 _FILE_ENDINGS = (".py", ".yaml", ".yml", ".json")
 _WITH_A_MEANING = frozenset("[]{}()'\",$")
 _SHORT = {"cv": "cv.folds"}  # one word for the setting that says most of a section
+SEARCHPATH = "hydra.searchpath"
+_INSTEAD = {  # of what Hydra's own launcher would do
+    "run": "paths.runs=FOLDER: each run makes a numbered folder below it",
+    "sweep": "paths.runs=FOLDER: each sweep makes a numbered folder below it",
+    "mode": "-m runs every combination of several values",
+    "callbacks": "callbacks=[…], plugins=[…] and plugins_modules=[./mine.py] are this program's",
+    "sweeper": "-m runs a grid; python -m scirs_neural.tune searches",
+    "launcher": "-m runs one job after the other; python -m scirs_neural.tune tune.workers=2 several beside each other",
+}
 _LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 
 
@@ -62,7 +71,12 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
             parsed.faults.append(error)
             continue
         key, faults_before = override.key_or_group, len(parsed.faults)
-        if override.is_sweep_override():
+        if key == SEARCHPATH:
+            continue  # `scirs_neural.config.compose` has read it
+        if (part := key.replace("/", ".").split("."))[0] == "hydra":
+            fix = _INSTEAD.get((*part, "")[1], "leave it out")
+            parsed.faults.append(ConfigError(f"'{key}' is not obeyed: Hydra only composes here", where=where, fix=fix))
+        elif override.is_sweep_override():
             fix = (
                 "add -m to run each of them"
                 if override.value_type in _LISTED
@@ -144,25 +158,27 @@ def _choose(override: Override, tree: Tree, parsed: Parsed) -> None:
     if override.is_delete():
         parsed.choices.append(text)
         return
-    if isinstance(value, list) and any(map(is_file_choice, value)):
-        _choose_files(override, value, parsed)
+    if group in SIDE_BY_SIDE:
+        _choose_side_by_side(override, tree, parsed)
         return
     if value is not None:
-        parsed.values[group] = [str(name) for name in value] if isinstance(value, list) else str(value)
-    if group in ("model", "optimizer") and isinstance(value, str) and (":" in value or is_file_choice(value)):
+        parsed.values[group] = str(value)
+    if group in tree.registries and isinstance(value, str) and (":" in value or is_file_choice(value)):
         parsed.choices += [f"{group}={FILE_CHOICE}", f"++{group}.name={quoted(value)}"]
         return
-    sign = "" if tree.is_in_defaults(group) else "+"
+    sign = "" if tree.has_default(group) else "+"
     parsed.choices.append(sign + text.lstrip("+"))
 
 
-def _choose_files(override: Override, values: list[object], parsed: Parsed) -> None:
-    """Among several values: one that names a file of the user's becomes a part of its own, under its class's name."""
-    group = override.key_or_group
-    files = [str(value) for value in values if is_file_choice(value)]
-    named = [str(value) for value in values if not is_file_choice(value)]
-    parsed.choices.append(f"{group}=[{','.join(named)}]")
-    parsed.choices += [f"++{group}.{file.rpartition(':')[2]}.name={quoted(file)}" for file in files]
+def _choose_side_by_side(override: Override, tree: Tree, parsed: Parsed) -> None:
+    """Several values, one, or none. A class of the user's becomes a part of its own, under its name."""
+    group, value = override.key_or_group, override.value()
+    names = [str(name) for name in (value if isinstance(value, list) else [value]) if name not in (None, "none")]
+    named = [name for name in names if ":" not in name and not is_file_choice(name)]
+    parsed.values[group] = named
+    parsed.choices.append(f"{'' if tree.has_default(group) else '+'}{group}=[{','.join(named)}]")
+    for mine in (name for name in names if name not in named):
+        parsed.settings.append(read_override(f"{group}.{mine.rpartition(':')[2]}.name={quoted(mine)}"))
 
 
 def is_file_choice(value: object) -> bool:
@@ -171,9 +187,8 @@ def is_file_choice(value: object) -> bool:
 
 
 def _as_setting(override: Override) -> str:
-    is_hydras_own = override.key_or_group.partition(".")[0] == "hydra"
     text = override.input_line or ""
-    return text if override.is_delete() or is_hydras_own else f"++{text.lstrip('+')}"
+    return text if override.is_delete() else f"++{text.lstrip('+')}"
 
 
 def as_override(key: str, value: object) -> str:

@@ -69,7 +69,7 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
             OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}, Origin(parsed.typed, {}, [(path, ())])
+    return {str(key): value for key, value in plain.items()}, Origin(parsed.typed, {}, lambda: [(path, ())])
 
 
 def words_for(path: Path) -> str:

@@ -187,7 +187,19 @@ class TrainerConfig(Section):
     """How training is driven. The names are Lightning's."""
 
     max_epochs: PositiveInt = 10
+    min_epochs: PositiveInt | None = Field(default=None, description="no callback stops training before")
     max_steps: Annotated[int, Field(ge=-1)] = Field(default=-1, description="-1: no limit")
+    min_steps: PositiveInt | None = Field(default=None, description="no callback stops training before")
+    max_time: str | dict[str, int] | None = Field(
+        default=None, description="stop after DD:HH:MM:SS, or {hours:1,minutes:30}; validation and test still run"
+    )
+    fast_dev_run: bool | PositiveInt = Field(
+        default=False,
+        description="one batch (or so many) of training, validation and test, to find faults; no run is kept",
+    )
+    overfit_batches: Limit = Field(
+        default=0, description="train and validate on the same first batches, in order: the loss must go to 0; 0: off"
+    )
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu", "xla_cpu"] = Field(
         default="auto", description="xla_cpu runs what a TPU would, on the CPU"
     )
@@ -239,9 +251,22 @@ class TrainerConfig(Section):
     limit_train_batches: Limit | None = None
     limit_val_batches: Limit | None = None
     limit_test_batches: Limit | None = None
+    limit_predict_batches: Limit | None = Field(default=None, description="of the predictions that a run keeps")
+    val_check_interval: Limit | None = Field(
+        default=None, description="validate within epochs: every so many batches, or a fraction of an epoch below 1"
+    )
     check_val_every_n_epoch: PositiveInt = 1
     log_every_n_steps: PositiveInt = 50
     deterministic: bool = False
+    detect_anomaly: bool = Field(
+        default=False, description="autograd names the operation whose gradient is NaN; slow, for finding faults"
+    )
+    profiler: Literal["simple", "advanced", "pytorch"] | None = Field(
+        default=None, description="where time goes: by hook, by Python function, or by torch operation; in RUN/profile"
+    )
+    num_sanity_val_steps: Annotated[int, Field(ge=-1)] = Field(
+        default=0, description="batches of validation before training, to find faults early; -1: all"
+    )
     on_out_of_memory: Literal["split", "raise"] = Field(
         default="split", description="split: compute batches that do not fit in parts, with the same gradient, and warn"
     )
@@ -259,14 +284,27 @@ class TrainerConfig(Section):
     )
     checkpoint: CheckpointConfig = CheckpointConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_limits(cls, given: Any) -> Any:
+        """``fast_dev_run`` in terms of the other settings, as Lightning has it: they are overruled."""
+        batches = given.get("fast_dev_run") if isinstance(given, dict) else None
+        if not isinstance(batches, int) or not batches:
+            return given
+        limits = {f"limit_{stage}_batches": int(batches) for stage in ("train", "val", "test", "predict")}
+        once = {"max_epochs": 1, "max_steps": -1, "check_val_every_n_epoch": 1, "num_sanity_val_steps": 0}
+        return {**given, **limits, **once, "val_check_interval": None, "overfit_batches": 0, "log_every_n_steps": 1}
 
-class LoggerConfig(Section):
-    """What is written while training, beside metrics.csv, which always is."""
-
-    tensorboard: bool = True
-    histograms: bool = Field(default=False, description="weights and gradients, once an epoch")
-    images: bool = Field(default=True, description="a grid of training inputs as the net sees them")
-    graph: bool = Field(default=False, description="the traced network")
+    @model_validator(mode="after")
+    def _acts(self) -> TrainerConfig:
+        every = self.val_check_interval
+        if isinstance(every, int) and every % self.accumulate_grad_batches:
+            raise ValueError("val_check_interval must be a multiple of accumulate_grad_batches: between two steps")
+        if self.min_epochs and self.min_epochs > self.max_epochs:
+            raise ValueError("min_epochs is larger than max_epochs")
+        if self.min_steps and -1 < self.max_steps < self.min_steps:
+            raise ValueError("min_steps is larger than max_steps")
+        return self
 
 
 class FinetuneConfig(Section):
@@ -359,7 +397,15 @@ class RunConfig(Section):
     callbacks: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="by registry name, each with its options"
     )
-    logger: LoggerConfig = LoggerConfig()
+    plugins: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="what is done to the network in training: by registry name, with options"
+    )
+    answer: dict[str, Any] = Field(
+        default_factory=dict, description="how answers are made; the task says what it takes: {threshold:0.5}"
+    )
+    logger: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="beside metrics.csv, which always is: by registry name, with options"
+    )
     finetune: FinetuneConfig = FinetuneConfig()
     cv: CrossValidationConfig = CrossValidationConfig()
     paths: PathsConfig = PathsConfig()

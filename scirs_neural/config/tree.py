@@ -1,23 +1,27 @@
-"""The groups of settings and the values of each: shipped files, files of the user's, and registered names."""
+"""The groups of settings and the values of each: files of the user's, shipped files, and registered names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from inspect import Parameter
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import yaml
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.registry import Registry
 
 CONFIG_MODULE = "scirs_neural.configs"
-FILE_CHOICE = "file"  # the value of `model` or `optimizer` that stands for a file of the user's
-SIDE_BY_SIDE = ("callbacks",)  # groups of which several values are chosen, each mounted under its own name
+PRIMARY = "train"
+FILE_CHOICE = "file"  # the value of a group that stands for a file of the user's
+SIDE_BY_SIDE = ("callbacks", "plugins", "logger")  # groups of which several values are chosen, each under its own name
 
 
 class Tree:
@@ -25,40 +29,78 @@ class Tree:
 
     Args:
         registries: by group: the registry whose names are its values.
-        user: a folder of the user's that extends the shipped one.
+        folders: the user's, which extend and shadow the shipped one: a file of the first hides one of the next.
+        primary: name of the file whose defaults list begins the composition.
     """
 
-    def __init__(self, registries: Mapping[str, Registry], user: Path | None = None) -> None:
-        self.registries = registries
+    def __init__(
+        self, registries: Mapping[str, Registry], folders: Sequence[Path] = (), primary: str = PRIMARY
+    ) -> None:
+        self.registries, self.primary = registries, primary
         self.shipped = Path(str(files(CONFIG_MODULE)))
-        self.user = user
+        self.folders = [*folders, self.shipped]
 
     def groups(self) -> set[str]:
         """The names of all groups."""
-        folders = {path.name for folder in self._folders() for path in folder.iterdir() if path.is_dir()}
+        folders = {path.name for folder in self.folders for path in folder.iterdir() if path.is_dir()}
         return {*self.registries, *folders, "experiment"} - {"hydra", "__pycache__"}
 
     def values(self, group: str) -> list[str]:
         """The values of one group, sorted."""
         named = self.registries[group].names() if group in self.registries else []
-        found = {path.stem for folder in self._folders() for path in (folder / group).glob("*.yaml")}
+        found = {path.stem for folder in self.folders for path in (folder / group).glob("*.yaml")}
         return sorted(found.union(named))
 
-    def is_in_defaults(self, group: str) -> bool:
-        """Whether the shipped configuration has a value of the group, which another one replaces."""
-        return group in self.registries or group == "experiment" or (self.shipped / group).is_dir()
+    def find(self, name: str) -> Path | None:
+        """The file of a value, such as ``trainer/smoke``: the one that hides the others."""
+        return next((path for folder in self.folders if (path := folder / f"{name}.yaml").is_file()), None)
 
-    def overshadowed(self) -> Iterator[ConfigError]:
-        """A fault for each file of the user's that would not be read, as a shipped one has its name."""
-        for path in sorted(self.user.rglob("*.yaml")) if self.user else []:
-            name = path.relative_to(self.user)  # type: ignore[arg-type]
-            if (self.shipped / name).is_file():
-                yield ConfigError(
-                    f"the shipped configs have a {name} too", where=str(path), fix="give yours another name"
-                )
+    def has_default(self, group: str) -> bool:
+        """Whether the primary config chooses a value of the group, which another one replaces."""
+        return group in set(self._chosen_in(self.primary))
 
-    def _folders(self) -> list[Path]:
-        return [self.shipped, self.user] if self.user else [self.shipped]
+    def with_defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings with the options that the registries declare for the parts named, where no file says otherwise."""
+        whole = dict(settings)
+        for group, registry in self.registries.items():
+            part = settings.get(group)
+            if not isinstance(part, dict):
+                continue
+            if group in SIDE_BY_SIDE:
+                whole[group] = {
+                    key: {**default_options(registry, held.get("name", key)), **held}
+                    if isinstance(held, dict)
+                    else held
+                    for key, held in part.items()
+                }
+            else:
+                whole[group] = {**part, **default_options(registry, part.get("name")), **part}
+        return whole
+
+    def _chosen_in(self, name: str) -> Iterator[str]:
+        """The groups in the defaults list of a file, and of the files that it includes."""
+        path, held = self.find(name), None
+        with contextlib.suppress(yaml.YAMLError):  # which is said when Hydra reads it
+            held = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if path else None
+        for entry in held.get("defaults") or () if isinstance(held, dict) else ():
+            if isinstance(entry, dict):
+                yield from (str(key).split()[-1].partition("@")[0].strip("/") for key in entry)
+            elif entry != "_self_":
+                yield from self._chosen_in(str(entry).split()[-1].strip("/"))
+
+
+class Folders(SearchPathPlugin):
+    """Where Hydra looks, after the first folder: in the others, then among the registered names.
+
+    It adds nothing unless this package composes: a program that uses Hydra itself is left alone.
+    """
+
+    added: ClassVar[Sequence[str]] = ()  # Hydra makes the instances
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add them."""
+        for path in self.added:
+            search_path.append("scirs_neural", path)
 
 
 class RegisteredNames(ConfigSource):
@@ -77,9 +119,7 @@ class RegisteredNames(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """The part's name and the options that its entry declares, but for those that have no default."""
         group, name = self._split(config_path)
-        registry = self.registries[group]
-        declared = registry.entry(name).options or {} if name in registry else {}
-        options = {key: value for key, value in declared.items() if value is not Parameter.empty}
+        options = default_options(self.registries[group], name)
         beside = group in SIDE_BY_SIDE
         config = OmegaConf.create(options if beside else {"name": name, **options})
         return ConfigResult(self.provider, self.full_path(), config, {"package": f"{group}.{name}" if beside else None})
@@ -108,3 +148,10 @@ class RegisteredNames(ConfigSource):
     def _split(config_path: str) -> tuple[str, str]:
         group, _, name = config_path.removesuffix(".yaml").strip("/").partition("/")
         return group, name
+
+
+def default_options(registry: Registry, name: object) -> dict[str, object]:
+    """The options that the entry of a name declares, with their defaults, but for those that have none."""
+    declared = registry.entry(name).options or {} if isinstance(name, str) and name in registry else {}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in declared.items()}  # as YAML
+    return {key: value for key, value in plain.items() if value is not Parameter.empty}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any, TypeVar, get_args
 
@@ -23,22 +24,34 @@ _EXPECTED = {
 }  # fmt: skip
 
 
-def validate(settings: Mapping[str, Any], tree: Tree, origin: Origin) -> tuple[RunConfig | None, list[ScirsError]]:
-    """Check settings against the schema and the registries.
+@dataclass(frozen=True)
+class Composed:
+    """Settings that nobody has checked yet.
 
     Args:
-        settings: plain data, interpolations resolved.
+        settings: plain data, interpolations resolved; None if they could not be composed.
         tree: its registries say which options the part named in a section takes.
         origin: names the place of a fault.
-
-    Returns:
-        The configuration, or None if the schema refuses it; and every fault found.
+        faults: found while composing.
     """
-    faults: list[ScirsError] = []
+
+    settings: Mapping[str, Any] | None
+    tree: Tree
+    origin: Origin
+    faults: tuple[ScirsError, ...] = ()
+
+
+def validate(composed: Composed) -> RunConfig:
+    """Check settings against the schema and the registries.
+
+    Raises:
+        ConfigError: one fault, or `ManyErrors` with all of them.
+    """
+    settings, tree, origin = composed.settings or {}, composed.tree, composed.origin
+    faults, config = list(composed.faults), None
     try:
-        config = RunConfig.model_validate(settings)
+        config = RunConfig.model_validate(settings) if composed.settings is not None else None
     except ValidationError as error:
-        config = None
         faults += [_schema_fault(detail, origin.of) for detail in _once(error.errors(include_url=False))]
     faults += _load_plugin_modules(settings.get("plugins_modules"), origin)
     for section in tree.registries:
@@ -52,8 +65,12 @@ def validate(settings: Mapping[str, Any], tree: Tree, origin: Origin) -> tuple[R
             declared = RunConfig.model_fields[section].annotation
             assert isinstance(declared, type)
             assert issubclass(declared, Named)
+            if part["name"] == declared.model_fields["name"].default:
+                continue  # "auto": chosen when the data is known
             faults += _part_faults(tree, section, part["name"], part, (section,), origin, tuple(declared.model_fields))
-    return config, faults
+    if config is None or faults:
+        raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+    return config
 
 
 S = TypeVar("S", bound=BaseModel)

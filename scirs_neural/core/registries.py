@@ -20,6 +20,8 @@ REGISTRIES: dict[str, tuple[str, str]] = {  # kind as it is typed: (module, attr
     "schedulers": ("scirs_neural.optim.registry", "SCHEDULERS"),
     "metrics": ("scirs_neural.metrics.registry", "METRICS"),
     "callbacks": ("scirs_neural.training.registry", "CALLBACKS"),
+    "plugins": ("scirs_neural.plugins.registry", "PLUGINS"),
+    "loggers": ("scirs_neural.training.registry", "LOGGERS"),
     "tasks": ("scirs_neural.tasks.registry", "TASKS"),
     "fields": ("scirs_neural.data.registry", "FIELDS"),
     "pipelines": ("scirs_neural.data.registry", "PIPELINES"),

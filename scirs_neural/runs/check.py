@@ -10,7 +10,8 @@ from scirs_neural.core import terminal
 from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
 from scirs_neural.runs.parts import build_parts, make_callbacks
-from scirs_neural.runs.train import NOT_THE_TRAINERS, run_facts
+from scirs_neural.runs.train import run_facts
+from scirs_neural.training.loggers import check_loggers
 from scirs_neural.training.machine import check_machine
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.trainer import Trainer
@@ -28,6 +29,7 @@ def check_run(config: RunConfig, console: Console) -> None:
     with on_meta():
         parts = build_parts(config, data=data)  # nothing is loaded into a network without memory
     make_callbacks(config, parts.task)
-    Trainer(**config.trainer.model_dump(exclude=NOT_THE_TRAINERS)).monitor(parts.module)
+    check_loggers(config.logger)
+    Trainer(config.trainer).monitor(parts.module)
     terminal.header(console, run_facts(config, parts)["shown"])
     console.print(Text("ok: this configuration can be run", style="green"))

@@ -6,8 +6,9 @@ from scirs_neural.core.registry import Registry
 from scirs_neural.data.registry import DATA
 from scirs_neural.models.registry import MODELS
 from scirs_neural.optim.registry import OPTIMIZERS, SCHEDULERS
+from scirs_neural.plugins.registry import PLUGINS
 from scirs_neural.tasks.registry import TASKS
-from scirs_neural.training.registry import CALLBACKS
+from scirs_neural.training.registry import CALLBACKS, LOGGERS
 
 
 def config_groups() -> dict[str, Registry]:
@@ -24,4 +25,6 @@ def config_groups() -> dict[str, Registry]:
         "optimizer": OPTIMIZERS,
         "scheduler": SCHEDULERS,
         "callbacks": CALLBACKS,
+        "plugins": PLUGINS,
+        "logger": LOGGERS,
     }

@@ -26,7 +26,7 @@ from scirs_neural.tasks.task import Task
 from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
 from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.module import Module
-from scirs_neural.training.registry import CALLBACKS
+from scirs_neural.training.registry import CALLBACKS, LOGGERS
 from scirs_neural.training.scoring import direction
 from scirs_neural.training.tensorboard import TensorBoardExtras
 
@@ -141,9 +141,8 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
         except (TypeError, ValueError, MisconfigurationException) as error:
             raise ConfigError(f"the callback '{key}' refuses its options: {error}", where=f"callbacks.{key}") from error
     made: list[L.Callback] = topological_sort(placed)
-    if config.logger.tensorboard:
-        extras = config.logger
-        made.append(TensorBoardExtras(histograms=extras.histograms, images=extras.images, graph=extras.graph))
+    if "tensorboard" in config.logger:
+        made.append(TensorBoardExtras(**{**LOGGERS.options("tensorboard"), **config.logger["tensorboard"]}))
     return made
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -24,12 +24,11 @@ from scirs_neural.runs.groups import config_groups
 from scirs_neural.training.callbacks.stopping import SIGNALS
 
 
-def run_sweep(overrides: Sequence[str], config_dir: Path | None, console: Console) -> int:
+def run_sweep(request: Request, console: Console) -> int:
     """Check every combination, then run one after the other, and print a table of how they ended.
 
     Args:
-        overrides: as typed; those with several values span the grid.
-        config_dir: the user's configs.
+        request: as typed; overrides with several values span the grid.
         console: where to print.
 
     Returns:
@@ -40,17 +39,21 @@ def run_sweep(overrides: Sequence[str], config_dir: Path | None, console: Consol
         KeyboardInterrupt: after Ctrl-C, when the job that ran has kept its checkpoint.
         PreemptedError: after SIGTERM or SIGUSR1, likewise.
     """
-    points = sweep_points(overrides)
+    if request.config_file is not None:
+        raise ConfigError("--from is of one run, and -m of several", where="command line", fix="leave one of them out")
+    points = sweep_points(request.overrides)
     faults: dict[str, ScirsError] = {}
     for point in points:
         try:
-            config = load_config(Request(point, config_dir), config_groups())
+            config = load_config(replace(request, overrides=point), config_groups())
         except ManyErrors as several:
             faults |= {error.render(): error for error in several.errors}
         except ConfigError as error:
             faults[error.render()] = error
     if faults:
         raise ManyErrors(faults.values())
+    if config.trainer.fast_dev_run:
+        raise ConfigError("fast_dev_run keeps nothing, and a sweep compares what is kept", fix="leave -m out")
     folder = new_run_dir(config.paths.runs, "sweep")
     fixed = set.intersection(*(set(point) for point in points))
     rows, failed = [], 0
@@ -59,7 +62,8 @@ def run_sweep(overrides: Sequence[str], config_dir: Path | None, console: Consol
         console.print(f"[{number + 1}/{len(points)}] {varied}", soft_wrap=True)
         job = RunFolder(folder / str(number))
         job.path.mkdir()
-        options = ["--config-dir", str(config_dir)] if config_dir else []
+        options = ["--config-dir", str(request.config_dir)] if request.config_dir else []
+        options += ["--config-name", request.config_name]
         command = [sys.executable, "-m", "scirs_neural.train", *options, *point]
         status, heard = _run_job(command, {**os.environ, RUN_DIR_ENV: str(job.path)})
         if EXIT_INTERRUPTED in (status, heard and 128 + heard):

@@ -21,6 +21,7 @@ from rich.console import Console
 from torch import nn
 from torch.utils._pytree import tree_map_only
 
+from scirs_neural.config.effects import without_effect
 from scirs_neural.config.schema import ModelConfig, RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
@@ -38,6 +39,7 @@ from scirs_neural.tasks.collect import collect
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
 from scirs_neural.training.finders import FINDERS, resolve_auto_settings
+from scirs_neural.training.loggers import create_loggers
 from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.module import Module
@@ -109,8 +111,8 @@ def train_run(
     facts = run_facts(config, parts)
     terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
     trainer = Trainer(
-        folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config, parts.task), *callbacks],
-        loggers=_loggers(config, folder), **config.trainer.model_dump(exclude=NOT_THE_TRAINERS),
+        config.trainer, folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config, parts.task), *callbacks],
+        loggers=_loggers(config, folder),
     )  # fmt: skip
     if is_first():
         _save_input_batch(parts, folder)
@@ -215,19 +217,26 @@ def run_dir_env(folder: RunFolder) -> Iterator[None]:
 
 
 def _loggers(config: RunConfig, folder: RunFolder) -> list[Logger]:
-    if not config.logger.tensorboard:
-        return []
-    return [TensorBoardLogger(str(folder.path), name="", version="tensorboard", default_hp_metric=False)]
+    made = create_loggers(config.logger, folder.path)
+    for logger in made:
+        if not isinstance(logger, TensorBoardLogger):  # whose table of runs wants the scores too: at the end
+            logger.log_hyperparams(_plain_settings(config))
+    return made
+
+
+def _plain_settings(config: RunConfig) -> dict[str, Any]:
+    sections = config.model_dump(mode="json", exclude={"paths", "logger"})
+    flat = {f"{s}/{k}": v for s, held in sections.items() if isinstance(held, dict) for k, v in held.items()}
+    return {key: value for key, value in flat.items() if isinstance(value, int | float | str)}
 
 
 def _log_hyper_parameters(trainer: Trainer, config: RunConfig, summary: Mapping[str, Any]) -> None:
     """Give TensorBoard's table of runs the settings, beside how the run ended."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            sections = config.model_dump(mode="json", exclude={"paths", "logger"})
-            flat = {f"{s}/{k}": v for s, held in sections.items() if isinstance(held, dict) for k, v in held.items()}
-            plain = {key: value for key, value in flat.items() if isinstance(value, int | float | str)}
-            logger.log_hyperparams(plain, {f"hp/test_{name}": value for name, value in summary["test"].items()})
+            logger.log_hyperparams(
+                _plain_settings(config), {f"hp/test_{name}": value for name, value in summary["test"].items()}
+            )
             logger.finalize("success")
 
 
@@ -269,6 +278,8 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
         ],
         "seed": config.seed,
     }
+    if idle := list(without_effect(config)):
+        shown["no effect"] = idle
     return {"model": model, "shown": shown}
 
 

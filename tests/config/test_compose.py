@@ -17,7 +17,7 @@ from scirs_neural.runs.groups import config_groups
 
 def test_the_shipped_configuration(compose):
     config = compose()
-    assert (config.model.name, config.data.name, config.task.name) == ("resnet18", "digits", "image_classification")
+    assert (config.model.name, config.data.name, config.task.name) == ("resnet18", "digits", "auto")
     assert config.callbacks == {}
 
 
@@ -98,14 +98,14 @@ def test_another_folder_of_configs_with_a_name_that_needs_quotes(compose, write)
 def test_faults_in_the_user_s_files_are_found_with_file_and_line(faults, write):
     write("configs/model/mine.yaml", "name: resnet18\n\nwidht: 3\n")
     write("configs/model/wrong.yaml", "# a comment\nname: resnet51\n")
-    text = "# @package _global_\ndefaults:\n  - override /model: mine\noptimizer:\n  lr: ten\n  foo: 3\nlogger:\n  tensorbord: true\n"
+    text = "# @package _global_\ndefaults:\n  - override /model: mine\noptimizer:\n  lr: ten\n  foo: 3\nlogger:\n  tensorboard:\n    graf: true\n"
     write("configs/experiment/bad.yaml", text)
     found = {fault.what.partition(",")[0]: fault.where for fault in faults("experiment=bad", "trainer.max_epochs=0")}
     assert found == {
         "unknown setting 'model.widht' of model 'resnet18'": "configs/model/mine.yaml, line 3",
         "optimizer.lr must be a number": "configs/experiment/bad.yaml, line 5",
         "unknown setting 'optimizer.foo' of optimizer 'adamw'": "configs/experiment/bad.yaml, line 6",
-        "unknown setting 'logger.tensorbord'": "configs/experiment/bad.yaml, line 8",
+        "unknown setting 'logger.tensorboard.graf' of logger 'tensorboard'": "configs/experiment/bad.yaml, line 9",
         "trainer.max_epochs must be greater than or equal to 1": "command line, trainer.max_epochs=0",
     }
     (fault,) = faults("model=wrong")
@@ -146,11 +146,47 @@ def test_an_experiment_without_the_line_that_makes_it_one(faults, write):
     assert fault.fix == "the first line of an experiment must be: # @package _global_"
 
 
-def test_a_file_that_would_not_be_read_is_a_fault(faults, write):
+def test_the_user_s_files_shadow_the_shipped_ones(compose, write):
     write("configs/trainer/smoke.yaml", "max_epochs: 3\n")
-    (fault,) = faults("trainer=smoke")
-    assert fault.what == "the shipped configs have a trainer/smoke.yaml too"
-    assert fault.where.endswith("configs/trainer/smoke.yaml")
+    assert (compose("trainer=smoke").trainer.max_epochs, compose().trainer.max_epochs) == (3, 8)
+    adamw = compose().optimizer.options()
+    write("configs/trainer/default.yaml", "max_epochs: 4\nprecision: bf16-mixed\n")
+    write("configs/optimizer/adamw.yaml", "name: adamw\nlr: 0.5\n")
+    write("configs/model/resnet18.yaml", "name: cnn\nwidth: 5\n")
+    config = compose()
+    assert (config.trainer.max_epochs, config.trainer.precision) == (4, "bf16-mixed")
+    assert (config.optimizer.lr, config.optimizer.weight_decay, config.optimizer.options()) == (0.5, 0.05, adamw)
+    assert (config.model.name, config.model.options()) == ("cnn", {"depth": 3, "width": 5, "dropout": 0.0})
+
+
+def test_the_user_s_primary_config_shadows_the_shipped_one(compose, faults, write):
+    lines = "defaults:\n  - model: cnn\n  - data: mnist5k\n  - task: classification\n  - optimizer: sgd\n"
+    write("configs/train.yaml", f"{lines}  - scheduler: constant\n  - _self_\noptimizer:\n  momentum: 0.5\n")
+    config = compose("trainer=smoke", "callbacks=[ema]", "optimizer.lr=0.25", "logger=csv")  # none in its defaults list
+    assert (config.model.name, config.data.name, config.optimizer.name) == ("cnn", "mnist5k", "sgd")
+    assert (config.optimizer.options()["momentum"], config.trainer.limit_train_batches) == (0.5, 2)
+    assert (list(config.callbacks), list(config.logger)) == (["ema"], ["csv"])
+    write("configs/train.yaml", f"{lines}  - _self_\noptimizer:\n  momentum: high\n")
+    assert "the setting 'scheduler' is missing" in {fault.what for fault in faults()}
+    (fault,) = faults("scheduler=constant")
+    assert (fault.what, fault.where) == (
+        "optimizer.momentum must be a number, not 'high'",
+        "configs/train.yaml, line 8",
+    )
+
+
+def test_another_primary_config_of_the_user_s_may_build_on_the_shipped_one(compose, faults, write):
+    write("configs/mine.yaml", "defaults:\n  - train\n  - override optimizer: sgd\n  - _self_\nseed: 4\n")
+    config = compose("model=cnn", config_name="mine")
+    assert (config.seed, config.optimizer.name, config.model.name) == (4, "sgd", "cnn")
+    (fault,) = faults(config_name="min")
+    assert (fault.what, fault.suggestions, fault.where) == ("no config 'min'", ("mine",), "command line, --config-name")
+
+
+def test_what_comes_last_in_a_defaults_list_wins_and_is_named(faults, write):
+    write("configs/model/mine.yaml", "defaults:\n  - cnn\nwidth: many\n")
+    (fault,) = faults("model=mine")
+    assert (fault.what, fault.where) == ("model.width must be a number, not 'many'", "configs/model/mine.yaml, line 3")
 
 
 def test_interpolations_and_resolvers_of_the_user_s_work(compose, home, monkeypatch, write):
@@ -165,7 +201,7 @@ def test_interpolations_and_resolvers_of_the_user_s_work(compose, home, monkeypa
 
 def test_the_groups_and_their_values(home, write):
     write("configs/model/mine.yaml", "name: cnn\n")
-    tree = Tree(config_groups(), home / "configs")
+    tree = Tree(config_groups(), [home / "configs"])
     assert tree.groups() >= {"model", "data", "task", "optimizer", "scheduler", "callbacks", "trainer", "experiment"}
     assert {"mine", "resnet50"} <= set(tree.values("model"))
     assert set(tree.values("trainer")) >= {"default", "smoke"}
@@ -184,6 +220,65 @@ def test_a_sweep_is_every_combination():
         ["optimizer.lr=0.1", "seed"],
         ["optimizer.lr=0.2", "seed"],
     ]
+
+
+@pytest.mark.parametrize("group", ["callbacks", "plugins", "logger"])
+def test_none_of_several(compose, saved, write, group):
+    for nothing in (f"{group}=none", f"{group}=[]", f"{group}=null"):
+        assert getattr(compose("callbacks=[ema]", nothing), group) == {}
+        assert getattr(compose(nothing, config_file=saved(compose("callbacks=[ema]"))), group) == {}
+    write("configs/experiment/e.yaml", f"# @package _global_\ndefaults:\n  - override /{group}: none\n")
+    assert getattr(compose("experiment=e"), group) == {}
+
+
+def test_loggers_and_callbacks_of_the_user_s_are_chosen_like_registered_ones(compose, saved):
+    one, several = "logger=./mine.py:Mine", "callbacks=[ema,./mine.py:Beep]"
+    for config in (compose(one, several), compose(one, several, config_file=saved(compose()))):
+        assert config.logger == {"Mine": {"name": "./mine.py:Mine"}}
+        assert config.callbacks["Beep"] == {"name": "./mine.py:Beep"}
+        assert list(config.callbacks) == ["ema", "Beep"]
+
+
+def test_hydra_looks_into_further_folders(compose, faults, write):
+    write("shared/model/wide.yaml", "name: cnn\nwidth: 99\n")
+    write("configs/model/narrow.yaml", "name: cnn\nwidth: 3\n")
+    path = "hydra.searchpath=[file://shared]"
+    assert compose("model=wide", path).model.options()["width"] == 99
+    assert compose("model=narrow", path).model.options()["width"] == 3
+    (fault,) = faults("hydra.searchpath=[file://nowhere]")
+    assert fault.what == "no such folder: file://nowhere"
+
+
+def test_hydra_of_another_program_in_this_process_is_left_alone(compose, write):
+    from hydra import compose as hydras
+    from hydra import initialize_config_dir
+
+    compose()
+    folder = write("theirs/app.yaml", "a: 1\n").parent
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        assert dict(hydras("app")) == {"a": 1}
+        assert dict(hydras("app", overrides=["+model=resnet18"])) == {"a": 1, "model": "resnet18"}  # a text: no group
+
+
+@pytest.mark.parametrize(
+    ("typed", "instead"),
+    [
+        ("hydra.run.dir=x", "paths.runs=FOLDER"), ("hydra.sweep.dir=x", "paths.runs=FOLDER"), ("hydra.mode=MULTIRUN", "-m"),
+        ("+hydra.callbacks={a:1}", "callbacks="), ("hydra/launcher=joblib", "tune.workers"), ("hydra.job.name=x", "leave it out"),
+    ],
+)  # fmt: skip
+def test_settings_of_hydra_s_own_are_refused_with_what_to_write_instead(faults, compose, saved, typed, instead):
+    for request in ({}, {"config_file": saved(compose())}):
+        (fault,) = faults(typed, **request)
+        assert fault.what.endswith("is not obeyed: Hydra only composes here")
+        assert (fault.where, instead in fault.fix) == (f"command line, {typed}", True)
+
+
+def test_settings_of_hydra_s_own_in_files_are_refused(faults, write):
+    write("configs/experiment/e.yaml", "# @package _global_\nseed: 3\nhydra:\n  run:\n    dir: x\n")
+    (fault,) = faults("experiment=e")
+    assert fault.what == "the section 'hydra' is not obeyed: Hydra only composes here"
+    assert fault.where == "configs/experiment/e.yaml, line 3"
 
 
 @pytest.fixture
@@ -210,6 +305,37 @@ def test_a_saved_configuration_can_be_changed(compose, saved):
     assert changed.optimizer.lr == compose().optimizer.lr
     assert (changed.model.name, changed.model.options()) == ("./net.py:Net", {"width": 3})
     assert (changed.seed, changed.callbacks, changed.trainer.checkpoint.save_top_k) == (9, {}, 3)
+
+
+OLD_LOGGER = {"tensorboard": True, "histograms": True, "images": False, "graph": False}
+
+
+def test_a_configuration_saved_by_an_earlier_version_is_migrated(compose, write):
+    old = compose().model_dump(mode="json")
+    for key in ("plugins", "answer"):
+        del old[key]
+    for key in ("fast_dev_run", "val_check_interval", "profiler"):
+        del old["trainer"][key]
+    for logger, today in (
+        (OLD_LOGGER, {"histograms": True, "images": False, "graph": False}),
+        ({"tensorboard": False}, None),
+    ):
+        file = write("run/config.yaml", yaml.safe_dump({**old, "logger": logger}))
+        config = compose(config_file=file)
+        assert config.logger == ({"tensorboard": today} if today else {})
+        assert config.model_copy(update={"logger": compose().logger}) == compose()
+
+
+def test_names_of_tasks_are_migrated():
+    from scirs_neural.config.migrate import migrate
+    from scirs_neural.core.registry import Registry
+
+    tasks = Registry("task")
+    for old in ("image_classification", "table_classification"):
+        assert migrate({"task": {"name": old, "loss": "x"}}, {"task": tasks})["task"] == {"name": "auto", "loss": "x"}
+    tasks.add("image_classification", "a:b")
+    assert migrate({"task": {"name": "image_classification"}}, {"task": tasks})["task"]["name"] == "image_classification"
+    assert migrate({"task": 3, "logger": None}, {}) == {"task": 3, "logger": None}
 
 
 def test_what_is_wrong_in_a_saved_configuration_or_its_changes_is_found(faults, compose, saved):

@@ -28,7 +28,7 @@ def test_every_setting_group_and_choice_is_there_whole(home, width):
     names = {line.split()[0] for line in lines if line.startswith("  ") and line.strip()}
     assert set(all_settings()) <= names
     assert {"model", "data", "task", "optimizer", "scheduler", "callbacks", "trainer", "experiment"} <= names
-    for whole in ("32-true|16-mixed|bf16-mixed|bf16-true|16-true|64-true", "image_classification", "sgd"):
+    for whole in ("32-true|16-mixed|bf16-mixed|bf16-true|16-true|64-true", "classification", "sgd"):
         assert whole in text
     assert max(map(len, lines)) <= width + 4  # but for what cannot be broken
     assert "Optional[" not in text
@@ -43,7 +43,7 @@ def test_values_are_those_of_the_configuration_not_of_the_schema(home):
 
 def test_the_user_s_values_are_there_too(home, write):
     write("configs/experiment/mine.yaml", "# @package _global_\nseed: 3\n")
-    assert "experiment  mine" in shown(100)
+    assert "experiment  fine_tuning images mine regression" in shown(100)
 
 
 def test_colour_is_the_only_difference_on_a_terminal(home):

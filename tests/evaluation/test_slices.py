@@ -19,7 +19,7 @@ def test_a_run_is_scored_by_a_column_of_its_data(tmp_path):
     scans = load_digits()
     half = np.where(np.arange(1797) < 900, "first", "second")
     data = from_arrays(scans.images, scans.target, columns={"half": half}, batch_size=256)
-    config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.tensorboard=false")
+    config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none")
     done = train_run(config, data=data, console=Console(quiet=True))
     run = Run(done.folder, done.task, data=done.data)
     found = run.evaluate(by=["half"])

@@ -48,6 +48,8 @@ ORIGINS = {  # module and function: where the string comes from
     "optim/build.py:optimizer_class": SETTING,
     "registries.py:registry": OWN,
     "runs/parts.py:make_callbacks": SETTING,
+    "training/loggers.py:check_loggers": SETTING,
+    "training/loggers.py:create_loggers": SETTING,
 }  # fmt: skip
 
 
@@ -102,7 +104,7 @@ def test_the_list_of_callers_sees_them(source: str) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
     runs = tmp_path_factory.mktemp("runs")
-    quick = ["model=mlp", "trainer=smoke", "data.image_size=8", "logger.tensorboard=false", f"paths.runs={runs}"]
+    quick = ["model=mlp", "trainer=smoke", "data.image_size=8", "logger=none", f"paths.runs={runs}"]
     assert run_command(train.main, quick) == 0
     return runs / "digits-mlp" / "1"
 
@@ -122,6 +124,10 @@ SPOILT: dict[str, dict[str, Any]] = {  # what is changed in config.yaml
     "optimizer": {"optimizer": {"name": "./evil.py:Net"}},
     "callback": {"callbacks": {"early_stopping": {"name": "evil:Net"}}},
     "callback by its key": {"callbacks": {"evil:Net": {}}},
+    "logger": {"logger": {"csv": {"name": "evil:Net"}}},
+    "logger by its key": {"logger": {"evil:Net": {}}},
+    "plugin by its key": {"plugins": {"./evil.py:Net": {}}},
+    "data": {"data": {"name": "./evil.py:Net"}},
     "module with odd letters": {"callbacks": {"x": {"name": "evil :Net"}}},
     "grid": {"cv": {"folds": 3, "grid": {"model": ["mlp", "./evil.py:Net"]}}},
     "grid of plugins": {"cv": {"folds": 3, "grid": {"+plugins_modules": [["evil"]]}}},
@@ -183,7 +189,7 @@ NET = """from torch import nn
 def Net(num_classes, in_channels):
     return nn.Sequential(nn.Flatten(), nn.Linear(64 * in_channels, num_classes))
 """
-QUICK = ("trainer=smoke", "data.image_size=8", "logger.tensorboard=false")
+QUICK = ("trainer=smoke", "data.image_size=8", "logger=none")
 
 
 def test_what_is_typed_again_is_imported(

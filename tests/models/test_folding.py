@@ -87,7 +87,7 @@ def test_what_cannot_be_folded_stays(kind: str) -> None:
 
 
 def test_a_run_is_judged_the_same_with_its_batchnorm_folded(tmp_path: Path) -> None:
-    config = tiny_config(tmp_path, "trainer.max_epochs=2", "logger.tensorboard=false")
+    config = tiny_config(tmp_path, "trainer.max_epochs=2", "logger=none")
     folder = train_run(config, console=Console(quiet=True)).folder
     plain, folded = Run(folder), Run(folder)
     assert folded.fold_batchnorm() == norms(plain.task.model) > 0

@@ -29,7 +29,7 @@ from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.report import write_report
 
 MLP = ("model=mlp", "data=digits", "data.image_size=8", "model.hidden=[16]", "data.transforms=none")
-SMALL = (*MLP, "logger.tensorboard=false", "trainer.max_epochs=2", "data.batch_size=128", "optimizer.lr=0.01")
+SMALL = (*MLP, "logger=none", "trainer.max_epochs=2", "data.batch_size=128", "optimizer.lr=0.01")
 
 
 def settings(runs, *overrides):
@@ -318,7 +318,7 @@ def test_mean_and_deviation_are_those_of_skorch_and_cross_val_score(tmp_path, ne
     found = crossed(
         tmp_path, *asked, "data=digits", "data.image_size=8", "data.transforms=none", "cv=5", "data.test_fraction=0",
         "data.val_fraction=0", "optimizer=adamw", "optimizer.lr=0.005", "optimizer.weight_decay=0",
-        "scheduler=constant", f"trainer.max_epochs={epochs}", "logger.tensorboard=false",
+        "scheduler=constant", f"trainer.max_epochs={epochs}", "logger=none",
     )  # fmt: skip
     scans = load_digits()
     x = ((scans.images / 16 - 0.305) / 0.376).astype(np.float32)[:, None]

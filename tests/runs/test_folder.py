@@ -102,7 +102,7 @@ def test_tensorboard_reads_back_the_numbers_of_metrics_csv(finished: RunResult) 
 def test_tensorboard_has_the_graph_if_it_is_asked_for(train: object) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger.graph=true")
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger.tensorboard.graph=true")
     done: RunResult = train(*options)  # type: ignore[operator]
     events = EventAccumulator(str(done.folder.tensorboard))
     events.Reload()

@@ -36,7 +36,7 @@ def test_several_labels_from_a_table_are_learnt(tmp_path: Path) -> None:
     overrides = [
         "model=cnn", "model.width=16", "model.depth=2", "data=csv", f"data.path={tmp_path / 'table.csv'}",
         "data.image_size=8", "data.num_workers=0", "data.batch_size=32", "data.transforms=none", "trainer.max_epochs=6",
-        "optimizer.lr=0.01", f"paths.runs={tmp_path / 'runs'}", "logger.tensorboard=false",
+        "optimizer.lr=0.01", f"paths.runs={tmp_path / 'runs'}", "logger=none",
     ]  # fmt: skip
     done: Any = train_run(load_config(Request(overrides), config_groups()), console=Console(quiet=True))
     assert done.data.spec.target["kind"] == "labels"

@@ -66,7 +66,7 @@ def test_a_run_is_judged_again_and_refuses_what_is_for_images(run, tmp_path):
 
 
 def test_cross_validation_of_numbers(tmp_path):
-    quick = ("trainer.max_epochs=2", "logger.tensorboard=false")
+    quick = ("trainer.max_epochs=2", "logger=none")
     config = load_config(Request([*JOB, *quick, "cv=3", f"paths.runs={tmp_path}"]), config_groups())
     found = cross_validate(config, Console(quiet=True))
     assert next(iter(found.statistics)) == "r2"
@@ -118,7 +118,7 @@ def test_classes_of_rows(tmp_path):
         "trainer.max_epochs=8",
         "data.batch_size=16",
         "optimizer.lr=0.02",
-        "logger.tensorboard=false",
+        "logger=none",
     ]
     assert run_command(train.main, [*asked, *fast, f"paths.runs={tmp_path / 'runs'}"]) == 0
     summary = json.loads((tmp_path / "runs" / "table-mlp" / "1" / "summary.json").read_text())

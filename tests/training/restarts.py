@@ -23,7 +23,7 @@ from tests.training.tiny import TINY
 
 STEPS = 10  # of the whole run: two epochs of five
 SETTINGS = (
-    *TINY, "data.batch_size=128", "trainer.max_epochs=2", "logger.tensorboard=false", "data.transforms=light",
+    *TINY, "data.batch_size=128", "trainer.max_epochs=2", "logger=none", "data.transforms=light",
     "trainer.accelerator=cpu", "trainer.checkpoint.every_n_steps=2", "trainer.resume=auto",
 )  # fmt: skip
 ONE_PORT_A_LIFE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}

@@ -129,7 +129,7 @@ class StopAt(L.Callback):
             os.kill(os.getpid(), self.number)
 
 
-AUTO = ("trainer.max_epochs=2", "data.batch_size=256", "trainer.resume=auto", "logger.tensorboard=false")
+AUTO = ("trainer.max_epochs=2", "data.batch_size=256", "trainer.resume=auto", "logger=none")
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGUSR1, PreemptedError), (signal.SIGINT, KeyboardInterrupt)])

@@ -25,7 +25,7 @@ QUICK = (
     "scheduler=constant",
     "trainer.limit_train_batches=2",
     "trainer.limit_val_batches=1",
-    "logger.tensorboard=false",
+    "logger=none",
 )
 
 

@@ -282,7 +282,7 @@ def test_compiled_training_is_training(train: Any, mode: str) -> None:
     options = (
         "trainer.max_epochs=1",
         "data.batch_size=256",
-        "logger.tensorboard=false",
+        "logger=none",
         "optimizer=sgd",
         "optimizer.lr=0.1",
     )
@@ -317,7 +317,7 @@ class Limited(nn.Module):
 
 @pytest.mark.feature(104)
 def test_finders_settle_rate_and_batch_size_before_the_run(train: Any, tmp_path: Path) -> None:
-    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.tensorboard=false")
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none")
     done = train(*options, "trainer.find_lr=true", "trainer.find_batch_size=true", model=Limited())
     import yaml
 
@@ -339,7 +339,7 @@ def test_the_faster_memory_format_is_kept(
     import yaml
 
     monkeypatch.setattr(finders, "find_memory_format", lambda *args: speed)
-    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger.tensorboard=false")
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger=none")
     done = train(*options, "trainer.find_memory_format=true")
     trainer = yaml.safe_load(done.folder.config.read_text())["trainer"]
     assert (trainer["channels_last"], trainer["find_memory_format"]) == (kept, False)

@@ -24,7 +24,7 @@ from tests.training.restarts import SETTINGS, killed, run_of, start, torchrun, t
 from tests.training.tiny import TINY
 
 TWO = ("trainer.strategy=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
-SHORT = ("data.batch_size=128", "trainer.max_epochs=2", "logger.tensorboard=false", "data.transforms=light")
+SHORT = ("data.batch_size=128", "trainer.max_epochs=2", "logger=none", "data.transforms=light")
 
 
 def compared(python: Any, *kind: str) -> dict[str, Any]:

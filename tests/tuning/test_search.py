@@ -25,7 +25,7 @@ from scirs_neural.tuning.trial import run_trial
 
 TINY = (
     "model=mlp", "data=digits", "data.image_size=8", "data.transforms=none", "model.hidden=[8]",
-    "logger.tensorboard=false", "trainer.max_epochs=1", "trainer.limit_train_batches=4", "data.batch_size=128",
+    "logger=none", "trainer.max_epochs=1", "trainer.limit_train_batches=4", "data.batch_size=128",
 )  # fmt: skip
 LR = "optimizer.lr=1e-4..1e-1:log"
 

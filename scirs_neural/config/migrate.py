@@ -1,0 +1,50 @@
+"""What saved configurations of earlier versions mean today. They are promised to load; nothing else is migrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from scirs_neural.core.registry import Registry
+
+TASK_NAMES = {"image_classification": "auto", "table_classification": "auto"}  # the data alone says which one it is
+
+
+def migrate(settings: dict[str, Any], registries: Mapping[str, Registry]) -> dict[str, Any]:
+    """Saved settings in today's names.
+
+    Args:
+        settings: as they were read.
+        registries: a name that is still registered is left alone.
+
+    Example:
+        >>> migrate({"logger": {"tensorboard": True, "histograms": True, "images": False, "graph": False}}, {})
+        {'logger': {'tensorboard': {'histograms': True, 'images': False, 'graph': False}}}
+        >>> migrate({"logger": {"tensorboard": False, "histograms": False}}, {})
+        {'logger': {}}
+    """
+    return {key: _SECTIONS.get(key, _as_it_is)(value, registries) for key, value in settings.items()}
+
+
+def _logger(section: Any, registries: Mapping[str, Registry]) -> Any:
+    """Until November 2026 there was TensorBoard or nothing: ``{tensorboard: true, histograms: false, …}``."""
+    if not isinstance(section, dict) or not isinstance(section.get("tensorboard"), bool):
+        return section
+    options = {key: value for key, value in section.items() if key != "tensorboard"}
+    return {"tensorboard": options} if section["tensorboard"] else {}
+
+
+def _task(section: Any, registries: Mapping[str, Registry]) -> Any:
+    """Until November 2026 classification had a name for each kind of data."""
+    name = section.get("name") if isinstance(section, dict) else None
+    tasks = registries.get("task", ())
+    if isinstance(name, str) and name in TASK_NAMES and name not in tasks:
+        return {**section, "name": TASK_NAMES[name]}
+    return section
+
+
+def _as_it_is(section: Any, registries: Mapping[str, Registry]) -> Any:
+    return section
+
+
+_SECTIONS: dict[str, Callable[[Any, Mapping[str, Registry]], Any]] = {"logger": _logger, "task": _task}
