@@ -59,7 +59,7 @@ class MetricsFile(Logger):
         epoch = int(metrics["epoch"])
         if not self.rows or self.rows[-1]["epoch"] != epoch:
             self.rows.append({"epoch": epoch, "step": step or 0})
-        self.rows[-1].update(values)
+        self.rows[-1] |= {"step": max(step or 0, self.rows[-1]["step"]), **values}  # validations within an epoch, too
         if any(name.startswith("train/") for name in values):
             self._write()
             if self.on_row is not None:

@@ -49,6 +49,7 @@ from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
 from scirs_neural.training.module import Module
 from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.training.options import FirstBatches, anomaly_error, make_profiler, val_check_interval
 from scirs_neural.training.precision import allow_tf32, pin_to_fp32
 from scirs_neural.training.scoring import direction
 from scirs_neural.training.tensorboard import TensorBoardExtras
@@ -59,6 +60,7 @@ class Trainer:
     """Fits, validates and tests a module with its data.
 
     Args:
+        given: all settings in one checked piece, in place of ``**settings``.
         folder: where checkpoints and ``metrics.csv`` go; None keeps nothing on the disk.
         seed: of every random stream of training.
         callbacks: Lightning callbacks, after this package's own.
@@ -81,6 +83,7 @@ class Trainer:
 
     def __init__(
         self,
+        given: TrainerConfig | None = None,
         *,
         folder: str | Path | None = None,
         seed: int = 0,
@@ -89,7 +92,9 @@ class Trainer:
         console: Console | None = None,
         **settings: Any,
     ) -> None:
-        self.settings = with_launched(check_section(TrainerConfig, settings, "Trainer"))
+        if given is not None and settings:
+            raise ConfigError(f"settings come in one piece or each by its name, not both: {', '.join(settings)}")
+        self.settings = with_launched(given or check_section(TrainerConfig, settings, "Trainer"))
         self.folder = Path(folder) if folder is not None else None
         self.seed, self.callbacks, self.loggers = seed, list(callbacks), list(loggers)
         self.console = console or terminal.console()
@@ -158,17 +163,20 @@ class Trainer:
     def _feed(self, module: L.LightningModule, data: Any) -> L.LightningDataModule:
         """The data as Lightning takes it; a `Module` gets the batches of each optimizer step together."""
         s = self.settings
+        if s.overfit_batches:
+            data = FirstBatches(data)
         if isinstance(module, Module):
             module.seed, module.pipeline = self.seed, getattr(data, "pipeline", None) or module.pipeline
             if s.accumulate_grad_batches > 1:
-                return Feed(data, s.accumulate_grad_batches, s.limit_train_batches)
+                return Feed(data, s.accumulate_grad_batches, s.overfit_batches or s.limit_train_batches)
         return data if isinstance(data, L.LightningDataModule) else Feed(data)
 
     def _traced(self, error: NonFiniteError, module: L.LightningModule, data: L.LightningDataModule) -> NonFiniteError:
         """The error with the place where it came from, found by going through it again from the last checkpoint."""
         assert self.lightning is not None
         last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
-        if last is None or self.folder is None or not last.is_file() or self.lightning.world_size > 1:
+        is_placed = self.settings.detect_anomaly  # by autograd
+        if is_placed or last is None or self.folder is None or not last.is_file() or self.lightning.world_size > 1:
             return error
         search = NonFiniteSearch(self.folder, self.seed, self.lightning.fit_loop.epoch_loop.total_batch_idx)
         again = self._lightning(module, search)
@@ -199,6 +207,8 @@ class Trainer:
             except MisconfigurationException as error:
                 raise ConfigError(str(error).splitlines()[0], where="Trainer") from error
             except RuntimeError as error:
+                if found := anomaly_error(error, warned.counts):
+                    raise found from error
                 if not is_worker_death(error):
                     raise
                 raise worker_error(error) from error
@@ -275,19 +285,24 @@ class Trainer:
             last = list(self._last_checkpoint())
             own += [SavingErrors()] if s.checkpoint.async_save else []
             own += [*([StepGuard()] if s.stop_on_nonfinite else []), *self._best_checkpoint(monitor, mode), *last]
+        few = s.overfit_batches or None
         with quiet() as warned:
             try:
                 trainer = L.Trainer(
                     **machine_arguments(s), num_nodes=s.num_nodes, max_epochs=s.max_epochs, max_steps=s.max_steps,
                     accumulate_grad_batches=1 if is_grouped else s.accumulate_grad_batches,
-                    limit_train_batches=None if is_grouped else s.limit_train_batches,  # `Groups` counts batches
-                    limit_val_batches=s.limit_val_batches,
+                    limit_train_batches=None if is_grouped else few or s.limit_train_batches,  # `Groups` counts batches
+                    limit_val_batches=few or s.limit_val_batches,
                     limit_test_batches=s.limit_test_batches, check_val_every_n_epoch=s.check_val_every_n_epoch,
                     log_every_n_steps=s.log_every_n_steps, deterministic=s.deterministic,
+                    min_epochs=s.min_epochs, min_steps=s.min_steps, max_time=s.max_time,
+                    val_check_interval=val_check_interval(s, grouped=is_grouped), detect_anomaly=s.detect_anomaly,
+                    num_sanity_val_steps=s.num_sanity_val_steps if search is None else 0,
+                    profiler=make_profiler(s.profiler if search is None else None, self.folder),
                     callbacks=[*own, *others],
                     logger=loggers,
                     default_root_dir=self.folder,
-                    enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+                    enable_progress_bar=False, enable_model_summary=False,
                     enable_checkpointing=any(isinstance(held, Checkpoint) for held in own),
                     use_distributed_sampler=False,  # the loaders shard themselves; Lightning's sampler shuffles unasked
                 )  # fmt: skip
