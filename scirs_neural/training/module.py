@@ -200,7 +200,15 @@ class Module(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """An optimizer and a schedule for each phase."""
         total, per_epoch = num_steps(self.trainer)
-        made = [self._optimizer(phase, total, per_epoch) for phase in self.phases]
+        made: list[tuple[Any, Any, str | None]] = []
+        chosen = self.optimizer_settings
+        for phase in self.phases:
+            groups = [part for group in self.parameter_groups if (part := _part(group, phase.parameters)) is not None]
+            optimizer = build_optimizer(chosen.name, self.model, groups, **chosen.options())
+            if not made and hasattr(self, "plugin_modules"):
+                extra = [p for p in self.plugin_modules.parameters() if p.requires_grad]
+                optimizer.add_param_group({"params": extra, "lr": chosen.lr, "name": "plugins"})
+            made.append((optimizer, *self._schedule(optimizer, phase, total, per_epoch)))
         self.monitors = [monitor for _, _, monitor in made]
         if len(made) > 1:
             return [optimizer for optimizer, _, _ in made], [schedule for _, schedule, _ in made]
@@ -210,13 +218,8 @@ class Module(L.LightningModule):
         }  # fmt: skip
         return {"optimizer": optimizer, "lr_scheduler": held}
 
-    def _optimizer(self, phase: Phase, total: int, per_epoch: int) -> tuple[Any, Any, str | None]:
-        chosen, moving, options = self.optimizer_settings, self.scheduler_settings, self.scheduler_settings.options()
-        groups = [held for group in self.parameter_groups if (held := _part(group, phase.parameters)) is not None]
-        optimizer = build_optimizer(chosen.name, self.model, groups, **chosen.options())
-        if phase is self.phases[0] and hasattr(self, "plugin_modules"):
-            extra = [p for p in self.plugin_modules.parameters() if p.requires_grad]
-            optimizer.add_param_group({"params": extra, "lr": chosen.lr, "name": "plugins"})
+    def _schedule(self, optimizer: Any, phase: Phase, total: int, per_epoch: int) -> tuple[Any, str | None]:
+        moving, options = self.scheduler_settings, self.scheduler_settings.options()
         warmup = DEFAULT_WARMUP.get(moving.name, 0.0) if moving.warmup is None else moving.warmup
         span = Span(-(-total // phase.every), max(1, per_epoch // phase.every), warmup)
         monitor = None
@@ -225,7 +228,7 @@ class Module(L.LightningModule):
             mode = direction(self.task, monitor, "scheduler.monitor")
             options["mode"] = options.get("mode") or mode
         schedule = build_scheduler(moving.name, optimizer, span, **options)
-        return optimizer, schedule, monitor if isinstance(schedule, ReduceLROnPlateau) else None
+        return schedule, monitor if isinstance(schedule, ReduceLROnPlateau) else None
 
     def _judge(self, batch: Batch, ctx: Context) -> None:
         task, model = self.task, self.shown

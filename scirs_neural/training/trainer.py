@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,8 @@ class Trainer:
         self._prepare(module, feed)
         self.metrics.is_open = True
         try:
-            self._quietly(self.lightning.fit, module, feed, ckpt_path=checkpoint, weights_only=True)
+            with self._quietly():
+                self.lightning.fit(module, feed, ckpt_path=checkpoint, weights_only=True)
         except NonFiniteError as error:
             raise self._traced(error, module, feed) from error
         except SystemExit as stopped:  # Lightning ends the process after Ctrl-C; who called us may want to go on
@@ -180,8 +181,8 @@ class Trainer:
             return error
         search = NonFiniteSearch(self.folder, self.seed, self.lightning.fit_loop.epoch_loop.total_batch_idx)
         again = self._lightning(module, search)
-        with contextlib.suppress(NonFiniteError):
-            self._quietly(again.fit, module, data, ckpt_path=str(last), weights_only=True)
+        with contextlib.suppress(NonFiniteError), self._quietly():
+            again.fit(module, data, ckpt_path=str(last), weights_only=True)
         if search.place is None:
             return error
         epoch, batch = int(search.step["epoch"]) + 1, int(search.step["batch"]) + 1
@@ -197,13 +198,15 @@ class Trainer:
         return self.lightning
 
     def _scores(self, run: Any, module: L.LightningModule, data: Any) -> dict[str, float]:
-        results = self._quietly(run, module, datamodule=self._feed(module, data), verbose=False)
+        with self._quietly():
+            results = run(module, datamodule=self._feed(module, data), verbose=False)
         return {name: float(value) for result in results for name, value in result.items()}
 
-    def _quietly(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+    @contextlib.contextmanager
+    def _quietly(self) -> Iterator[None]:
         with quiet() as warned:
             try:
-                return function(*args, **kwargs)
+                yield
             except MisconfigurationException as error:
                 raise ConfigError(str(error).splitlines()[0], where="Trainer") from error
             except RuntimeError as error:
