@@ -284,6 +284,16 @@ class TrainerConfig(Section):
     )
     checkpoint: CheckpointConfig = CheckpointConfig()
 
+    @field_validator("max_time")
+    @classmethod
+    def _is_a_time(cls, value: str | dict[str, int] | None) -> str | dict[str, int] | None:
+        known = ("weeks", "days", "hours", "minutes", "seconds")
+        if isinstance(value, str) and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", value):
+            raise ValueError("write DD:HH:MM:SS, as 00:01:30:00, or {hours:1,minutes:30}")
+        if isinstance(value, dict) and not set(value) <= set(known):
+            raise ValueError(f"its keys are {', '.join(known)}")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _as_limits(cls, given: Any) -> Any:

@@ -256,9 +256,9 @@ def all_settings(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[s
 
 
 def _literal_choices(key: Key, root: type[BaseModel]) -> list[Any]:
-    return [
-        c for c in get_args(_section_of(key, root).model_fields[str(key[-1])].annotation) if not isinstance(c, type)
-    ]
+    """What a setting may be, among all members of a union."""
+    members = get_args(_section_of(key, root).model_fields[str(key[-1])].annotation)
+    return [choice for member in members for choice in (get_args(member) or [member]) if not isinstance(choice, type)]
 
 
 def _load_plugin_modules(modules: Any, origin: Origin) -> list[ScirsError]:

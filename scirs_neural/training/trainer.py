@@ -209,6 +209,12 @@ class Trainer:
                 yield
             except MisconfigurationException as error:
                 raise ConfigError(str(error).splitlines()[0], where="Trainer") from error
+            except ValueError as error:
+                if "`val_check_interval`" not in str(error):
+                    raise
+                batches = f"an epoch has {self.lightning.num_training_batches}" if self.lightning else "an epoch has fewer"
+                what = f"trainer.val_check_interval={self.settings.val_check_interval} batches, and {batches}"
+                raise ConfigError(what, fix="a smaller number, or a fraction below 1") from error
             except RuntimeError as error:
                 if found := anomaly_error(error, warned.counts):
                     raise found from error
