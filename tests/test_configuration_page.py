@@ -14,7 +14,9 @@ from scirs_neural.core.command import run_command
 from tests.training.tiny import TINY
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "configuration.md").read_text()
-BLOCKS = [textwrap.dedent(block).strip("\n") for block in re.findall(r"(?:^(?: {4}.*)?\n)*^ {4}.*\n", PAGE, re.MULTILINE)]
+BLOCKS = [
+    textwrap.dedent(block).strip("\n") for block in re.findall(r"(?:^(?: {4}.*)?\n)*^ {4}.*\n", PAGE, re.MULTILINE)
+]
 COMMAND = "python -m scirs_neural.train "
 ANSWERS = ("--show", "--cfg", "trainer.fast_dev_run=true")
 

@@ -25,7 +25,6 @@ REGISTRIES: dict[str, tuple[str, str]] = {  # kind as it is typed: (module, attr
     "tasks": ("scirs_neural.tasks.registry", "TASKS"),
     "fields": ("scirs_neural.data.registry", "FIELDS"),
     "pipelines": ("scirs_neural.data.registry", "PIPELINES"),
-    "plugins": ("scirs_neural.plugins.registry", "PLUGINS"),
 }
 _SINGULAR = {"loss": "losses", "data": "data"}
 

@@ -135,7 +135,9 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
         entry = CALLBACKS.typed(name, where=f"callbacks.{key}.name")
         entry.check(options)
         if entry.distribution == OURS and "mode" in entry.options and "mode" not in options:
-            options["mode"] = direction(task, options.get("monitor", entry.options["monitor"]), f"callbacks.{key}.monitor")
+            options["mode"] = direction(
+                task, options.get("monitor", entry.options["monitor"]), f"callbacks.{key}.monitor"
+            )
         try:
             placed.append(OrderedCallback(key, entry.load()(**options), entry.traits))
         except (TypeError, ValueError, MisconfigurationException) as error:

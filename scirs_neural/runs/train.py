@@ -110,8 +110,9 @@ def train_run(
         folder.begin(config)
     facts = run_facts(config, parts)
     terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
+    named = [*make_callbacks(config, parts.task), *callbacks]
     trainer = Trainer(
-        config.trainer, folder=folder.path, seed=config.seed, console=console, callbacks=[*make_callbacks(config, parts.task), *callbacks],
+        config.trainer, folder=folder.path, seed=config.seed, console=console, callbacks=named,
         loggers=_loggers(config, folder),
     )  # fmt: skip
     if is_first():
@@ -287,7 +288,7 @@ def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
     """Keep the first training batch as the network sees it, for the report."""
     batch = next(iter(parts.data.train_dataloader()))
     (first, *_), targets = parts.task.spec.inputs, parts.task.spec.targets
-    arrays = {"images": batch[first][:32].numpy(), **{"targets": batch[name][:32].numpy() for name in targets}}
+    arrays = {"images": batch[first][:32].numpy(), "targets": batch[next(iter(targets))][:32].numpy()}
     _save_arrays(folder.plots / "input_batch.npz", arrays)
 
 

@@ -19,8 +19,8 @@ def create_task(spec: DataSpec, name: str | None = None, **options: Any) -> Task
 
     Args:
         spec: the data's description.
-        name: a registry name, or a class of the user's as ``file.py:Class``; None or "auto": what the data's targets are
-            for. ``task.reason`` then says why.
+        name: a registry name, or a class of the user's as ``file.py:Class``; None or "auto": what the data's targets
+            are for. ``task.reason`` then says why.
         **options: of the task.
 
     Raises:

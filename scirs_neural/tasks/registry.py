@@ -13,7 +13,8 @@ _SHARED = {"loss": "auto", "metrics": ()}
 TASKS.add("auto", "scirs_neural.tasks.create:create_task", summary="what the data's targets are for", options={})
 TASKS.add(
     "classification", "scirs_neural.tasks.classification.task:Classification",
-    summary="one class of several", options={"label_smoothing": 0.0, "class_weights": None, **_SHARED}, traits={"targets": ("class",)},
+    summary="one class of several", options={"label_smoothing": 0.0, "class_weights": None, **_SHARED},
+    traits={"targets": ("class",)},
 )  # fmt: skip
 TASKS.add(
     "multi_label", "scirs_neural.tasks.multi_label.task:MultiLabel",

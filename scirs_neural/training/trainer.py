@@ -212,7 +212,9 @@ class Trainer:
             except ValueError as error:
                 if "`val_check_interval`" not in str(error):
                     raise
-                batches = f"an epoch has {self.lightning.num_training_batches}" if self.lightning else "an epoch has fewer"
+                batches = (
+                    f"an epoch has {self.lightning.num_training_batches}" if self.lightning else "an epoch has fewer"
+                )
                 what = f"trainer.val_check_interval={self.settings.val_check_interval} batches, and {batches}"
                 raise ConfigError(what, fix="a smaller number, or a fraction below 1") from error
             except RuntimeError as error:

@@ -334,7 +334,9 @@ def test_names_of_tasks_are_migrated():
     for old in ("image_classification", "table_classification"):
         assert migrate({"task": {"name": old, "loss": "x"}}, {"task": tasks})["task"] == {"name": "auto", "loss": "x"}
     tasks.add("image_classification", "a:b")
-    assert migrate({"task": {"name": "image_classification"}}, {"task": tasks})["task"]["name"] == "image_classification"
+    assert (
+        migrate({"task": {"name": "image_classification"}}, {"task": tasks})["task"]["name"] == "image_classification"
+    )
     assert migrate({"task": 3, "logger": None}, {}) == {"task": 3, "logger": None}
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 import torch
+from scirs_neural.registries import REGISTRIES, registry
 from torch import nn
 
 from scirs_neural.core import registry as registry_module
@@ -22,7 +23,6 @@ from scirs_neural.optim import OPTIMIZERS, SCHEDULERS, build_optimizer, paramete
 from scirs_neural.optim.build import build_scheduler, traits
 from scirs_neural.optim.schedules import Span
 from scirs_neural.plugins.registry import PLUGINS
-from scirs_neural.registries import REGISTRIES, registry
 from scirs_neural.tasks.registry import TASKS
 from scirs_neural.training.registry import CALLBACKS
 

@@ -48,7 +48,9 @@ def test_the_figures_are_scikit_learns_of_the_saved_predictions(run):
     assert summary["test"]["mae"] == pytest.approx(sk.mean_absolute_error(pred.target, pred.numbers), rel=1e-5)
     assert report["metrics"]["mae"]["low"] < report["metrics"]["mae"]["value"] < report["metrics"]["mae"]["high"]
     data = create_data("diabetes")
-    assert np.array_equal(pred.target, np.asarray(data.dataset("test").samples.known("target")))  # in the units of the data
+    assert np.array_equal(
+        pred.target, np.asarray(data.dataset("test").samples.known("target"))
+    )  # in the units of the data
     page = (run / "report.html").read_text()
     assert "mean absolute error" in page
     assert "Predicted against true numbers" in page

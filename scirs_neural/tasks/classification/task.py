@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Classification(Supervised):
     """One class of several for each sample, learnt by cross-entropy unless another loss is named.
 
-    The network gives a logit a class. Samples whose class is not known (-100) count in no loss and no score. In training,
-    targets may be rows of probabilities, as MixUp makes them.
+    The network gives a logit a class. Samples whose class is not known (-100) count in no loss and no score. In
+    training, targets may be rows of probabilities, as MixUp makes them.
 
     Args:
         spec: with one target of kind "class".

@@ -202,11 +202,9 @@ def _terms(asked: Any) -> list[_Term]:
 
 
 def _options_of(name: str) -> Mapping[str, Any]:
-    from scirs_neural.core.importing import resolve
-    from scirs_neural.core.registry import signature_options
     from scirs_neural.losses import LOSSES
 
-    return signature_options(resolve(name, where="task.loss")) if ":" in name else LOSSES.options(name)
+    return LOSSES.typed(name, where="task.loss").options
 
 
 def _pixels(target: Tensor, term: _Term) -> Tensor:

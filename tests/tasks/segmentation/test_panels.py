@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scirs_neural.plots.panel import Easel
 
 from scirs_neural.evaluation.report import evaluate
+from scirs_neural.plots.panel import Easel
 from scirs_neural.tasks.segmentation.panels import colour, mask_panels, tinted
 from scirs_neural.tasks.segmentation.predictions import MaskPredictions
 
