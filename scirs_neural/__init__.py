@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from scirs_neural.api import Run as Run
     from scirs_neural.api import fit as fit
-    from scirs_neural.api import guess as guess
+    from scirs_neural.api import load_predictor as load_predictor
     from scirs_neural.api import load_run as load_run
     from scirs_neural.core.errors import ScirsError as ScirsError
     from scirs_neural.data import create_data as create_data
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 lazy(
     globals(),
     {
-        "api": ["Run", "fit", "guess", "load_run"],
+        "api": ["Run", "fit", "load_predictor", "load_run"],
         "core.errors": ["ScirsError"],
         "data": ["create_data"],
         "estimators": ["NeuralClassifier", "NeuralRegressor"],

@@ -8,46 +8,28 @@ print(run.predict("scan.png"))
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from scirs_neural.config.compose import Request, load_config
-from scirs_neural.config.imports import import_strings
 from scirs_neural.core import terminal
-from scirs_neural.core.errors import CheckpointError, ConfigError
+from scirs_neural.core.errors import ConfigError
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from torch import nn
 
     from scirs_neural.config.schema import RunConfig
     from scirs_neural.data.module import DataModule
+    from scirs_neural.data.spec import DataSpec
     from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.evaluation.report import Evaluation
+    from scirs_neural.runs.predictor import Prediction, Predictor
     from scirs_neural.serialization import Package
     from scirs_neural.tasks.task import Task
-    from scirs_neural.training.module import Module
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What the network says of one image.
-
-    Args:
-        source: the file, or the number of the image in what was given.
-        classes: names, the most probable first.
-        probabilities: of those classes.
-    """
-
-    source: str
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
 
 
 class Run:
@@ -55,7 +37,7 @@ class Run:
 
     Args:
         folder: what the run left behind.
-        module: the task and the network with its best weights, if it is at hand already.
+        predictor: the network with its best weights, if it is at hand already.
         model: the user's own network, if the run was of one.
         data: the user's own data, if the run was of that, or if it is at hand already.
         allow: what its configuration names and may be imported: "./net.py:Net".
@@ -64,14 +46,14 @@ class Run:
     def __init__(
         self,
         folder: RunFolder,
-        module: Module | None = None,
+        predictor: Predictor | None = None,
         model: nn.Module | None = None,
         data: DataModule | None = None,
         allow: Collection[str] = (),
     ) -> None:
         self.folder, self._model, self._allow = folder, model, allow
-        if module is not None:
-            self.module = module
+        if predictor is not None:
+            self.predictor = predictor
         if data is not None:
             self.data = data
 
@@ -97,30 +79,27 @@ class Run:
         return create_data(config.name, seed=self._config.seed, **config.model_dump(exclude={"name"}))
 
     @cached_property
-    def module(self) -> Module:
-        """The task and the network with its best weights. The data itself is not touched.
+    def predictor(self) -> Predictor:
+        """The network with its best weights, ready to answer raw inputs. The data itself is not touched.
 
         Raises:
             ConfigError: it is one of the user's own, and was not given.
         """
-        from scirs_neural.runs.parts import load_checkpoint, module_from_spec
+        from scirs_neural.runs.predictor import run_predictor
 
         if self._model is None:
             self._needs("model", "of a network of your own")
-        module = module_from_spec(self._config, self._spec, self._model)
-        load_checkpoint(module, self.folder.checkpoint())
-        module.eval()
-        return module
+        return run_predictor(self.folder, self._config, self._model)
 
     @property
     def task(self) -> Task:
         """What is asked of the network."""
-        return self.module.task
+        return self.predictor.task
 
     @property
     def model(self) -> nn.Module:
         """The network with its best weights."""
-        return self.module.model
+        return self.predictor.model
 
     def fold_batchnorm(self) -> int:
         """Fold BatchNorm into the layers before it, for predictions: the same outputs with fewer modules.
@@ -130,7 +109,7 @@ class Run:
         """
         from scirs_neural.models.folding import fold_batchnorm
 
-        self.module.model, gone = fold_batchnorm(self.module.model)
+        self.predictor.model, gone = fold_batchnorm(self.model)
         return gone
 
     def predictions(self, split: str = "test") -> Predictions:
@@ -162,35 +141,35 @@ class Run:
         """
         from scirs_neural.data.splits import column_of
         from scirs_neural.evaluation.report import evaluate
-        from scirs_neural.runs.train import predict_split
+        from scirs_neural.tasks.collect import collect
 
         samples = self.data.dataset(split).samples
         columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
-        pred = predict_split(self.module, self.data, split)
+        pred = collect(self.task, self.model, self.data.eval_dataloader(split))
         place = {str(name): index for index, name in enumerate(samples.ids)}  # unreadable ones have no prediction
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
         return evaluate(pred, slices=slices)
 
-    def predict(self, inputs: Any, *, top_k: int = 1, batch_size: int = 64, num_workers: int = 0) -> list[Guess]:
-        """What the network says of images.
+    def predict(self, inputs: Any, *, batch_size: int = 64, num_workers: int = 0, **settings: Any) -> list[Prediction]:
+        """What the network answers to raw inputs.
 
         Args:
-            inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
-            top_k: how many classes to name for each.
-            batch_size: images at a time.
-            num_workers: threads that read images while the network looks at earlier ones.
+            inputs: of images, a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those; of
+                a table, a file, a frame, arrays or dicts; see `Pipeline.read`.
+            batch_size: samples at a time.
+            num_workers: threads that read samples while the network looks at earlier ones.
+            **settings: of answering, such as ``top_k`` or ``threshold``.
 
         Returns:
-            One `Guess` an image.
+            One `Prediction` a sample.
 
         Raises:
-            ConfigError: the run is of rows of numbers.
+            DataError: a sample cannot be used.
         """
-        if self._spec.input["kind"] != "image":
-            raise ConfigError(
-                "the run is of rows of numbers, not of images", fix="scirs_neural.tasks.answering.answers(run.task, …)"
-            )
-        return _guesses(self.task, self.model, inputs, top_k, batch_size, num_workers)
+        from scirs_neural.runs.predictor import Predictor
+
+        use = Predictor(self.task, self.model, settings) if settings else self.predictor
+        return list(use(inputs, batch_size=batch_size, num_workers=num_workers))
 
     def package(self, path: str | Path | None = None) -> Path:
         """Write the network with its best weights, and what is needed to use it, as one package (docs/format.md).
@@ -204,7 +183,8 @@ class Run:
         path = self.folder.path / "package.zip" if path is None else Path(path)
         metrics = {split: summary[split] for split in ("val", "test") if summary.get(split)}
         return save_package(
-            path, self.model, spec=self._spec, name=summary["name"], metrics=metrics,
+            path, self.model, spec=self._spec, task=self.task, answer=dict(self.task.settings), name=summary["name"],
+            metrics=metrics,
             licences=_licences(model.name, model.weights, self._spec.licence),
         )  # fmt: skip
 
@@ -223,7 +203,7 @@ class Run:
         return self.folder.read_config(groups, allow=self._allow, made=made)
 
     @cached_property
-    def _spec(self) -> Any:
+    def _spec(self) -> DataSpec:
         from scirs_neural.data.spec import DataSpec
 
         return DataSpec.from_dict(self.summary["data"])
@@ -254,7 +234,10 @@ def fit(
     """
     from torch import nn
 
+    from scirs_neural.config.compose import Request, load_config
+    from scirs_neural.config.imports import import_strings
     from scirs_neural.runs.finish import finish
+    from scirs_neural.runs.predictor import Predictor
     from scirs_neural.runs.train import train_run
 
     if not isinstance(model, str | nn.Module):
@@ -275,7 +258,7 @@ def fit(
     done = train_run(config, model=own_model, data=own_data, console=console)
     finish(done, console)
     typed = [text for _, text in import_strings(config.model_dump())]
-    return Run(done.folder, done.module, own_model, done.data, typed)
+    return Run(done.folder, Predictor(done.task, done.model), own_model, done.data, typed)
 
 
 def _own_data(data: Any, config: RunConfig) -> DataModule:
@@ -307,57 +290,29 @@ def load_run(
     return Run(RunFolder.find(path), model=model, data=data, allow=allow)
 
 
-def guess(
-    source: str | Path | Package,
-    inputs: Any,
-    *,
-    top_k: int = 1,
-    batch_size: int = 64,
-    num_workers: int = 0,
-    allow: Collection[str] = (),
-) -> list[Guess]:
-    """What the network of a run or of a package says of images.
+def load_predictor(
+    source: str | Path | Package, settings: Mapping[str, Any] | None = None, *, allow: Collection[str] = ()
+) -> Predictor:
+    """The network of a run or of a package, ready to answer raw inputs.
 
     Args:
         source: a run folder, a package, or a loaded one.
-        inputs: a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those.
-        top_k: how many classes to name for each.
-        batch_size: images at a time.
-        num_workers: threads that read images while the network looks at earlier ones.
+        settings: of answering, in place of those that the run or package has.
         allow: as in `load_run`.
 
     Raises:
-        CheckpointError: the package is damaged, of a network of one's own, or lacks labels or preprocessing.
+        CheckpointError: the package is damaged, of a network of one's own, or does not say what it takes and answers.
     """
+    from scirs_neural.runs.predictor import Predictor, package_predictor
     from scirs_neural.serialization import load_package
     from scirs_neural.serialization.contents import is_package
 
     if isinstance(source, str | Path):
         if not is_package(source):
             run = load_run(source, allow=allow)
-            return run.predict(inputs, top_k=top_k, batch_size=batch_size, num_workers=num_workers)
+            return Predictor(run.task, run.model, settings)
         source = load_package(source)
-    if source.spec is None:
-        raise CheckpointError(
-            "the package lacks labels, preprocessing or its task", where=str(source.path), fix="save it with spec="
-        )
-    from scirs_neural.tasks.create import create_task
-
-    return _guesses(create_task(source.spec), source.model, inputs, top_k, batch_size, num_workers)
-
-
-def _guesses(task: Task, model: nn.Module, inputs: Any, top_k: int, batch_size: int, num_workers: int) -> list[Guess]:
-    from scirs_neural.tasks.answering import answers
-
-    task.settings = {**task.settings, "top_k": top_k}
-    found = []
-    for source, answer in answers(task, model, inputs, batch_size=batch_size, num_workers=num_workers):
-        ranked = (
-            answer["top"] if "top" in answer else sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])
-        )
-        names, values = zip(*ranked[:top_k], strict=True)
-        found.append(Guess(source, names, values))
-    return found
+    return package_predictor(source, settings)
 
 
 def _licences(model: str, weights: str | None, data: str) -> dict[str, str]:
@@ -372,30 +327,3 @@ def _licences(model: str, weights: str | None, data: str) -> dict[str, str]:
         "data": data,
     }
     return {what: licence for what, licence in found.items() if licence}
-
-
-def expand(inputs: Iterable[str]) -> list[Path]:
-    """The image files that paths, folders and globs mean, in a stable order.
-
-    Raises:
-        ConfigError: one of them means no file.
-    """
-    from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
-
-    found: list[Path] = []
-    for text in inputs:
-        path = Path(text).expanduser()
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-        elif path.is_file():
-            files = [path]
-        else:
-            base = Path(path.anchor) if path.is_absolute() else Path()
-            pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else text
-            files = sorted(p for p in base.glob(pattern) if p.is_file()) if any(c in text for c in "*?[") else []
-        if not files:
-            raise ConfigError(
-                f"no image there: {text}", fix="name files, folders, or patterns in quotes, such as 'scans/*.png'"
-            )
-        found += files
-    return list(dict.fromkeys(found))

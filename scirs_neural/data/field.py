@@ -36,6 +36,7 @@ class Field:
         kind: name of the kind.
         version: of the kind's description.
         settings_used: names of the settings in ``data.*`` that this kind understands.
+        suffixes: of the files that hold values of this kind, for folders on a command line.
         mixable: weighted means of two encoded values make sense, as MixUp makes them; of class numbers, of their rows.
         missing: what stands for a target that is not known; it counts in no loss and no score.
     """
@@ -44,6 +45,7 @@ class Field:
     version: ClassVar[int] = 1
     settings_used: ClassVar[tuple[str, ...]] = ()
     missing: ClassVar[Any] = None
+    suffixes: ClassVar[frozenset[str]] = frozenset()
     mixable: ClassVar[bool] = False
 
     def __init__(self, name: str, spec: FieldSpec, settings: Mapping[str, Any] | None = None) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.core.suggestions import did_you_mean
@@ -11,9 +11,6 @@ from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.field import Field
 from scirs_neural.data.registry import FIELDS
 from scirs_neural.data.spec import DataSpec
-
-if TYPE_CHECKING:
-    from scirs_neural.data.samples import Samples
 
 ID, WEIGHT = "id", "weight"
 
@@ -106,6 +103,25 @@ class Pipeline:
             batch[name] = _weights(values) if held is None else held.collate(values, ctx, keys)
         return batch | self.shared(ctx.settings)
 
+    def read(self, inputs: Any) -> Iterator[dict[str, Any]]:
+        """Raw samples, each with its "id", of what a user hands to ``predict``.
+
+        Args:
+            inputs: of data with one input, one value of it or any iterable of them, as the field's `Field.read` takes
+                them; of several, a dict or an iterable of dicts, a sample each.
+        """
+        if len(self.inputs) == 1:
+            ((name, held),) = self.inputs.items()
+            is_named = isinstance(inputs, Mapping) and set(inputs) == {name}
+            for source, value in held.read(inputs[name] if is_named else inputs):
+                yield {ID: source, name: value}
+            return
+        for number, raw in enumerate([inputs] if isinstance(inputs, Mapping) else inputs):
+            if not isinstance(raw, Mapping):
+                names = ", ".join(self.inputs)
+                raise DataError(f"a sample is a {type(raw).__name__}, not a dict of {names}", where=str(number))
+            yield {ID: str(raw.get(ID, number)), **{key: value for key, value in raw.items() if key != ID}}
+
     def shared(self, settings: Mapping[str, Any]) -> Batch:
         """Fields that all samples of a batch share, from the settings of answering, such as prompts."""
         return {}
@@ -171,11 +187,6 @@ def field_of(name: str, spec: Mapping[str, Any], settings: Mapping[str, Any] | N
         )
     made: Field = FIELDS.get(kind)(name, spec, settings)
     return made
-
-
-def encoded(samples: Samples, indices: Sequence[int], pipeline: Pipeline) -> dict[str, Any] | None:
-    """The encoded columns of samples that are in memory; None if they are read one by one."""
-    return samples.stacked(indices)
 
 
 def _weights(values: Any) -> Any:

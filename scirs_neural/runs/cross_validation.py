@@ -38,11 +38,13 @@ from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate
 from scirs_neural.guard.text import read_json
+from scirs_neural.runs.build import load_weights
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
-from scirs_neural.runs.parts import load_checkpoint, module_from_spec
+from scirs_neural.runs.parts import module_from_spec
 from scirs_neural.runs.record import RunRecord, differences
-from scirs_neural.runs.train import RunResult, predict_split, train_run
+from scirs_neural.runs.train import RunResult, train_run
+from scirs_neural.tasks.collect import collect
 
 OUT_OF_FOLD = "out_of_fold"
 _MAX_SHOWN = 3
@@ -302,9 +304,9 @@ def _answers(run: RunFolder, outer: DataModule, allow: list[str]) -> Predictions
     if not path.exists():
         spec = DataSpec.from_dict(run.read_summary()["data"])
         module = module_from_spec(run.read_config(config_groups(), allow=allow), spec)
-        load_checkpoint(module, run.checkpoint())
+        load_weights(module.model, run.checkpoint())
         outer.use_spec(spec)  # each network's inputs are scaled as its own training samples say
-        predict_split(module, outer, "test").save(path)
+        collect(module.task, module.model, outer.eval_dataloader("test")).save(path)
     return load_predictions(path)
 
 

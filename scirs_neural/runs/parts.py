@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from scirs_neural.builder import load_model_file
-from scirs_neural.config.schema import ModelConfig, RunConfig, TaskConfig
+from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.registry import OURS
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
-from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.models import catalogue, create_model
-from scirs_neural.models.weights import load_strictly
-from scirs_neural.tasks.create import create_task
+from scirs_neural.models import catalogue
+from scirs_neural.runs.build import make_network, make_task, settings_of
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
-from scirs_neural.training.checkpoint_io import read_checkpoint
 from scirs_neural.training.module import Module
 from scirs_neural.training.registry import CALLBACKS, LOGGERS
 from scirs_neural.training.scoring import direction
@@ -63,12 +57,12 @@ def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: Data
         data: in place of the one that the configuration names.
     """
     if data is None:
-        data = create_data(config.data.name, seed=config.seed, **_settings(config.data))
+        data = create_data(config.data.name, seed=config.seed, **settings_of(config.data))
     _suit_weights(data, config)
     task = make_task(config, data.spec)
     if model is None:
         L.seed_everything(stream_seed("init", config.seed) % 2**32, verbose=False)
-        model = _network(config, task)
+        model = make_network(config, task)
     return Parts(data, make_module(config, task, model))
 
 
@@ -82,42 +76,13 @@ def module_from_spec(config: RunConfig, spec: DataSpec, model: nn.Module | None 
     """
     task = make_task(config, spec)
     if model is None:
-        model = _network(config, task, load=False)  # the run's own checkpoint holds them, published ones may be gone
+        model = make_network(config, task, load=False)  # its checkpoint holds them, published ones may be gone
     return make_module(config, task, model)
-
-
-def make_task(config: RunConfig, spec: DataSpec) -> Task:
-    """The task that a configuration names, or that follows from the data."""
-    default = TaskConfig()
-    options = {key: value for key, value in _settings(config.task).items() if value != getattr(default, key, None)}
-    return create_task(spec, config.task.name, **options)
 
 
 def make_module(config: RunConfig, task: Task, model: nn.Module) -> Module:
     """A task and a network with the configuration's optimizer, schedule and fine-tuning."""
     return Module(task, model, config.optimizer, config.scheduler, config.finetune)
-
-
-_SET_BY_DATA = ("load", "input_size")  # beside num_classes and in_channels, which are settings too
-
-
-def _network(config: RunConfig, task: Task, **more: Any) -> nn.Module:
-    """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
-    name = config.model.name
-    asked = {key: value for key, value in _settings(config.model).items() if value is not None}
-    options = {**task.model_arguments(), **asked, **more}
-    if not name.endswith((".yaml", ".yml", ".json")):
-        return create_model(name, **options)
-    if options.get("weights") is not None:
-        raise ConfigError("a network file cannot be given weights", where="model.weights")
-    from_task = set(task.model_arguments())
-    if wrong := [key for key in options if key not in {*_SET_BY_DATA, *from_task, *ModelConfig.model_fields}]:
-        raise ConfigError(f"a network file has no option '{wrong[0]}'", where=f"model.{wrong[0]}", fix=f"change {name}")
-    shapes = [tuple(field.shape()) for field in Pipeline(task.spec).inputs.values()]
-    if len(shapes) != 1 or None in shapes[0]:
-        raise ConfigError(f"a network file takes one input of a fixed shape, and '{task.spec.name}' has {shapes}")
-    sides = [side for side in shapes[0] if side is not None]
-    return load_model_file(name, input_shape=sides, num_classes=options["num_classes"], allow_files=True)
 
 
 def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
@@ -148,17 +113,6 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
     return made
 
 
-def load_checkpoint(module: Module, checkpoint: Path) -> None:
-    """Put a checkpoint's weights into a network, strictly.
-
-    Raises:
-        CheckpointError: the file is not of this network.
-    """
-    state = read_checkpoint(checkpoint)["state_dict"]
-    weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-    load_strictly(module.model, weights, str(checkpoint))
-
-
 def _suit_weights(data: DataModule, config: RunConfig) -> None:
     """Feed pictures as the published weights that were chosen were trained on them: size, crop, mean and deviation."""
     entry = catalogue().get(config.model.name)
@@ -178,7 +132,3 @@ def _suit_weights(data: DataModule, config: RunConfig) -> None:
     spec = data.spec
     inputs = {key: {**field, **known} if "interpolation" in field else field for key, field in spec.inputs.items()}
     data.use_spec(replace(spec, inputs=inputs))
-
-
-def _settings(section: Any) -> dict[str, Any]:
-    return {key: value for key, value in section.model_dump().items() if key != "name"}

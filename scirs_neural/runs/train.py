@@ -30,11 +30,11 @@ from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
 from scirs_neural.data.context import Context
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
+from scirs_neural.runs.build import load_weights
 from scirs_neural.runs.folder import RunFolder
-from scirs_neural.runs.parts import Parts, build_parts, load_checkpoint, make_callbacks, module_from_spec
+from scirs_neural.runs.parts import Parts, build_parts, make_callbacks, module_from_spec
 from scirs_neural.tasks.collect import collect
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
@@ -125,12 +125,12 @@ def train_run(
     if is_sharded:  # the network that was trained has its parts in processes that are gone
         parts = Parts(parts.data, _whole_module(config, parts.data.spec, untrained))
     trained_sec = time.perf_counter() - began
-    load_checkpoint(parts.module, folder.checkpoint())
+    load_weights(parts.module.model, folder.checkpoint())
     tested = "test" in splits and parts.data.spec.sizes["test"]
     scores = trainer.test(parts.module, parts.data) if tested else {}
     for split in splits:
         if parts.data.spec.sizes[split]:
-            predict_split(parts.module, parts.data, split).save(folder.predictions(split))
+            collect(parts.task, parts.model, parts.data.eval_dataloader(split)).save(folder.predictions(split))
     monitor, best = trainer.monitor(parts.module)[0], trainer.best_row(parts.module)
     summary = {
         "name": f"{parts.data.spec.name}-{config.model.name}",
@@ -181,11 +181,6 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: DataModule | Non
     if data is not None:
         given["data"] = config.data.model_copy(update={"name": f"{data.spec.name} in memory"})
     return config.model_copy(update=given)
-
-
-def predict_split(module: Module, data: DataModule, split: str) -> Predictions:
-    """The answers to every sample of a split, in its order, with the truth."""
-    return collect(module.task, module.model, data.eval_dataloader(split))
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

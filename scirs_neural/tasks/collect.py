@@ -50,7 +50,7 @@ def collect(
         DataError: there is no batch, or batches have different columns.
         StorageError: the folder cannot be written.
     """
-    parts = _answers(task, model, batches, ctx or Context(), with_targets, each)
+    parts = answers(task, model, batches, ctx or Context(), with_targets, each)
     if folder is None:
         return _in_memory(task, parts)
     with storage_errors(folder.parent, "make the folder"):
@@ -103,17 +103,18 @@ def device_of(model: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-_Part = tuple[list[str], dict[str, Column], list[str] | None]
+Part = tuple[list[str], dict[str, Column], list[str] | None]
 
 
-def _answers(
+def answers(
     task: Task,
     model: nn.Module,
     batches: Iterable[Batch],
     ctx: Context,
-    with_targets: bool,
-    each: Callable[[Any, Batch], None] | None,
-) -> Iterator[_Part]:
+    with_targets: bool = False,
+    each: Callable[[Any, Batch], None] | None = None,
+) -> Iterator[Part]:
+    """Ids, columns and units of each batch, as they come; see `collect`."""
     device = device_of(model)
     for given in batches:
         with evaluating(model):  # only while it answers: between batches the caller may do anything
@@ -133,7 +134,7 @@ def _answers(
         yield batch["id"], made, batch.get(UNIT)
 
 
-def _in_memory(task: Task, parts: Iterator[_Part]) -> Predictions:
+def _in_memory(task: Task, parts: Iterator[Part]) -> Predictions:
     ids: list[str] = []
     units: list[str] = []
     held: dict[str, list[Column]] = {}

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from scirs_neural.core.errors import CheckpointError
 from scirs_neural.core.paths import replacing, storage_errors
-from scirs_neural.guard.shards import is_sharded, join_shards
 from scirs_neural.guard.torch_file import FIRST_SAFE_TORCH, seal
-from scirs_neural.guard.tree import is_tree, read_tree, write_tree
+from scirs_neural.guard.tree import write_tree
+from scirs_neural.serialization.checkpoint import read_checkpoint, read_index
+
+__all__ = ["DurableCheckpointIO", "read_checkpoint", "read_index", "remove_shards", "shards_home", "write_checkpoint"]
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -79,32 +80,6 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path, form: str = "
             except RuntimeError as error:  # torch's zip writer reports a full disk as one of these
                 raise _as_os_error(error, target) from error
             seal(temporary)
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A training checkpoint as plain data, on the CPU; one whose tensors lie in shards is put together.
-
-    Raises:
-        CheckpointError: a file is missing, damaged, or holds more than plain data.
-    """
-    found = read_index(path)
-    return join_shards(found, path) if is_sharded(found) else found
-
-
-def read_index(path: str | Path) -> dict[str, Any]:
-    """What one file of a checkpoint holds; of one in shards, all but its tensors.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or holds more than plain data.
-    """
-    from scirs_neural.guard.torch_file import read_checkpoint as guarded
-
-    if not Path(path).is_file():
-        raise CheckpointError(f"no such checkpoint: {path}")
-    found = read_tree(path) if is_tree(path) else guarded(path)
-    if not isinstance(found, dict):
-        raise CheckpointError(f"a checkpoint is a mapping, this is a {type(found).__name__}", where=str(path))
-    return found
 
 
 def shards_home(path: str | Path) -> Path:

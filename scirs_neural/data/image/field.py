@@ -12,7 +12,7 @@ import numpy as np
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data.field import Field, FieldSpec
-from scirs_neural.data.image.image_file import load_image, to_mode
+from scirs_neural.data.image.image_file import IMAGE_SUFFIXES, load_image, to_mode
 from scirs_neural.data.image.spec import Preprocess
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class ImageField(Field):
 
     kind = "image"
     settings_used = ("image_size", "transforms", "mixup", "cutmix")
+    suffixes = IMAGE_SUFFIXES
     mixable = True
 
     @classmethod

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 import scirs_neural as sn
 from scirs_neural.core.errors import DataError
-from scirs_neural.tasks.answering import answers, in_order
+from scirs_neural.runs.predictor import Predictor, in_order
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +29,16 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def task() -> Any:
     data = sn.create_data("digits", image_size=8)
     model = sn.create_model("cnn", num_classes=10, in_channels=1, width=4, depth=2, input_size=8, seed=0)
-    return sn.create_task(data.spec), model
+    return Predictor(sn.create_task(data.spec), model)
 
 
 @pytest.mark.feature(98)
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_reading_threads_change_no_answer(task: Any, scans: list[Path], num_workers: int) -> None:
-    alone = list(answers(*task, scans, batch_size=16))
-    assert list(answers(*task, scans, batch_size=16, num_workers=num_workers)) == alone
-    assert [Path(name) for name, _ in alone] == scans
-    assert all(len(answer["top"]) == 5 for _, answer in alone)
+    alone = list(task(scans, batch_size=16))
+    assert list(task(scans, batch_size=16, num_workers=num_workers)) == alone
+    assert [Path(found.source) for found in alone] == scans
+    assert all(len(found.answer["top"]) == 5 for found in alone)
 
 
 @pytest.mark.feature(98)
@@ -49,7 +49,7 @@ def test_two_computing_threads_give_equal_outputs(task: Any) -> None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             with torch.inference_mode():
-                found.append(task[1].eval()(images))
+                found.append(task.model.eval()(images))
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-6)
@@ -61,10 +61,13 @@ def test_the_first_damaged_file_is_the_error_whoever_reads_it(task: Any, scans: 
         path.write_bytes(b"no picture")
     mixed = [*scans[:20], damaged[0], *scans[20:], damaged[1]]
     for num_workers in (0, 2):
-        found = answers(*task, mixed, batch_size=4, num_workers=num_workers)
+        found = task(mixed, batch_size=4, num_workers=num_workers)
         with pytest.raises(DataError) as caught:
             list(found)
         assert "a.png" in str(caught.value)
+        rows = list(task(mixed, batch_size=4, num_workers=num_workers, skip_bad=True))
+        assert [Path(row.source).name for row in rows if row.error is not None] == ["a.png", "b.png"]
+        assert [row.answer is None for row in rows] == [row.error is not None for row in rows]
 
 
 def test_threads_are_never_far_ahead() -> None:

@@ -1,0 +1,170 @@
+"""What ``predict`` reads and writes: samples from files and folders, answers as CSV, JSON or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.paths import storage_errors
+from scirs_neural.core.suggestions import did_you_mean
+from scirs_neural.data.pipeline import Pipeline
+from scirs_neural.runs.predictor import Prediction, flat
+
+SUFFIXES = (".csv", ".json", ".jsonl")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class AnswerFile:
+    """A file of answers, opened before the work and written row by row; without a path, nothing.
+
+    Args:
+        path: ``….csv`` (one row a sample, nested answers flattened), ``….json`` (a list) or ``….jsonl`` (a line each).
+
+    Raises:
+        ConfigError: another suffix.
+        StorageError: it cannot be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None and path.suffix not in SUFFIXES:
+            raise ConfigError(
+                f"cannot write '{path}'", where="command line, --output",
+                suggestions=did_you_mean(path.suffix, SUFFIXES), fix=f"name a file ending with {', '.join(SUFFIXES)}",
+            )  # fmt: skip
+        self.path, self.count = path, 0
+        self.heads: list[str] = []
+        self.waiting: list[Prediction] = []
+
+    def __enter__(self) -> AnswerFile:
+        if self.path is not None:
+            with storage_errors(self.path, "write the answers"):
+                self.file = open(self.path, "w", newline="", encoding="utf-8")
+            self._put("[" if self.path.suffix == ".json" else "")
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self.path is not None:
+            self._flush_waiting()
+            self._put("\n]\n" if self.path.suffix == ".json" else "")
+            self.file.close()
+
+    def write(self, found: Prediction) -> None:
+        """Write one answer, or why there is none."""
+        if self.path is None:
+            return
+        error = {} if found.error is None else {"error": found.error.what}
+        if self.path.suffix == ".csv":
+            self._row(found)
+        else:
+            text = json.dumps({"source": found.source, "answer": found.answer, **error}, ensure_ascii=False)
+            self._put(
+                ("," if self.count and self.path.suffix == ".json" else "") + "\n" * (self.path.suffix == ".json")
+            )
+            self._put(text + "\n" * (self.path.suffix == ".jsonl"))
+        self.count += 1
+
+    def _row(self, found: Prediction) -> None:
+        if not self.heads:
+            if found.error is not None:  # the first answer says what the columns are
+                self.waiting.append(found)
+                return
+            self.heads = [*flat(found.answer)]
+            self._flush_waiting()
+        self._cells(found)
+
+    def _flush_waiting(self) -> None:
+        if self.path is None or self.path.suffix != ".csv" or (not self.heads and not self.waiting):
+            return
+        if self.file.tell() == 0:
+            csv.writer(self.file, lineterminator="\n").writerow(["source", *self.heads, "error"])
+        for found in self.waiting:
+            self._cells(found)
+        self.waiting.clear()
+
+    def _cells(self, found: Prediction) -> None:
+        row = {} if found.error is not None else flat(found.answer)
+        error = "" if found.error is None else found.error.what
+        cells = [found.source, *(row.get(head, "") for head in self.heads), error]
+        with storage_errors(self.path or Path(), "write the answers"):
+            csv.writer(self.file, lineterminator="\n").writerow([_harmless(cell) for cell in cells])
+
+    def _put(self, text: str) -> None:
+        if text:
+            with storage_errors(self.path or Path(), "write the answers"):
+                self.file.write(text)
+
+
+def _harmless(cell: Any) -> Any:
+    """A text that a spreadsheet would run as a formula, with a quote before it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def expand(inputs: Sequence[str], pipeline: Pipeline) -> list[Path]:
+    """The files that paths, folders and patterns mean, in a stable order.
+
+    Args:
+        inputs: as typed.
+        pipeline: its fields say which files of a folder count.
+
+    Raises:
+        ConfigError: one of them means no file.
+    """
+    suffixes = {suffix for held in pipeline.inputs.values() for suffix in held.suffixes}
+    kinds = ", ".join(held.kind for held in pipeline.inputs.values())
+    found: list[Path] = []
+    for text in inputs:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+        elif path.is_file():
+            files = [path]
+        else:
+            base = Path(path.anchor) if path.is_absolute() else Path()
+            pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else text
+            files = sorted(p for p in base.glob(pattern) if p.is_file()) if any(c in text for c in "*?[") else []
+        if not files:
+            fix = f"name files, folders or patterns in quotes; files of {kinds} end with {' '.join(sorted(suffixes))}"
+            raise ConfigError(f"no {kinds} there: {text}", fix=fix)
+        found += files
+    return list(dict.fromkeys(found))
+
+
+def samples_in(files: Iterable[Path], pipeline: Pipeline) -> Iterator[dict[str, Any]]:
+    """The raw samples in files, one file after the other."""
+    for file in files:
+        yield from pipeline.read(file)
+
+
+def answer_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Settings of answering, as typed: ``["threshold=0.3"]`` is ``{"threshold": 0.3}``.
+
+    Raises:
+        ConfigError: one is not NAME=VALUE.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise ConfigError(f"'{text}' is not NAME=VALUE", where="command line, --set", fix="--set threshold=0.3")
+        found[name] = yaml.safe_load(value)
+    return found
+
+
+def shown(found: Prediction, top_k: int) -> list[str]:
+    """The cells of a row on the terminal: the source, and the answer in a few words."""
+    if found.error is not None:
+        return [found.source, f"not used: {found.error.what}"]
+    answer = found.answer
+    if isinstance(answer, Mapping) and isinstance(top := answer.get("top"), list):
+        return [found.source, *(f"{name} ({100 * value:.2f} %)" for name, value in top[:top_k])]
+    return [found.source, *(f"{k} {_short(v)}" for k, v in flat(answer).items())]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

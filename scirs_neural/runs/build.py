@@ -1,0 +1,64 @@
+"""What a configuration names, built without the machinery of training: task and network, with or without weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from scirs_neural.config.schema import ModelConfig, RunConfig, TaskConfig
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.data.pipeline import Pipeline
+from scirs_neural.data.spec import DataSpec
+from scirs_neural.models.create import create_model
+from scirs_neural.models.weights import load_strictly
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from scirs_neural.tasks.create import create_task
+from scirs_neural.tasks.task import Task
+
+_SET_BY_DATA = ("load", "input_size")  # beside num_classes and in_channels, which are settings too
+
+
+def make_task(config: RunConfig, spec: DataSpec) -> Task:
+    """The task that a configuration names, or that follows from the data."""
+    default = TaskConfig()
+    options = {key: value for key, value in settings_of(config.task).items() if value != getattr(default, key, None)}
+    return create_task(spec, config.task.name, **options)
+
+
+def make_network(config: RunConfig, task: Task, **more: Any) -> nn.Module:
+    """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
+    name = config.model.name
+    asked = {key: value for key, value in settings_of(config.model).items() if value is not None}
+    options = {**task.model_arguments(), **asked, **more}
+    if not name.endswith((".yaml", ".yml", ".json")):
+        return create_model(name, **options)
+    if options.get("weights") is not None:
+        raise ConfigError("a network file cannot be given weights", where="model.weights")
+    from scirs_neural.builder import load_model_file
+
+    from_task = set(task.model_arguments())
+    if wrong := [key for key in options if key not in {*_SET_BY_DATA, *from_task, *ModelConfig.model_fields}]:
+        raise ConfigError(f"a network file has no option '{wrong[0]}'", where=f"model.{wrong[0]}", fix=f"change {name}")
+    shapes = [field.shape() for field in Pipeline(task.spec).inputs.values()]
+    fixed = [side for shape in shapes for side in shape if side is not None]
+    if len(shapes) != 1 or len(fixed) != len(shapes[0]):
+        raise ConfigError(f"a network file takes one input of a fixed shape, and '{task.spec.name}' has {shapes}")
+    return load_model_file(name, input_shape=fixed, num_classes=options["num_classes"], allow_files=True)
+
+
+def load_weights(model: nn.Module, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into a network, strictly.
+
+    Raises:
+        CheckpointError: the file is not of this network.
+    """
+    state = read_checkpoint(checkpoint)["state_dict"]
+    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    load_strictly(model, weights, str(checkpoint))
+
+
+def settings_of(section: Any) -> dict[str, Any]:
+    """The settings of a part, without its name."""
+    return {key: value for key, value in section.model_dump().items() if key != "name"}
