@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.field import Field, FieldSpec
 from scirs_neural.data.table.kinds import TYPES, distinct, level_of
 from scirs_neural.data.table.values import as_float, as_text
+from scirs_neural.guard.table import SUFFIXES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +69,7 @@ class TableField(Field):
 
     kind = "table"
     settings_used = ("scale",)
+    suffixes = frozenset(SUFFIXES)
 
     def __init__(self, name: str, spec: FieldSpec, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__(name, spec, settings)
@@ -214,7 +217,9 @@ class TableField(Field):
         return "\n".join(f"{name}: {as_text(held)}" for name, held in pairs if name in self.names)
 
     def read(self, inputs: Any) -> Iterator[tuple[str, Any]]:
-        """Name and values of each row of a file, frame, array or dicts; see `read_table`.
+        """Name and values of each row of a file (``new.csv:2`` is its second line), frame, array or dicts.
+
+        What may be given is said by `read_table`.
 
         Columns are matched by name, in any order; those of an array without names, by place. A warning names columns
         that are passed over, and categories that training did not know, with how often they come.
@@ -229,8 +234,9 @@ class TableField(Field):
         table = read_table([inputs] if self._is_one_row(inputs) else inputs)
         self._match(table)
         self._warn_of_unknown(table)
+        file = f"{table.where}:" if isinstance(inputs, str | Path) else ""
         for number, row in enumerate(table.rows(), start=table.first):
-            yield str(number), row
+            yield f"{file}{number}", row
 
     def _match(self, table: RawTable) -> None:
         """Hold the columns of a table to those of training."""

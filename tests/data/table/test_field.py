@@ -142,7 +142,7 @@ def test_columns_are_matched_by_name(tmp_path):
     path = tmp_path / "t.csv"
     frame[["b", "a"]].to_csv(path, index=False)  # in another order, without what was left out
     read = dict(field.read(path))
-    assert list(read) == [str(line) for line in range(2, 12)]
+    assert list(read) == [f"{path}:{line}" for line in range(2, 12)]
     assert [field.encode(row).tolist() for row in read.values()] == rows.tolist()
     with pytest.warns(UserWarning, match="did not have are passed over: c$"):
         list(field.read(frame.assign(c=1)))
