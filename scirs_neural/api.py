@@ -145,7 +145,7 @@ class Run:
 
         samples = self.data.dataset(split).samples
         columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
-        pred = collect(self.task, self.model, self.data.eval_dataloader(split))
+        pred = collect(self.task, self.model, self.data.eval_dataloader(split), units=self.data.units(split))
         place = {str(name): index for index, name in enumerate(samples.ids)}  # unreadable ones have no prediction
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
         return evaluate(pred, slices=slices)

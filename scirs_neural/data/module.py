@@ -49,7 +49,8 @@ class DataModule:
         test_fraction: fraction of all samples held out, if the data has no test split of its own.
         split_seed: of the split.
         stratify: whether every class gives its fraction to each split.
-        group_by: a column of the data whose equal values stay in one split (see `SplitRule`).
+        group_by: a column of the data whose equal values stay in one split (see `SplitRule`), and are drawn together
+            for intervals (see `units`).
         folds: the part of the training samples that is the test split, in cross-validation (see `SplitRule`).
         num_workers: loader processes; None: 0 for data in memory, else one a CPU up to 4.
         prefetch_factor: batches that each worker keeps ready.
@@ -103,7 +104,7 @@ class DataModule:
         _check_settings(source, settings)
         self.source, self.seed, self.batch_size, self.settings = source, seed, batch_size, settings
         self.prefetch_factor, self.pin_memory, self.persistent_workers = prefetch_factor, pin_memory, persistent_workers
-        self.on_corrupt, self.drop_last = on_corrupt, drop_last
+        self.on_corrupt, self.drop_last, self.group_by = on_corrupt, drop_last, group_by
         self.skipped: dict[str, dict[Any, str]] = {split: {} for split in SPLITS}
         self._loaders: WeakSet[ResumableLoader] = WeakSet()  # a cycle would keep workers alive
         self._samples = divide(source, SplitRule(split_seed, stratify, group_by, val_fraction, test_fraction, folds))
@@ -170,6 +171,16 @@ class DataModule:
         """Any split, the training one too, in order and without augmentation."""
         self.dataset(split)
         return self._loader(split)
+
+    def units(self, split: str) -> dict[str, str] | None:
+        """What each sample of a split belongs to, by the sample's id: its value of ``group_by``, or of a column "unit".
+
+        Samples of one unit (patient, document, series) are no independent tests; intervals draw units as wholes. None
+        where every sample stands for itself.
+        """
+        samples = self._samples[split]
+        values = samples.columns.get(self.group_by or "unit")
+        return None if values is None else dict(zip(map(str, samples.ids), map(str, values), strict=True))
 
     def report(self) -> None:
         """Say what was skipped in passes that were broken off."""

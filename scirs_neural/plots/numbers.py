@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ def predicted_against_true(target: np.ndarray, numbers: np.ndarray, names: Seque
         names: K; the first six are drawn.
     """
     with styled():
-        figure, axes = _grid(len(names), 3.3)
+        figure, axes = _grid(len(names), 2.9)
         for k, one in enumerate(axes):
             x, y = _known(target[:, k], numbers[:, k])
             if len(x) > _MAX_POINTS:
@@ -35,6 +36,7 @@ def predicted_against_true(target: np.ndarray, numbers: np.ndarray, names: Seque
             one.plot(ends, ends, color=MUTED, linewidth=1, linestyle="--", label="prediction = truth")
             one.set(xlim=ends, ylim=ends, xlabel=f"true {_short(names[k])}", ylabel="predicted")
             one.set_aspect("equal")
+            _few_ticks(one, "both")
             light_grid(one, "both")
         figure.suptitle("Predicted against true", x=0.01, ha="left", fontweight="bold", fontsize=10.5)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
@@ -59,6 +61,7 @@ def residuals(target: np.ndarray, numbers: np.ndarray, names: Sequence[str]) -> 
                 one.axvline(float(errors.mean()), color=VERMILION, linewidth=1.4, label="mean error")
             one.axvline(0.0, color=MUTED, linewidth=1, linestyle="--", label="no error")
             one.set(xlabel=f"predicted - true {_short(names[k])}", ylabel="samples")
+            _few_ticks(one, "x")
             light_grid(one)
         figure.suptitle("Errors", x=0.01, ha="left", fontweight="bold", fontsize=10.5)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -79,6 +82,12 @@ def _grid(count: int, height: float) -> tuple[Figure, list[Axes]]:
 def _known(target: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = np.isfinite(target) & np.isfinite(numbers)
     return target[known], numbers[known]
+
+
+def _few_ticks(axes: Axes, axis: Literal["x", "both"]) -> None:
+    """Numbers that do not run into each other, however large they are."""
+    axes.locator_params(axis=axis, nbins=5)
+    axes.ticklabel_format(axis=axis, style="sci", scilimits=(-3, 4), useMathText=True)
 
 
 def _ends(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from scirs_neural.core.importing import resolve
 from scirs_neural.core.paths import atomic_write, storage_errors
 from scirs_neural.core.terminal import number, percent
 from scirs_neural.plots import page
@@ -17,6 +18,8 @@ from scirs_neural.plots.images import worst_errors
 from scirs_neural.plots.style import png
 
 if TYPE_CHECKING:
+    from scirs_neural.evaluation.predictions import Predictions
+    from scirs_neural.evaluation.report import Evaluation
     from scirs_neural.evaluation.rows import ClassScores, Mistake
 
 Show = Callable[[str], Any]
@@ -69,6 +72,14 @@ class Easel:
         """The same for one of several targets."""
         safe = "".join(c if c.isalnum() or c in "_-" else "_" for c in target)
         return Easel(self.folder, self.show, self.split, f"{self.prefix}{safe}-", self.written)
+
+
+def sections_of(evaluation: Evaluation, pred: Predictions, easel: Easel) -> Sequence[page.Section]:
+    """The part of a report that a kind of predictions makes; nothing for a kind without panels."""
+    if not pred.panels:
+        return ()
+    found: Sequence[page.Section] = resolve(pred.panels)(evaluation, pred, easel)
+    return found
 
 
 def class_tables(rows: Sequence[ClassScores]) -> list[str]:

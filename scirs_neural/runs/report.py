@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from scirs_neural.core.errors import RefusedError, StorageError
-from scirs_neural.core.importing import resolve
 from scirs_neural.core.paths import atomic_write
 from scirs_neural.core.terminal import count, duration, number, percent
 from scirs_neural.data.pipeline import field_of
@@ -20,7 +19,7 @@ from scirs_neural.evaluation.report import Evaluation, evaluate
 from scirs_neural.plots import page
 from scirs_neural.plots.curves import learning_rate, training_curves
 from scirs_neural.plots.images import input_grid
-from scirs_neural.plots.panel import Easel, Show, cell
+from scirs_neural.plots.panel import Easel, Show, cell, sections_of
 from scirs_neural.runs.next_steps import next_steps
 from scirs_neural.runs.record import RunRecord
 
@@ -71,8 +70,7 @@ def write_report(run_dir: str | Path, *, judged: Judged | None = None, show: Sho
         if score.low is not None and score.high is not None:
             note += f"; 95 % interval {_range(score.low, score.high, traits)}"
         head.append(page.big_score(_shown(score.value, traits), note))
-        if judged.pred.panels:
-            panels = resolve(judged.pred.panels)(evaluation, judged.pred, easel)
+        panels = sections_of(evaluation, judged.pred, easel)
     of_one = not run.summary.get("folds")
     sections = [
         _summary(run),
@@ -150,23 +148,23 @@ def _scores(split: str, judged: Judged | None) -> page.Section:
         note = "The run left no predictions of its test or validation set, so there are no scores with intervals here."
         return page.Section("scores", "Scores", [page.paragraph(note, muted=True)])
     evaluation = judged.evaluation
-    rows = []
+    rows, without = [], []
     for name, score in evaluation.metrics.items():
         traits = evaluation.traits[name]
-        end = "higher" if traits.better == "max" else "lower"
-        rows.append(
-            (_spoken(name), _shown(score.value, traits), _range(score.low, score.high, traits) or score.note, end)
-        )
+        within, end = _range(score.low, score.high, traits), "higher" if traits.better == "max" else "lower"
+        rows.append((_spoken(name), _shown(score.value, traits), within or "-", end))
+        if score.note:
+            without.append(f"The {_spoken(name)} has no interval: {score.note}.")
     drawn = evaluation.settings.get("drawn", evaluation.units)
-    what = "samples" if evaluation.units == evaluation.samples else "units"
+    of = f" of {evaluation.units:,} independent units" if evaluation.units != evaluation.samples else ""
+    blocks = f", drawing {drawn:,} random blocks" if drawn < evaluation.units else ""
     note = (
-        f"Of {evaluation.samples:,} {split} samples. Intervals: Wilson's for plain fractions of samples, else the "
-        f"percentile bootstrap with {evaluation.settings['num_resamples']:,} resamples of {what}"
-        f"{f' in {drawn:,} random blocks' if drawn < evaluation.units else ''}."
+        f"Of {evaluation.samples:,} {split} samples{of}. Intervals: Wilson's for plain fractions of samples, else the "
+        f"percentile bootstrap with {evaluation.settings['num_resamples']:,} resamples{blocks}."
     )
     if split == "val":
         note += " The validation set chose the best epoch, so these figures flatter."
-    notes = [page.paragraph(text, muted=True) for text in (note, *evaluation.notes)]
+    notes = [page.paragraph(text, muted=True) for text in (note, *without, *evaluation.notes)]
     table = page.table(("metric", "value", "95 % interval", "better"), rows, numeric=(1, 2))
     return page.Section("scores", "Scores", [table, *notes])
 

@@ -72,14 +72,12 @@ def _short(path: Path) -> Path:
 
 def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> None:
     """Print the metrics with their 95 % intervals, the slices, and what the kind of predictions tells beside."""
-    rows = [
-        [name, score.value if isfinite(score.value) else None, _within(score) or score.note]
-        for name, score in evaluation.metrics.items()
-    ]
+    rows = [[name, _finite(score.value), _within(score) or None] for name, score in evaluation.metrics.items()]
     of = "" if evaluation.units == evaluation.samples else f" of {evaluation.units:,} independent units"
     heads = ["metric", "value", "95 % interval"]
     terminal.table(console, heads, rows, title=f"{title}: {evaluation.samples:,} samples{of}")
-    for note in evaluation.notes:
+    without = [f"{name} has no interval: {score.note}" for name, score in evaluation.metrics.items() if score.note]
+    for note in (*without, *evaluation.notes):
         console.print(note, style="dim", soft_wrap=True)
     for column in dict.fromkeys(part.column for part in evaluation.slices):
         console.print()

@@ -130,7 +130,9 @@ def train_run(
     scores = trainer.test(parts.module, parts.data) if tested else {}
     for split in splits:
         if parts.data.spec.sizes[split]:
-            collect(parts.task, parts.model, parts.data.eval_dataloader(split)).save(folder.predictions(split))
+            collect(parts.task, parts.model, parts.data.eval_dataloader(split), units=parts.data.units(split)).save(
+                folder.predictions(split)
+            )
     monitor, best = trainer.monitor(parts.module)[0], trainer.best_row(parts.module)
     summary = {
         "name": f"{parts.data.spec.name}-{config.model.name}",

@@ -18,8 +18,6 @@ from scirs_neural.evaluation.predictions import WEIGHT, Predictions
 from scirs_neural.evaluation.storage import PredictionsWriter, read_predictions
 from scirs_neural.tasks.task import Task
 
-UNIT = "unit"
-
 
 def collect(
     task: Task,
@@ -28,6 +26,7 @@ def collect(
     *,
     ctx: Context | None = None,
     with_targets: bool = True,
+    units: Mapping[str, str] | None = None,
     folder: Path | None = None,
     each: Callable[[Any, Batch], None] | None = None,
 ) -> Predictions:
@@ -38,10 +37,11 @@ def collect(
     Args:
         task: how the network is called, and what columns its answers have.
         model: the network.
-        batches: see `scirs_neural.data.pipeline.Pipeline`. A field "unit", a list of N names, says which samples belong
-            together.
+        batches: see `scirs_neural.data.pipeline.Pipeline`.
         ctx: stage, seed and settings of answering.
         with_targets: whether the batches hold targets, and the predictions shall hold the truth.
+        units: a sample's id to what it belongs to (patient, document, series), which is drawn as a whole for
+            intervals: see `scirs_neural.data.module.DataModule.units`.
         folder: where the columns are written as they come, so that memory does not grow with the number of samples; the
             predictions that are returned lie there. None keeps them in memory.
         each: called with the outputs and the batch (on the network's device), for a loss beside the answers.
@@ -50,7 +50,7 @@ def collect(
         DataError: there is no batch, or batches have different columns.
         StorageError: the folder cannot be written.
     """
-    parts = answers(task, model, batches, ctx or Context(), with_targets, each)
+    parts = answers(task, model, batches, ctx or Context(), with_targets, units, each)
     if folder is None:
         return _in_memory(task, parts)
     with storage_errors(folder.parent, "make the folder"):
@@ -58,8 +58,8 @@ def collect(
     with replacing_folder(folder) as temporary:
         count = 0
         with PredictionsWriter(temporary) as writer:
-            for ids, columns, units in parts:
-                writer.append(ids, columns, units)
+            for ids, columns, belongs in parts:
+                writer.append(ids, columns, belongs)
                 count += len(ids)
             if not count:
                 raise _nothing()
@@ -112,6 +112,7 @@ def answers(
     batches: Iterable[Batch],
     ctx: Context,
     with_targets: bool = False,
+    units: Mapping[str, str] | None = None,
     each: Callable[[Any, Batch], None] | None = None,
 ) -> Iterator[Part]:
     """Ids, columns and units of each batch, as they come; see `collect`."""
@@ -131,7 +132,7 @@ def answers(
         for name, column in made.items():
             if len(column) != len(batch["id"]):
                 raise DataError(f"the task gives {len(column)} entries of '{name}' for {len(batch['id'])} samples")
-        yield batch["id"], made, batch.get(UNIT)
+        yield batch["id"], made, None if units is None else [units[name] for name in batch["id"]]
 
 
 def _in_memory(task: Task, parts: Iterator[Part]) -> Predictions:

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from scirs_neural.api import Run
 from scirs_neural.core.errors import DataError
 from scirs_neural.data import from_arrays
+from scirs_neural.evaluation import evaluate
 from scirs_neural.runs.train import train_run
 from tests.training.tiny import tiny_config
 
@@ -32,3 +33,19 @@ def test_a_run_is_scored_by_a_column_of_its_data(tmp_path):
     with pytest.raises(DataError, match="has no column 'halff'") as caught:
         run.evaluate(by=["halff"])
     assert caught.value.suggestions == ("half",)
+
+
+def test_samples_of_one_group_are_drawn_together(tmp_path):
+    scans = load_digits()
+    writer = [f"writer {i // 60}" for i in range(1797)]
+    options = {"columns": {"writer": writer}, "group_by": "writer", "batch_size": 256}
+    data = from_arrays(scans.images, scans.target, **options)
+    config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.tensorboard=false")
+    done = train_run(config, data=data, console=Console(quiet=True))
+    saved = Run(done.folder, done.task, data=data).predictions()
+    assert list(saved.units) == [writer[int(sample)] for sample in saved.ids]
+    found = evaluate(saved)
+    assert found.units == len(set(saved.units)) < 10
+    alone = evaluate(type(saved)(saved.ids, saved.columns, saved.header))
+    assert found.metrics["accuracy"].value == alone.metrics["accuracy"].value
+    assert found.metrics["accuracy"].low != alone.metrics["accuracy"].low

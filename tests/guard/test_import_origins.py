@@ -42,10 +42,12 @@ ORIGINS = {  # module and function: where the string comes from
     "core/lazy.py:__getattr__": OWN,
     "losses/create.py:_build": SETTING,
     "metrics/collection.py:_create": SETTING,
+    "metrics/named.py:_target": SETTING,
     "models/create.py:_from_builder": SETTING + "; packages may name entries of the registry only",
     "models/vision/build.py:build": "the catalogue, a part of the package",
     "models/vision/generate_catalog.py:_own_row": OWN,
     "optim/build.py:optimizer_class": SETTING,
+    "plots/panel.py:sections_of": "an attribute of a class of predictions, which a folder names by a registered kind",
     "registries.py:registry": OWN,
     "runs/parts.py:make_callbacks": SETTING,
     "training/loggers.py:check_loggers": SETTING,
@@ -224,8 +226,8 @@ def test_a_cross_validation_reads_the_code_again_that_its_command_named(
     done = cross_validate(load_config(Request(typed), config_groups()), Console(quiet=True))
     parent = done.folder.path
     assert all(" --allow ./net.py:Net" in step for step in next_steps(parent, done.summary).values())
-    for name in ("summary.json", "fold-1/predictions/outer_test.npz"):  # so that the fold's network is needed again
-        (parent / name).unlink()
+    (parent / "summary.json").unlink()
+    shutil.rmtree(parent / "fold-1" / "predictions" / "outer_test")  # so that the fold's network is needed again
     fold = parent / "fold-1" / "config.yaml"
     fold.write_text(fold.read_text().replace("plugins_modules: []", "plugins_modules: [./evil.py]"))
     again = load_config(Request([*typed, f"trainer.resume={parent}"]), config_groups())

@@ -211,7 +211,7 @@ def test_what_is_judged_already_is_not_judged_again(runs, tmp_path, monkeypatch)
     pred = runs[0].predictions()
     judged = Judged("test", pred, evaluate(pred, num_resamples=10))
     monkeypatch.setattr("scirs_neural.runs.report.evaluate", lambda pred: pytest.fail("judged twice"))
-    assert "10 resamples of samples" in Page(write_report(tmp_path / "1", judged=judged).read_text()).text
+    assert "10 resamples." in Page(write_report(tmp_path / "1", judged=judged).read_text()).text
 
 
 def test_runs_of_older_versions_have_a_report(runs, tmp_path):

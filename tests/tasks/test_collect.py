@@ -71,9 +71,9 @@ def test_without_targets(model):
 
 def test_columns_can_be_written_as_they_come(model, tmp_path):
     unit = [f"p{i // 5}" for i in range(10)]
-    asked = {"unit": unit, "weight": torch.arange(10.0)}
-    kept = collect(Toy(SPEC), model, batches(4, **asked), folder=tmp_path / "new" / "test")
-    whole = collect(Toy(SPEC), model, batches(4, **asked))
+    asked, units = {"weight": torch.arange(10.0)}, dict(zip(IDS, unit, strict=True))
+    kept = collect(Toy(SPEC), model, batches(4, **asked), units=units, folder=tmp_path / "new" / "test")
+    whole = collect(Toy(SPEC), model, batches(4, **asked), units=units)
     for pred in (kept, whole, load_predictions(tmp_path / "new" / "test")):
         assert list(pred.ids) == IDS
         assert list(pred.units) == unit

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scirs_neural.core.importing import resolve
 from scirs_neural.plots import page
-from scirs_neural.plots.panel import Easel
+from scirs_neural.plots.panel import Easel, sections_of
 
 if TYPE_CHECKING:
     from scirs_neural.evaluation.report import Evaluation
@@ -19,8 +18,6 @@ def target_panels(evaluation: Evaluation, pred: ManyPredictions, easel: Easel) -
     """The panels of each target, one target after the other."""
     sections = []
     for name, part in pred.parts.items():
-        if not part.panels:
-            continue
         before = f"{name}/"
         own = replace(
             evaluation,
@@ -30,6 +27,6 @@ def target_panels(evaluation: Evaluation, pred: ManyPredictions, easel: Easel) -
             traits={k.removeprefix(before): v for k, v in evaluation.traits.items() if k.startswith(before)},
             details=evaluation.details["targets"][name],
         )
-        for section in resolve(part.panels)(own, part, easel.within(name)):
+        for section in sections_of(own, part, easel.within(name)):
             sections.append(replace(section, anchor=f"{name}-{section.anchor}", title=f"{name}: {section.title}"))
     return sections
