@@ -96,6 +96,20 @@ def breaches(path: Path, found: list[tuple[int, str]]) -> list[str]:
     return wrong
 
 
+def test_every_exception_within_a_level_is_used():
+    planned = {
+        ("plugins", "training"),
+        ("interpretation", "runs"),
+        ("builder", "models"),
+    }  # by docs/design.md, for what is still to come
+    used = {
+        (package_of(dotted(path)), package_of(name))
+        for path in FILES
+        for _, name in [*imports(path), *import_strings(path)]
+    }
+    assert SAME_LEVEL - used <= planned
+
+
 def test_every_folder_is_a_package_with_a_level():
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert packages <= set(LEVELS)

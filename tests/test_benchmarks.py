@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import cpu_settings, gpu, overhead, predict_pool, scaling, tuning
+from benchmarks import code_lines, cpu_settings, gpu, overhead, predict_pool, scaling, tuning
 
 
 def test_the_gpu_benchmark_trains_both_to_the_same_bits(tmp_path, capsys):
@@ -94,3 +94,13 @@ def test_an_exchange_takes_what_a_ring_takes():
     assert two_nodes == pytest.approx(2 * 15 / 16 * 4e9 / (0.9 * 10e9))
     hidden = scaling.step_sec(scaling.Job(1e9, 1, 0.1), machine, 16) - 10
     assert hidden == pytest.approx(two_nodes * 25e6 / 4e9), "all but the last bucket goes on behind the backward pass"
+
+
+def test_code_lines_are_counted_by_package(capsys):
+    code_lines.main([])
+    rows = {line.split()[0]: int(line.split()[1].replace(",", "")) for line in capsys.readouterr().out.splitlines()[1:]}
+    assert rows["all"] == sum(count for name, count in rows.items() if name != "all" and "+" not in name)
+    assert code_lines.code_lines('"""A page."""\n\n# why\nx = """a\nb"""\n') == 2
+    assert list(code_lines.by_package([("scirs_neural/api.py", "x = 1"), ("scirs_neural/core/a/b.py", "y = 2")])) == [
+        "commands", "core",
+    ]  # fmt: skip

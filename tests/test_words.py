@@ -22,7 +22,7 @@ RETIRED_WORDS = {
     "door": "command, the guard", "doors": "commands", "room": "package", "rooms": "packages", "house": "design",
     "verb": "command", "verbs": "commands", "promises": "capabilities",
     "dealings": "repeats", "dealing": "fold assignment", "guess": "predict", "guesses": "predictions",
-    "visualize": "plots", "share of": "fraction of", "of itself": "its metadata, its description",
+    "visualize/": "plots/", "share of": "fraction of", "of itself": "its metadata, its description",
     "that is none": "not a …", "a number that is none": "non-finite", "half done": "at a step boundary",
     "nothing is half": "at a step boundary", "near names": "suggestions",
 }  # fmt: skip

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from scirs_neural.losses.checks import check_batch as check_batch
     from scirs_neural.losses.composite import CompositeLoss as CompositeLoss
     from scirs_neural.losses.create import create_loss as create_loss
     from scirs_neural.losses.ctc import ctc_beam_decode as ctc_beam_decode
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 lazy(
     globals(),
     {
-        "checks": ["check_batch"],
         "composite": ["CompositeLoss"],
         "create": ["create_loss"],
         "ctc": ["ctc_beam_decode", "ctc_greedy_decode"],

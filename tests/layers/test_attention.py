@@ -10,9 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.layers import CrossAttention, KVCache, MultiHeadAttention, SelfAttention, dot_product_attention
-from scirs_neural.layers.from_torch import copy_attention
 from scirs_neural.layers.positions import ALiBi
 from scirs_neural.layers.transformer_blocks import TransformerDecoderBlock, TransformerEncoderBlock
+from tests.layers.from_torch import copy_attention
 
 D64 = {"dtype": torch.float64}
 

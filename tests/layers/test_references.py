@@ -14,7 +14,7 @@ from scirs_neural.layers import EncoderDecoder, create_layer
 from scirs_neural.layers.builtin_layers import BUILTIN
 from scirs_neural.layers.capabilities import first_tensor
 from scirs_neural.layers.examples import EXAMPLES
-from scirs_neural.layers.from_torch import copy_decoder_block, copy_encoder_block
+from tests.layers.from_torch import copy_decoder_block, copy_encoder_block
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 GRID = {

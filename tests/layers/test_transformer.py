@@ -8,8 +8,8 @@ from torch import nn
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.layers import EncoderDecoder, create_layer
 from scirs_neural.layers.decoding import beam_search, greedy_search
-from scirs_neural.layers.from_torch import copy_decoder_block, copy_encoder_block
 from scirs_neural.layers.transformer_blocks import BlockCache, TransformerDecoderBlock, TransformerEncoderBlock
+from tests.layers.from_torch import copy_decoder_block, copy_encoder_block
 
 D64 = {"dtype": torch.float64}
 REAL = torch.arange(5) < torch.tensor([[5], [3], [1]])
