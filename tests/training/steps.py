@@ -26,6 +26,10 @@ ROW = {
         "columns": [{"name": f"c{i}", "type": "number", "mean": 0.0, "std": 1.0} for i in range(5)],
     }
 }
+PICTURE = {"image": {
+    "kind": "image", "channels": 1, "size": [4, 5], "resize": None, "interpolation": "bilinear", "mean": [0.0], "std": [1.0],
+}}  # fmt: skip
+MASK = {"kind": "mask", "classes": ["a", "b", "c"], "values": [0, 1, 2]}
 CLASSES = {"kind": "class", "classes": ["a", "b", "c"]}
 LABELS = {"kind": "labels", "classes": ["x", "y"]}
 NUMBERS = {"kind": "numbers", "names": ["p", "q"], "mean": [5.0, -1.0], "std": [2.0, 3.0]}
@@ -67,12 +71,18 @@ def examples() -> dict[str, Example]:
     price = torch.randn(SAMPLES, 2, generator=stream, dtype=torch.float64) * 3 + 2
     price[3, 1] = price[12] = torch.nan
     weight = torch.rand(SAMPLES, generator=stream) + 0.1
+    mask = torch.randint(3, (SAMPLES, 4, 5), generator=stream).to(torch.uint8)
+    mask[:, 0, 0], mask[4:8] = 255, 255
     return {
         "classification": Example(DataSpec("c", ROW, {"label": CLASSES}), _mlp(3), {**rows, "label": label}),
         "multi_label": Example(
             DataSpec("m", ROW, {"marks": LABELS}), _mlp(2), {**rows, "marks": marks, "weight": weight}
         ),
         "regression": Example(DataSpec("r", ROW, {"price": NUMBERS}), _mlp(2), {**rows, "price": price}),
+        "segmentation": Example(
+            DataSpec("s", PICTURE, {"mask": MASK}, pipeline="image_mask"), lambda: nn.Conv2d(1, 3, 3, padding=1),
+            {"id": rows["id"], "image": torch.randn(SAMPLES, 1, 4, 5, generator=stream), "mask": mask},
+        ),
         "multi_task": Example(
             DataSpec("t", ROW, {"label": CLASSES, "price": NUMBERS}), Heads, {**rows, "label": label, "price": price}
         ),

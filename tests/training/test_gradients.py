@@ -31,7 +31,7 @@ def by_hand(name: str) -> torch.Tensor:
     example = examples()[name]
     torch.manual_seed(0)
     network, batch = example.network(), example.batch
-    outputs = network(batch["row"])
+    outputs = network(batch["image" if name == "segmentation" else "row"])
 
     def of_class(logits: Any, target: Any) -> Any:
         return nn.functional.cross_entropy(logits, target, ignore_index=-100)
@@ -47,6 +47,8 @@ def by_hand(name: str) -> torch.Tensor:
         loss = of_numbers(outputs, batch["price"])
     elif name == "multi_task":
         loss = of_class(outputs["label"], batch["label"]) + of_numbers(outputs["price"], batch["price"])
+    elif name == "segmentation":
+        loss = nn.functional.cross_entropy(outputs, batch["mask"].long(), ignore_index=255)
     else:
         known, weight = ~batch["marks"].isnan(), batch["weight"][:, None].expand(-1, 2)
         each = nn.functional.binary_cross_entropy_with_logits(outputs[known], batch["marks"][known], reduction="none")
@@ -55,7 +57,7 @@ def by_hand(name: str) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in network.parameters()])
 
 
-@pytest.mark.parametrize("name", ["classification", "multi_label", "multi_task", "regression"])
+@pytest.mark.parametrize("name", NAMES)
 def test_one_batch_has_the_gradient_that_torch_gives(name: str) -> None:
     assert off(gradient(examples()[name])[0], by_hand(name)) < LIMIT
 
