@@ -96,7 +96,7 @@ def test_a_run_on_a_stream_goes_on_where_it_was_broken_off(tmp_path: Path, monke
         fit(Scans(breaks=True))
     resumed = fit(Scans(), "trainer.resume=auto")
     assert resumed.folder.path.name == "2"
-    held, expected = (dict(run.task.model.state_dict()) for run in (resumed, whole))
+    held, expected = (dict(run.model.state_dict()) for run in (resumed, whole))
     assert all(torch.equal(held[name], expected[name]) for name in expected)
     rows, all_rows = (read_metrics(run.folder.metrics) for run in (resumed, whole))
     assert [{**row, "time": 0} for row in rows] == [{**row, "time": 0} for row in all_rows]
@@ -165,7 +165,7 @@ def test_a_plain_module_goes_through_everything(tmp_path: Path, monkeypatch: pyt
     assert [g.classes for g in again.predict(list(images))] == [g.classes for g in run.predict(list(images))]
 
     # Exported and pruned by torch's own tools and torch-pruning, unchanged: it is the user's module still.
-    network, x = run.task.model.eval(), torch.rand(3, 1, 8, 8)
+    network, x = run.model.eval(), torch.rand(3, 1, 8, 8)
     assert type(network) is Mine
     torch.testing.assert_close(torch.export.export(network, (x,)).module()(x), network(x))
     torch_pruning.pruner.MetaPruner(

@@ -284,8 +284,10 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
 def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
     """Keep the first training batch as the network sees it, for the report."""
     batch = next(iter(parts.data.train_dataloader()))
-    (first, *_), targets = parts.task.spec.inputs, parts.task.spec.targets
-    arrays = {"images": batch[first][:32].numpy(), "targets": batch[next(iter(targets))][:32].numpy()}
+    spec = parts.task.spec
+    named = {"images": next(iter(spec.inputs), None), "targets": next(iter(spec.targets), None)}
+    held = {key: batch[name][:32] for key, name in named.items() if name is not None}
+    arrays = {key: value.numpy() for key, value in held.items() if isinstance(value, torch.Tensor)}
     _save_arrays(folder.plots / "input_batch.npz", arrays)
 
 

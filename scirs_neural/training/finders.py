@@ -7,20 +7,21 @@ import copy
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.tuner import Tuner
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from scirs_neural.config.schema import RunConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.training.distributed.ranks import launcher
 from scirs_neural.training.feeding import Feed
-from scirs_neural.training.module import Module
+from scirs_neural.training.module import Module, weighted_sum
 from scirs_neural.training.warnings_capture import quiet
 
 LR_STEPS, BATCH_STEPS, BATCH_TRIALS, FORMAT_ROUNDS = 60, 2, 12, 5
@@ -52,7 +53,12 @@ def resolve_auto_settings(config: RunConfig, module: Module, data: Any, console:
         config = config.model_copy(update={"data": config.data.model_copy(update={"batch_size": data.batch_size})})
         console.print(f"found data.batch_size={data.batch_size}")
     if asked.find_memory_format:
-        speed = find_memory_format(module, next(iter(data.train_dataloader())), asked)
+        task, ctx = module.task, Context("train")
+
+        def loss_of(network: Any, batch: Batch) -> Tensor:
+            return weighted_sum(task.losses(task.forward(network, batch, ctx), batch, ctx), None, None)
+
+        speed = find_memory_format(module.model, loss_of, next(iter(data.train_dataloader())), asked)
         settled["channels_last"] = speed > 1
         said = f"a step is {speed:.2f} times as fast with it as without"
         console.print(f"found trainer.channels_last={str(speed > 1).lower()}: {said}", soft_wrap=True)
@@ -63,13 +69,16 @@ def resolve_auto_settings(config: RunConfig, module: Module, data: Any, console:
     return config.model_copy(update={"trainer": asked.model_copy(update=settled)})
 
 
-def find_memory_format(module: Module, batch: Batch, settings: TrainerConfig) -> float:
+def find_memory_format(
+    network: nn.Module, loss_of: Callable[[Any, Batch], Tensor], batch: Batch, settings: TrainerConfig
+) -> float:
     """How many times as fast a training step is with pictures as NHWC in memory (`torch.channels_last`).
 
     Both ways take turns, on copies: the network is as before.
 
     Args:
-        module: has the network.
+        network: is trained.
+        loss_of: the loss of a network for a batch.
         batch: for a step; its tensors (N, C, H, W) are pictures.
         settings: which device, and which precision.
     """
@@ -77,7 +86,7 @@ def find_memory_format(module: Module, batch: Batch, settings: TrainerConfig) ->
     device = torch.device("cuda" if on_gpu else "cpu")
     lower = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
     times: dict[torch.memory_format, list[float]] = {torch.contiguous_format: [], torch.channels_last: []}
-    copies = {form: copy.deepcopy(module.model).to(device).to(memory_format=form).train() for form in times}
+    copies = {form: copy.deepcopy(network).to(device).to(memory_format=form).train() for form in times}
     for turn in range(FORMAT_ROUNDS + 1):
         for form in list(times) if turn % 2 else list(reversed(times)):
             moved = {
@@ -86,10 +95,8 @@ def find_memory_format(module: Module, batch: Batch, settings: TrainerConfig) ->
             }  # fmt: skip
             start = time.perf_counter()
             with torch.autocast(device.type, lower) if lower is not None else contextlib.nullcontext():
-                found = module.task.losses(
-                    module.task.forward(copies[form], moved, Context("train")), moved, Context("train")
-                )
-            torch.stack([value.float() for value in found.values()]).sum().backward()
+                loss = loss_of(copies[form], moved)
+            loss.backward()
             if on_gpu:
                 torch.cuda.synchronize()
             if turn:  # the first turn warms up

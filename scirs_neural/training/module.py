@@ -22,7 +22,6 @@ from scirs_neural.layers.penalties import ActivityRegularization, collect_penalt
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, freeze, parameter_groups
 from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
-from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.tasks.task import ALL_OTHERS, Phase, Task, count_of
 from scirs_neural.training.scoring import EpochScores, direction
 
@@ -42,7 +41,7 @@ class Module(L.LightningModule):
         optimizer: a name, or settings as in a config.
         scheduler: a name, or settings as in a config.
         finetune: how pretrained weights are adapted.
-        plugins: in the order of their stages.
+        plugins: `scirs_neural.plugins.plugin.Plugin`, in the order of their stages.
 
     Attributes:
         seed: of the run; the Trainer sets it.
@@ -67,7 +66,7 @@ class Module(L.LightningModule):
         optimizer: OptimizerConfig | Mapping[str, Any] | str = "adamw",
         scheduler: SchedulerConfig | Mapping[str, Any] | str = "one_cycle",
         finetune: FinetuneConfig | Mapping[str, Any] | None = None,
-        plugins: Sequence[Plugin] = (),
+        plugins: Sequence[Any] = (),
     ) -> None:
         super().__init__()
         self.task, self.model, self.plugins = task, model, list(plugins)
@@ -257,7 +256,7 @@ class Taps:
         plugins: whose `Plugin.taps` name its modules.
     """
 
-    def __init__(self, model: nn.Module, plugins: Sequence[Plugin]) -> None:
+    def __init__(self, model: nn.Module, plugins: Sequence[Any]) -> None:
         self.values: dict[str, Tensor] = {}
         names = sorted({name for plugin in plugins for name in plugin.taps()})
         self.handles = [model.get_submodule(name).register_forward_hook(self._keep(name)) for name in names]

@@ -224,10 +224,10 @@ class Broken(nn.Module):
 
 
 def test_graph_breaks_are_listed_with_their_place() -> None:
-    found = graph_breaks(Broken(), "", torch.randn(2, 1, 8, 8))
+    found = graph_breaks(Broken(), "", [torch.randn(2, 1, 8, 8)])
     assert len(found) == 1
     assert "test_precision_and_memory.py" in found[0]
-    assert graph_breaks(small(), "", torch.randn(2, 1, 8, 8)) == []
+    assert graph_breaks(small(), "", [torch.randn(2, 1, 8, 8)]) == []
 
 
 def test_what_the_compiler_refuses_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_what_the_compiler_refuses_trains_all_the_same(monkeypatch: pytest.Monke
     monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", no_compiler)
     torch._dynamo.reset()
     network = small()
-    found = compile_network(network, True, torch.randn(2, 1, 8, 8))
+    found = compile_network(network, True, [torch.randn(2, 1, 8, 8)])
     assert found.parts == []
     assert "no C++ compiler found" in found.reason
     assert "goes on without" in found.sentence()
@@ -351,7 +351,8 @@ def test_the_faster_memory_format_is_kept(
 def test_memory_formats_are_timed_on_copies() -> None:
     network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3))
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert finders.find_memory_format(network, torch.rand(4, 1, 12, 12), TrainerConfig(accelerator="cpu")) > 0
+    batch, on_cpu = {"image": torch.rand(4, 1, 12, 12)}, TrainerConfig(accelerator="cpu")
+    assert finders.find_memory_format(network, lambda net, held: net(held["image"]).sum(), batch, on_cpu) > 0
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
         assert value.is_contiguous()
