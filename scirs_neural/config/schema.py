@@ -166,8 +166,12 @@ class CheckpointConfig(Section):
         default="auto", description="metric that ranks checkpoints; auto: the task's main one on the validation set"
     )
     mode: Literal["auto", "min", "max"] = "auto"
-    save_top_k: NonNegativeInt = Field(default=1, description="how many of the best to keep")
-    save_last: bool = True
+    save_top_k: NonNegativeInt = Field(
+        default=1, description="how many of the best to keep; 0: the last weights are used"
+    )
+    save_last: bool = Field(
+        default=True, description="keep the newest state too, to go on from; false: only where no best is kept"
+    )
     every_n_steps: PositiveInt | None = Field(default=None, description="also save `last` every so many steps")
     async_save: bool = Field(
         default=False, description="write checkpoints while training goes on: a step waits for a copy, not for the disk"

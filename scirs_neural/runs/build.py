@@ -48,15 +48,20 @@ def make_network(config: RunConfig, task: Task, **more: Any) -> nn.Module:
     return load_model_file(name, input_shape=fixed, num_classes=options["num_classes"], allow_files=True)
 
 
-def load_weights(model: nn.Module, checkpoint: Path) -> None:
+def load_weights(model: nn.Module, checkpoint: Path) -> int | None:
     """Put a checkpoint's weights into a network, strictly.
+
+    Returns:
+        The epoch at whose end they were kept, from 0, if the file says so.
 
     Raises:
         CheckpointError: the file is not of this network.
     """
-    state = read_checkpoint(checkpoint)["state_dict"]
+    found = read_checkpoint(checkpoint)
+    state = found["state_dict"]
     weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
     load_strictly(model, weights, str(checkpoint))
+    return found.get("epoch")
 
 
 def settings_of(section: Any) -> dict[str, Any]:

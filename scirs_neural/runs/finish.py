@@ -59,6 +59,8 @@ def _summary(done: RunResult, evaluation: Evaluation | None, split: str | None) 
     facts: dict[str, Any] = {}
     if best:
         facts["best epoch"] = f"{best['epoch']} of {summary['epochs']}, {best['metric']} {best['value']:.4f}"
+    else:
+        facts["weights"] = f"of the last epoch, {summary['epochs']}: no epoch was ranked"
     facts["time"] = f"{terminal.duration(timing['train_sec'])}, {terminal.duration(timing['sec_per_epoch'])} an epoch"
     skipped = {name: count for name, count in summary["skipped_samples"].items() if count}
     if skipped:
@@ -72,7 +74,7 @@ def _summary(done: RunResult, evaluation: Evaluation | None, split: str | None) 
         "summary.json": "its figures",
         "metrics.csv": "one row an epoch",
         "config.yaml": "the whole configuration",
-        "checkpoints/": "best.ckpt and last.ckpt",
+        "checkpoints/": f"{summary['weights']['checkpoint']}, the weights that were judged; what training goes on from",
         "predictions/": "the answer to every sample",
     }
     shown["next"] = next_steps(place, summary)

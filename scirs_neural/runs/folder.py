@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Collection
@@ -26,6 +27,7 @@ try:
 except ImportError:  # not on Windows, where an unfinished run is taken up whoever may be at it
     fcntl = None  # type: ignore[assignment]
 
+_CHECKPOINT = re.compile(r"(best(-\d+)?|last)\.ckpt")
 _HELD: dict[str, int] = {}  # open files of this process, by run folder
 
 
@@ -127,13 +129,20 @@ class RunFolder:
         return load_config(Request(config_file=self.config, allow=allow, made=made), registries)
 
     def checkpoint(self) -> Path:
-        """The checkpoint to judge and use: the best, or the last where none is ranked.
+        """The checkpoint to judge and use: the one that the summary's figures are of, of the best epoch or, where none
+        was ranked, of the last; of a run that has not ended, what there is.
 
         Raises:
             CheckpointError: there is none.
         """
-        for path in (self.best, self.last):
-            if path.is_file():
+        summary = self.read_summary() if self.summary.is_file() else {}
+        named = str(summary.get("weights", {}).get("checkpoint", ""))
+        names = [named] if _CHECKPOINT.fullmatch(named) else [self.best.name, self.last.name]
+        epoch = summary.get("best", {}).get("epoch")
+        if not named and isinstance(epoch, int):  # of a run of before, whose summary does not name the file
+            names.insert(0, f"best-{epoch - 1:03d}.ckpt")
+        for name in names:
+            if (path := self.best.with_name(name)).is_file():
                 return path
         fold = next(iter(sorted(self.path.glob("*fold-1"))), None)
         fix = (

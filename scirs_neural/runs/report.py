@@ -121,6 +121,7 @@ def _summary(run: RunRecord) -> page.Section:
         ("Samples", ", ".join(f"{split} {n:,}" for split, n in (data.get("sizes") or {}).items())),
         *((what, _fields(held)) for what, held in fields),
         ("Licence of the data", data.get("licence")),
+        ("Weights", "" if best.get("epoch") else f"of {_part(run, 'weights').get('of', '')}".removesuffix("of ")),
         (
             "Best epoch",
             f"{number(best['epoch'])}, {best.get('metric')} {number(best.get('value'))}" if best.get("epoch") else "",

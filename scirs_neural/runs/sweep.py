@@ -112,5 +112,5 @@ def _run_job(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
 def _scores(summary: dict[str, dict[str, float]]) -> list[object]:
     if not summary:
         return [None, None, None]
-    metric = str(summary["best"]["metric"]).removeprefix("val/")
+    metric = str(summary["best"].get("metric", next(iter(summary["val"]), ""))).removeprefix("val/")
     return [metric, summary["val"].get(metric), summary["test"].get(metric)]

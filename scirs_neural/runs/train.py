@@ -121,11 +121,14 @@ def train_run(
     untrained = copy.deepcopy(model) if is_sharded else None
     with run_dir_env(folder):
         rows = trainer.fit(parts.module, parts.data)
+    ranked = trainer.best_checkpoint
     trainer.continue_on_rank_zero()
     if is_sharded:  # the network that was trained has its parts in processes that are gone
         parts = Parts(parts.data, _whole_module(config, parts.data.spec, untrained))
     trained_sec = time.perf_counter() - began
-    load_weights(parts.module.model, folder.checkpoint())
+    checkpoint = ranked or folder.last
+    epoch = load_weights(parts.model, checkpoint)
+    used = next((row for row in rows if row["epoch"] == epoch), {}) if ranked else (rows or [{}])[-1]
     tested = "test" in splits and parts.data.spec.sizes["test"]
     scores = trainer.test(parts.module, parts.data) if tested else {}
     for split in splits:
@@ -133,15 +136,22 @@ def train_run(
             collect(parts.task, parts.model, parts.data.eval_dataloader(split), units=parts.data.units(split)).save(
                 folder.predictions(split)
             )
-    monitor, best = trainer.monitor(parts.module)[0], trainer.best_row(parts.module)
+    monitor, best = trainer.monitor(parts.module)[0], {}
+    if ranked and monitor in used:
+        best = {"epoch": int(used["epoch"]) + 1, "metric": monitor, "value": used[monitor]}
     summary = {
         "name": f"{parts.data.spec.name}-{config.model.name}",
         "seed": config.seed,
         "own": own,
         "model": facts["model"],
         "data": parts.data.spec.to_dict(),
-        "best": {"epoch": int(best["epoch"]) + 1, "metric": monitor, "value": best[monitor]} if best else {},
-        "val": {k.removeprefix("val/"): v for k, v in best.items() if k.startswith("val/")},
+        "best": best,
+        "weights": {
+            "of": "the best epoch" if ranked else "the last epoch",
+            "epoch": int(used["epoch"]) + 1 if used else None,
+            "checkpoint": checkpoint.name,
+        },
+        "val": {k.removeprefix("val/"): v for k, v in used.items() if k.startswith("val/")},
         "test": {k.removeprefix("test/"): v for k, v in scores.items()},
         "epochs": len(rows),
         "timing": {"train_sec": round(trained_sec, 2), "sec_per_epoch": round(trained_sec / max(1, len(rows)), 2)},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
 from scirs_neural.training.callbacks.clipping import GradientClipping
 from scirs_neural.training.callbacks.finetuning import Finetuning
-from scirs_neural.training.callbacks.last_checkpoint import LastCheckpoint
+from scirs_neural.training.callbacks.last_checkpoint import LastCheckpoint, OnlyCheckpoint
 from scirs_neural.training.callbacks.learning_rate import LearningRate
 from scirs_neural.training.callbacks.progress import EpochLines
 from scirs_neural.training.callbacks.step_guard import StepGuard
@@ -293,9 +292,10 @@ class Trainer:
             others = [held for held in others if not isinstance(held, Checkpoint | TensorBoardExtras)] + [search]
             loggers = []
         else:
-            last = list(self._last_checkpoint())
+            best = list(self._best_checkpoint(monitor, mode))
+            last = list(self._last_checkpoint(best[0] if best else None))
             own += [SavingErrors()] if s.checkpoint.async_save else []
-            own += [*([StepGuard()] if s.stop_on_nonfinite else []), *self._best_checkpoint(monitor, mode), *last]
+            own += [*([StepGuard()] if s.stop_on_nonfinite else []), *best, *last]
         few = s.overfit_batches or None
         with quiet() as warned:
             try:
@@ -355,14 +355,7 @@ class Trainer:
                 mode = "min" if "loss" in name or "error" in name else "max"
         return name, mode if chosen.mode == "auto" else chosen.mode
 
-    def best_row(self, module: L.LightningModule) -> Row:
-        """The row of the best epoch; empty if none was ranked."""
-        name, mode = self.monitor(module)
-        ranked = [row for row in self.metrics.rows if name in row and not math.isnan(row[name])]
-        pick = max if mode == "max" else min
-        return dict(pick(ranked, key=lambda row: row[name])) if ranked else {}
-
-    def _best_checkpoint(self, monitor: str, mode: str) -> Iterable[L.Callback]:
+    def _best_checkpoint(self, monitor: str, mode: str) -> Iterable[BestCheckpoint]:
         chosen = self.settings.checkpoint
         if self.folder is not None and chosen.save_top_k:
             name = "best" if chosen.save_top_k == 1 else "best-{epoch:03d}"
@@ -371,12 +364,17 @@ class Trainer:
                 auto_insert_metric_name=False, enable_version_counter=False,
             )  # fmt: skip
 
-    def _last_checkpoint(self) -> Iterable[L.Callback]:
+    def _last_checkpoint(self, best: BestCheckpoint | None) -> Iterable[L.Callback]:
         chosen = self.settings.checkpoint
-        if self.folder is not None and chosen.save_last:
+        if self.folder is None:
+            return
+        path = self.folder / "checkpoints" / "last.ckpt"
+        if chosen.save_last:
             stopping = Stopping(self.console)
             yield stopping
-            yield LastCheckpoint(self.folder / "checkpoints" / "last.ckpt", chosen.every_n_steps, stopping)
+            yield LastCheckpoint(path, chosen.every_n_steps, stopping)
+        else:
+            yield OnlyCheckpoint(path, best)
 
 
 def convert_inputs(convert: Callable[[Any], Any], names: Sequence[str], batch: Any) -> Any:

@@ -27,7 +27,8 @@ ROW = {
     }
 }
 PICTURE = {"image": {
-    "kind": "image", "channels": 1, "size": [4, 5], "resize": None, "interpolation": "bilinear", "mean": [0.0], "std": [1.0],
+    "kind": "image", "channels": 1, "size": [4, 5], "resize": None, "interpolation": "bilinear", "mean": [0.0],
+    "std": [1.0],
 }}  # fmt: skip
 MASK = {"kind": "mask", "classes": ["a", "b", "c"], "values": [0, 1, 2]}
 CLASSES = {"kind": "class", "classes": ["a", "b", "c"]}

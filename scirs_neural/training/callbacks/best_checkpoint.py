@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
@@ -33,6 +34,11 @@ class BestCheckpoint(ModelCheckpoint):
     def state_key(self) -> str:
         """That of Lightning's class, under which checkpoints hold the ranking."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
+        """Whether an epoch is among the best so far; one whose figure is no finite number never is."""
+        ranks = super().check_monitor_top_k(trainer, current)  # asked on every rank alike
+        return ranks and current is not None and bool(torch.isfinite(current))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with a ranking: the scores of those of its files that lie in this run's own folder.

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import nn
 
+from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
 from scirs_neural.training.callbacks.stopping import Stopping
 
 
@@ -52,3 +53,20 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: L.Trainer) -> None:
         trainer.save_checkpoint(self.path, weights_only=False)
+
+
+class OnlyCheckpoint(Checkpoint):
+    """Keeps the state at the end of a run that has kept none of an epoch: no run ends without its weights.
+
+    Args:
+        path: of the file.
+        best: what keeps the best epochs, if anything does.
+    """
+
+    def __init__(self, path: Path, best: BestCheckpoint | None) -> None:
+        self.path, self.best = path, best
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Save, if there is nothing."""
+        if self.best is None or not self.best.best_model_path:
+            trainer.save_checkpoint(self.path, weights_only=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -55,8 +56,10 @@ class EpochLines(L.Callback):
         self._stop_bar()
         name, mode = self.monitor
         value = row.get(name)
-        is_best = value is not None and (
-            self.best is None or (value > self.best if mode == "max" else value < self.best)
+        is_best = (
+            value is not None
+            and math.isfinite(value)
+            and (self.best is None or (value > self.best if mode == "max" else value < self.best))
         )
         self.best = value if is_best else self.best
         names = [key for key in dict.fromkeys(["train/loss", "val/loss", name, *row]) if key not in ("epoch", "step")]
