@@ -40,7 +40,7 @@ def test_samples_of_one_group_are_drawn_together(tmp_path):
     writer = [f"writer {i // 60}" for i in range(1797)]
     options = {"columns": {"writer": writer}, "group_by": "writer", "batch_size": 256}
     data = from_arrays(scans.images, scans.target, **options)
-    config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.tensorboard=false")
+    config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none")
     done = train_run(config, data=data, console=Console(quiet=True))
     saved = Run(done.folder, done.task, data=data).predictions()
     assert list(saved.units) == [writer[int(sample)] for sample in saved.ids]

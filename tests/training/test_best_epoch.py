@@ -17,6 +17,7 @@ import scirs_neural as sn
 from scirs_neural.api import Run
 from scirs_neural.config.schema import PathsConfig, RunConfig
 from scirs_neural.core.errors import CheckpointError
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.training.metrics_file import read_metrics
@@ -25,7 +26,7 @@ from tests.training.tiny import tiny_config
 EPOCHS = 4
 QUICK = (
     "model=mlp", "model.hidden=[4]", "~model.width", "~model.depth", "trainer.limit_train_batches=1",
-    f"trainer.max_epochs={EPOCHS}", "data.transforms=none", "logger.tensorboard=false", "data.batch_size=512",
+    f"trainer.max_epochs={EPOCHS}", "data.transforms=none", "logger=none", "data.batch_size=512",
 )  # fmt: skip
 
 
@@ -74,10 +75,10 @@ def hold(done: RunResult, steered: Steered, epoch: int) -> None:
     row = read_metrics(done.folder.metrics)[epoch]
     assert summary["weights"]["epoch"] == epoch + 1
     assert summary["val"] == {key.removeprefix("val/"): value for key, value in row.items() if key.startswith("val/")}
-    saved = np.load(done.folder.predictions("val"))
-    found = (saved["probabilities"].argmax(axis=1) == saved["targets"]).mean()
+    saved = load_predictions(done.folder.predictions("val")).columns
+    found = (np.asarray(saved["probabilities"]).argmax(axis=1) == saved["target"]).mean()
     assert found == pytest.approx(row["val/accuracy"], abs=1e-6)
-    for model in (done.task.model, Run(done.folder).task.model, sn.load_package(Run(done.folder).package()).model):
+    for model in (done.model, Run(done.folder).model, sn.load_package(Run(done.folder).package()).model):
         state = model.state_dict()
         assert all(torch.equal(state[key.removeprefix("model.")], value) for key, value in wanted.items())
 

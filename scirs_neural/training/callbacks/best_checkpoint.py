@@ -20,16 +20,6 @@ class BestCheckpoint(ModelCheckpoint):
 
     on_train_batch_end = L.Callback.on_train_batch_end
 
-    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
-        """Whether an epoch is among the best; one whose value is NaN never is."""
-        return (current is None or not bool(current.isnan())) and super().check_monitor_top_k(trainer, current)
-
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Rank the epoch, after its last validation: that is the one whose values its row in ``metrics.csv`` has."""
-        done, interval = trainer.fit_loop.epoch_loop.batch_progress.current.ready, trainer.val_check_batch
-        if trainer.sanity_checking or interval is None or done + interval > trainer.num_training_batches:
-            super().on_validation_end(trainer, module)
-
     @property
     def state_key(self) -> str:
         """That of Lightning's class, under which checkpoints hold the ranking."""
