@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
+from rich.text import Text
 
 from scirs_neural.config.compose import Request, compose_settings
 from scirs_neural.config.origin import Key, Origin
 from scirs_neural.config.tree import SIDE_BY_SIDE, default_options
 from scirs_neural.config.validate import validate
+from scirs_neural.core import terminal
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.registry import Registry
 from scirs_neural.core.suggestions import did_you_mean
@@ -31,13 +33,11 @@ def show_config(request: Request, registries: Mapping[str, Registry], section: s
             f"there is no section '{section}'", where="command line", suggestions=did_you_mean(section, settings)
         )
     shown = {section: settings[section]} if section else settings
-    if not with_origin:
-        print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
-        return
-    lines = list(_lines(shown, ()))
+    on, lines = terminal.console(), list(_lines(shown, ()))
     column = min(MAX_COLUMN, max(len(text) for text, key in lines if key is not None))
     for text, key in lines:
-        print(text if key is None else f"{text:<{column}}  # {_source(key, composed.origin, settings, registries)}")
+        source = _source(key, composed.origin, settings, registries) if with_origin and key is not None else ""
+        on.print(Text(f"{text:<{column}}  # {source}" if source else text), soft_wrap=True)
 
 
 def _lines(settings: Mapping[str, Any], above: Key) -> Iterator[tuple[str, Key | None]]:

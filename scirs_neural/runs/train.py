@@ -44,6 +44,7 @@ from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
 from scirs_neural.training.module import Module
 from scirs_neural.training.optimizer_rules import check_optimizer
+from scirs_neural.training.options import first_batches
 from scirs_neural.training.precision import pin_to_fp32
 from scirs_neural.training.trainer import Trainer
 
@@ -133,9 +134,9 @@ def train_run(
     scores = trainer.test(parts.module, parts.data) if tested else {}
     for split in splits:
         if parts.data.spec.sizes[split]:
-            collect(parts.task, parts.model, parts.data.eval_dataloader(split), units=parts.data.units(split)).save(
-                folder.predictions(split)
-            )
+            batches = first_batches(parts.data.eval_dataloader(split), config.trainer.limit_predict_batches)
+            found = collect(parts.task, parts.model, batches, units=parts.data.units(split))
+            found.save(folder.predictions(split))
     monitor, best = trainer.monitor(parts.module)[0], {}
     if ranked and monitor in used:
         best = {"epoch": int(used["epoch"]) + 1, "metric": monitor, "value": used[monitor]}

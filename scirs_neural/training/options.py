@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,18 @@ def anomaly_error(error: RuntimeError, warned: Iterable[str]) -> NonFiniteError 
 
 _STACK_LINE = re.compile(r'File "[^"]+", line \d+, in \w+')
 _LIBRARY = re.compile(r"/(torch|lightning|scirs_neural/(training|tasks|losses))/")
+
+
+def first_batches(loader: Any, limit: int | float | None) -> Iterable[Any]:
+    """A loader's first batches: a number, or a fraction of all; None: all.
+
+    Example:
+        >>> list(first_batches([1, 2, 3, 4], 3)), list(first_batches([1, 2, 3, 4], 0.5))
+        ([1, 2, 3], [1, 2])
+    """
+    if limit is None:
+        return iter(loader)
+    return islice(loader, limit if isinstance(limit, int) else int(len(loader) * limit))
 
 
 class FirstBatches:

@@ -81,9 +81,16 @@ class EpochScores:
     def _metrics(self, ids: Sequence[str], columns: Mapping[str, Any]) -> dict[str, float]:
         task, named = self.task, self.task.options.get("metrics", ())
         wanted = list(dict.fromkeys([task.main_metric, *task.epoch_metrics, *named]))
+        if not all(_is_finite(columns[name]) for name in columns if name not in task.predictions.truth):
+            return dict.fromkeys(map(metric_key, wanted), float("nan"))  # such an epoch is never the best
         predictions = task.predictions(ids, columns, task.header())
         values = predictions.score()
         return {metric_key(name): values[name] if name in values else _further(predictions, name) for name in wanted}
+
+
+def _is_finite(column: Any) -> bool:
+    arrays = [column] if isinstance(column, np.ndarray) else column
+    return all(np.isfinite(a).all() for a in arrays if isinstance(a, np.ndarray) and a.dtype.kind == "f")
 
 
 def _further(predictions: Predictions, name: str) -> float:

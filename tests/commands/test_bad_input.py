@@ -105,7 +105,7 @@ class Net(nn.Module):
     [
         (["model=./net.py:Nett"], ["'./net.py' has no 'Nett'", "from   model=./net.py:Nett", "maybe  Net"]),
         (["model=./nett.py:Net"], ["no such file: ./nett.py", "from   model=./nett.py:Net"]),
-        (["model=./net.py:Net", "data.image_size=9"], ["shape (1, 9, 9)", "layer body.1 (Linear)", "received (2, 81)"]),
+        (["model=./net.py:Net", "data.image_size=9"], ["image (1, 9, 9)", "layer body.1 (Linear)", "received (2, 81)"]),
         (["model=./net.yaml", "model.layers=3"], ["a network file has no option 'layers'", "from   model.layers"]),
         (["model=./bad.yaml"], ["blocks.0.conv: 'conv2d' expects in_channels=4", "./bad.yaml, layers[0].repeat[0]"]),
         (["model=cnn", "task.loss=[{name: crossentropy}]"], ["crossentropy", "from   task.loss[0]", "cross_entropy"]),
@@ -212,9 +212,13 @@ def test_ctrl_c_keeps_a_checkpoint_and_ends_with_130(tmp_path: Path) -> None:
     assert time.time() - checkpoint.stat().st_mtime < 120
 
 
-def test_prediction_on_what_is_no_image(refused: Any, tmp_path: Path, tiny_run: Path) -> None:
+def test_prediction_on_what_is_no_image(
+    refused: Any, tmp_path: Path, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "note.png").write_text("no picture")
-    assert "note.png" in refused(predict, str(tiny_run), "note.png")
+    assert run_command(predict.main, [str(tiny_run), "note.png"]) == 1  # the others would have been answered
+    assert "note.png" in "".join(capsys.readouterr())
     assert "no image there" in refused(predict, str(tiny_run), "none/*.png")
     np.save(tmp_path / "x.npy", np.zeros(3))
-    assert "x.npy" in refused(predict, str(tiny_run), "x.npy")
+    assert run_command(predict.main, [str(tiny_run), "x.npy"]) == 1
+    assert "x.npy" in "".join(capsys.readouterr())
