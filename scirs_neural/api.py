@@ -140,15 +140,15 @@ class Run:
             DataError: the data has no such column.
         """
         from scirs_neural.data.splits import column_of
-        from scirs_neural.evaluation.report import evaluate
         from scirs_neural.tasks.collect import collect
+        from scirs_neural.tasks.judging import judge
 
         samples = self.data.dataset(split).samples
         columns = {column: column_of(samples, column, self.data.spec.name) for column in by}
         pred = collect(self.task, self.model, self.data.eval_dataloader(split), units=self.data.units(split))
         place = {str(name): index for index, name in enumerate(samples.ids)}  # unreadable ones have no prediction
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
-        return evaluate(pred, slices=slices)
+        return judge(self.task, pred, slices=slices)
 
     def predict(self, inputs: Any, *, batch_size: int = 64, num_workers: int = 0, **settings: Any) -> list[Prediction]:
         """What the network answers to raw inputs.

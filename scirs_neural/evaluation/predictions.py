@@ -150,6 +150,11 @@ class Predictions:
         """The metric that ranks predictions with such a header."""
         return cls.main_metric
 
+    @classmethod
+    def targets_of(cls, header: Mapping[str, Any]) -> Sequence[str]:
+        """The names of several targets; none where there is one."""
+        return ()
+
     def scorer(self) -> Scorer:
         """How the metrics follow from how much each sample counts.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from scirs_neural.core.errors import DataError, UnknownNameError
 from scirs_neural.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -30,4 +31,22 @@ def load_predictions(path: str | Path) -> Predictions:
     """
     from scirs_neural.evaluation.storage import read_predictions
 
-    return read_predictions(Path(path))
+    return read_predictions(Path(path), kind_of)
+
+
+def kind_of(name: Any, where: str) -> type[Predictions]:
+    """The class of a kind that a file names: only among those that are registered.
+
+    Raises:
+        DataError: no such kind is installed.
+    """
+    try:
+        found = PREDICTIONS.get(name) if isinstance(name, str) else None
+    except UnknownNameError as error:
+        raise DataError(
+            f"predictions of the kind '{name}', which is not installed", where=where, suggestions=error.suggestions,
+            fix="install the distribution that brings it",
+        ) from error  # fmt: skip
+    if not (isinstance(found, type) and hasattr(found, "scorer")):
+        raise DataError("the header names no kind of predictions", where=where)
+    return found

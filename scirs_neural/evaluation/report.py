@@ -62,7 +62,9 @@ class Slice:
 class FurtherMetric(Protocol):
     """A metric that is not among those of the predictions' kind: see `scirs_neural.metrics.NamedMetric`."""
 
-    better: str
+    @property
+    def better(self) -> str:
+        """Which end is good: "max" or "min"."""
 
     def scorer(self, pred: Predictions) -> Scorer | None:
         """How it follows from weights, where the kind of predictions knows."""

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError, RefusedError, StorageError, UnknownNameError
+from scirs_neural.core.errors import DataError, RefusedError, StorageError
 from scirs_neural.core.paths import replacing_folder, storage_errors
 from scirs_neural.evaluation.columns import Column, Ragged, Texts, as_column, blocks
-from scirs_neural.evaluation.predictions import Predictions
-from scirs_neural.evaluation.registry import PREDICTIONS
 from scirs_neural.guard.arrays import map_array, read_arrays
 from scirs_neural.guard.budgets import BUDGETS
 from scirs_neural.guard.text import read_json
+
+if TYPE_CHECKING:
+    from scirs_neural.evaluation.predictions import Predictions
 
 FORMAT = 1
 HEADER = "header.json"
@@ -168,21 +169,25 @@ def write_predictions(pred: Predictions, folder: Path) -> None:
         writer.finish(type(pred), pred.header)
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path, kind_of: Callable[[Any, str], type[Predictions]]) -> Predictions:
     """The predictions in a folder, or in the ``.npz`` of an older run.
+
+    Args:
+        path: the folder or file.
+        kind_of: from a kind, and where it is named, to its class.
 
     Raises:
         StorageError: there is no such folder, or it may not be read.
         DataError: it holds something else, or a kind that is not installed.
     """
     try:
-        return _from_npz(path) if path.suffix == ".npz" else _from_folder(path)
+        return _from_npz(path, kind_of) if path.suffix == ".npz" else _from_folder(path, kind_of)
     except RefusedError as error:
         what = f"this is no {'file' if path.suffix == '.npz' else 'folder'} of predictions: {error.what}"
         raise DataError(what, where=str(path), fix="evaluate the run again") from error
 
 
-def _from_folder(path: Path) -> Predictions:
+def _from_folder(path: Path, kind_of: Callable[[Any, str], type[Predictions]]) -> Predictions:
     if not path.is_dir():
         raise StorageError("could not read: no such folder", where=str(path))
     where = str(path / HEADER)
@@ -208,24 +213,6 @@ def _from_folder(path: Path) -> Predictions:
     return kind(ids, columns, header, units)
 
 
-def kind_of(name: Any, where: str) -> type[Predictions]:
-    """The class of a kind that a file names: only among those that are registered.
-
-    Raises:
-        DataError: no such kind is installed.
-    """
-    try:
-        found = PREDICTIONS.get(name) if isinstance(name, str) else None
-    except UnknownNameError as error:
-        raise DataError(
-            f"predictions of the kind '{name}', which is not installed", where=where, suggestions=error.suggestions,
-            fix="install the distribution that brings it",
-        ) from error  # fmt: skip
-    if not (isinstance(found, type) and issubclass(found, Predictions)):
-        raise DataError("the header names no kind of predictions", where=where)
-    return found
-
-
 def _column(folder: Path, held: Mapping[str, Any], where: str) -> Column:
     file, kind = held.get("file"), held.get("type")
     if not isinstance(file, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", file):
@@ -237,7 +224,7 @@ def _column(folder: Path, held: Mapping[str, Any], where: str) -> Column:
     return Texts(ragged) if kind == "text" else ragged
 
 
-def _from_npz(path: Path) -> Predictions:
+def _from_npz(path: Path, kind_of: Callable[[Any, str], type[Predictions]]) -> Predictions:
     """What runs left before predictions were folders: of classes, of labels, or of numbers."""
     try:
         held = read_arrays(path, ("ids", "targets", "probabilities", "classes"))

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from scirs_neural.metrics.collection import create_metrics as create_metrics
-    from scirs_neural.metrics.function import FunctionMetric as FunctionMetric
     from scirs_neural.metrics.named import NamedMetric as NamedMetric
     from scirs_neural.metrics.named import named_metrics as named_metrics
     from scirs_neural.metrics.registry import METRICS as METRICS
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
 lazy(
     globals(),
     {
-        "collection": ["create_metrics"],
-        "function": ["FunctionMetric"],
         "named": ["NamedMetric", "named_metrics"],
         "registry": ["METRICS", "NOT_SCALAR"],
     },

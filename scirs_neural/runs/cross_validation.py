@@ -306,7 +306,8 @@ def _answers(run: RunFolder, outer: DataModule, allow: list[str]) -> Predictions
         module = module_from_spec(run.read_config(config_groups(), allow=allow), spec)
         load_weights(module.model, run.checkpoint())
         outer.use_spec(spec)  # each network's inputs are scaled as its own training samples say
-        collect(module.task, module.model, outer.eval_dataloader("test"), units=outer.units("test")).save(path)
+        loader, units = outer.eval_dataloader("test"), outer.units("test")
+        collect(module.task, module.model, loader, units=units).save(path)
     return load_predictions(path)
 
 

@@ -13,11 +13,12 @@ from scirs_neural.core import terminal
 from scirs_neural.core.errors import DataError
 from scirs_neural.core.paths import atomic_write
 from scirs_neural.evaluation.registry import load_predictions
-from scirs_neural.evaluation.report import Evaluation, evaluate
+from scirs_neural.evaluation.report import Evaluation
 from scirs_neural.plots.panel import Show
 from scirs_neural.runs.next_steps import next_steps
 from scirs_neural.runs.report import Judged, write_report
 from scirs_neural.runs.train import RunResult
+from scirs_neural.tasks.judging import judge
 
 NUM_SAMPLES = 8
 
@@ -37,7 +38,7 @@ def finish(done: RunResult, console: Console) -> Evaluation | None:
     judged = None
     if split is not None:
         pred = load_predictions(folder.predictions(split))
-        judged = Judged(split, pred, evaluate(pred))
+        judged = Judged(split, pred, judge(done.task, pred))
         atomic_write(folder.path / f"evaluation-{split}.json", judged.evaluation.to_json() + "\n")
         _save_samples(done, split)
     write_report(folder.path, judged=judged, show=None if split is None else _show(done, split))

@@ -15,7 +15,8 @@ from scirs_neural.core.paths import replacing_folder, storage_errors
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.evaluation.columns import Column, as_column, join
 from scirs_neural.evaluation.predictions import WEIGHT, Predictions
-from scirs_neural.evaluation.storage import PredictionsWriter, read_predictions
+from scirs_neural.evaluation.registry import load_predictions
+from scirs_neural.evaluation.storage import PredictionsWriter
 from scirs_neural.tasks.task import Task
 
 
@@ -64,7 +65,7 @@ def collect(
             if not count:
                 raise _nothing()
             writer.finish(task.predictions, task.header())
-    return read_predictions(folder)
+    return load_predictions(folder)
 
 
 @contextlib.contextmanager

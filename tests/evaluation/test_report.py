@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 from sklearn import metrics as sk
 
@@ -14,7 +13,7 @@ from scirs_neural.core.errors import DataError
 from scirs_neural.evaluation import additive, evaluate
 from scirs_neural.evaluation.intervals import BLOCKS, as_blocks, interval, resampled, resamples, wilson
 from scirs_neural.evaluation.predictions import MetricTraits
-from scirs_neural.metrics import create_metrics
+from scirs_neural.metrics.named import named_metric
 from scirs_neural.tasks.classification.predictions import ClassPredictions
 from scirs_neural.tasks.regression.predictions import NumberPredictions
 
@@ -81,10 +80,9 @@ def test_the_same_name_means_the_same_as_in_torchmetrics(kind, request):
     pred = request.getfixturevalue(kind)
     report = evaluate(pred, num_resamples=2)
     names = [name for name in report.metrics if name not in ("log_loss", "brier")]
-    metrics = create_metrics(names, num_classes=len(pred.classes), multi_label=kind == "many")
-    metrics.update(*(torch.from_numpy(np.array(pred.columns[name])) for name in ("probabilities", "target")))
-    for name, value in metrics.compute().items():
-        assert report.metrics[name].value == pytest.approx(value.item(), abs=1e-5), name
+    for name in names:
+        arrays, facts = pred.arguments(name)
+        assert report.metrics[name].value == pytest.approx(named_metric(name, arrays, **facts), abs=1e-5), name
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 1), (1, 1), (5, 5), (0, 40), (353, 360), (999_999, 1_000_000)])

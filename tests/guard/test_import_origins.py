@@ -41,7 +41,6 @@ ORIGINS = {  # module and function: where the string comes from
     "core/registry.py:get": "an entry of the package's own tables or of an installed package",
     "core/lazy.py:__getattr__": OWN,
     "losses/create.py:_build": SETTING,
-    "metrics/collection.py:_create": SETTING,
     "metrics/named.py:_target": SETTING,
     "models/create.py:_from_builder": SETTING + "; packages may name entries of the registry only",
     "models/vision/build.py:build": "the catalogue, a part of the package",

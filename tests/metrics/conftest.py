@@ -38,3 +38,13 @@ def diabetes():
     x, y = load_diabetes(return_X_y=True)
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.4, random_state=0)
     return Ridge(alpha=0.1).fit(x_train, y_train).predict(x_test).astype(np.float32), y_test.astype(np.float32)
+
+
+def build(names, *, num_classes=None, multi_label=False):
+    """torchmetrics' metrics of these names, updated together."""
+    from torchmetrics import MetricCollection
+
+    from scirs_neural.metrics import METRICS
+
+    made = {name: METRICS.get(name)(num_classes=num_classes, multi_label=multi_label) for name in names}
+    return MetricCollection(made, compute_groups=False)

@@ -8,13 +8,14 @@ import torch
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from scirs_neural.core.errors import ConfigError, UnknownNameError
-from scirs_neural.metrics import create_metrics
+from scirs_neural.core.errors import ConfigError
+
+from .conftest import build
 
 
 def computed(names, data, **options):
     probabilities, targets = (torch.from_numpy(part) for part in data)
-    metrics = create_metrics(names, num_classes=probabilities.shape[1], **options)
+    metrics = build(names, num_classes=probabilities.shape[1], **options)
     for start in range(0, len(targets), 100):  # the last batch is smaller
         metrics.update(probabilities[start : start + 100], targets[start : start + 100])
     return {name: value.double().numpy() for name, value in metrics.compute().items()}
@@ -50,7 +51,7 @@ def test_one_label_equals_scikit_learn(digits):
         "confusion_matrix": sk.confusion_matrix(y, top),
     }
     assert 0.8 < expected["accuracy"] < 0.97  # errors enough to tell the metrics apart
-    values = computed(expected, digits, scalar_only=False)
+    values = computed(expected, digits)
     assert set(values) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(values[name], value, atol=1e-6, err_msg=name)
@@ -74,7 +75,7 @@ def test_several_labels_equal_scikit_learn(labels):
         "calibration_error": expected_calibration_error(p.ravel(), y.ravel()),
         "confusion_matrix": sk.multilabel_confusion_matrix(y, chosen),
     }
-    values = computed(expected, labels, multi_label=True, scalar_only=False)
+    values = computed(expected, labels, multi_label=True)
     for name, value in expected.items():
         np.testing.assert_allclose(values[name], value, atol=1e-6, err_msg=name)
 
@@ -92,21 +93,6 @@ def test_a_class_that_is_predicted_but_never_occurs(digits):
     np.testing.assert_allclose(values["iou"], sk.jaccard_score(y[without], top, average="macro"), atol=1e-6)
 
 
-def test_a_perfect_first_batch_does_not_merge_metrics():
-    """torchmetrics' own grouping would make top-5 accuracy, or recall, a copy of another metric here."""
-    metrics = create_metrics(["accuracy", "top5_accuracy", "f1", "recall", "exact_match"], num_classes=6)
-    metrics.update(torch.eye(6), torch.arange(6))
-    metrics.update(torch.eye(6) + 0.1 * torch.arange(6), torch.tensor([1, 2, 3, 4, 5, 0]))
-    values = {name: value.item() for name, value in metrics.compute().items()}
-    assert values["accuracy"] == 0.5
-    assert values["top5_accuracy"] == pytest.approx(10 / 12)  # rows 0 and 5 miss
-
-
-def test_metrics_that_share_their_state_compute_it_once(digits):
-    metrics = create_metrics(["f1", "precision", "recall", "accuracy"], num_classes=10)
-    assert [sorted(group) for group in metrics.compute_groups.values()] == [["f1", "precision", "recall"], ["accuracy"]]
-
-
 def test_pixels_are_samples():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), size=(2, 5, 4)).astype(np.float32).transpose(0, 3, 1, 2)
@@ -118,24 +104,14 @@ def test_pixels_are_samples():
 
 
 @pytest.mark.parametrize(
-    ("names", "options", "message"),
+    ("name", "options", "message"),
     [
-        (["top5_accuracy"], {"num_classes": 5}, "always 1 with 5 classes"),
-        (["top5_accuracy"], {"num_classes": 9, "multi_label": True}, "not defined for several labels"),
-        (["cohen_kappa"], {"num_classes": 9, "multi_label": True}, "not defined for several labels"),
-        (["f1"], {}, "needs the number of classes"),
-        (["confusion_matrix"], {"num_classes": 3}, "not a single number"),
-        (["math:pi"], {"num_classes": 3}, "'math:pi' is not a function"),
-        (["math:sqrt", "numpy:sqrt"], {"num_classes": 3}, "two metrics are called 'sqrt'"),
+        ("top5_accuracy", {"num_classes": 5}, "always 1 with 5 classes"),
+        ("top5_accuracy", {"num_classes": 9, "multi_label": True}, "not defined for several labels"),
+        ("cohen_kappa", {"num_classes": 9, "multi_label": True}, "not defined for several labels"),
+        ("f1", {}, "needs the number of classes"),
     ],
 )
-def test_what_cannot_be_built_says_why(names, options, message):
-    with pytest.raises(ConfigError, match=message) as caught:
-        create_metrics(names, where="command line, task.metrics", **options)
-    assert caught.value.where == "command line, task.metrics"
-
-
-def test_an_unknown_name_gives_the_nearest():
-    with pytest.raises(UnknownNameError) as caught:
-        create_metrics(["acuracy"], num_classes=3)
-    assert caught.value.suggestions == ("accuracy",)
+def test_what_cannot_be_built_says_why(name, options, message):
+    with pytest.raises(ConfigError, match=message):
+        build([name], **options)

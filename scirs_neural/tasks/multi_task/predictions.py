@@ -17,7 +17,8 @@ from scirs_neural.evaluation.scorers import Scorer, Several
 class ManyPredictions(Predictions):
     """Columns ``<target>.<column>``; metrics are called ``<target>/<metric>``.
 
-    Header: ``targets``, name to {"kind": of its predictions, "header": of its predictions}; the first ranks.
+    Header: ``targets``, name to {"kind": of its predictions, "header": of its predictions}; and ``main``, the metric
+    that ranks, where it is not that of the first target.
     """
 
     kind = "multi_task"
@@ -30,7 +31,9 @@ class ManyPredictions(Predictions):
 
     @classmethod
     def main_metric_of(cls, header: Mapping[str, Any]) -> str:
-        """That of the first target."""
+        """The one that the header names, or that of the first target."""
+        if header.get("main"):
+            return str(header["main"])
         name, kind = next(iter(_kinds(header).items()))
         return f"{name}/{kind.main_metric_of(_header(header, name))}"
 
@@ -54,6 +57,11 @@ class ManyPredictions(Predictions):
             for name, part in _kinds(header).items()
             for metric, traits in part.traits_of(_header(header, name)).items()
         }
+
+    @classmethod
+    def targets_of(cls, header: Mapping[str, Any]) -> Sequence[str]:
+        """The names of the targets."""
+        return list(_kinds(header))
 
     def check(self) -> None:
         """Hold the columns of each target to its kind."""

@@ -114,9 +114,10 @@ class MultiTask(Task):
         return self._each(".", lambda name, part: part.target_arrays(self._head(outputs, name), batch))
 
     def header(self) -> dict[str, Any]:
-        """Of each target: the kind of its predictions, and their header."""
+        """Of each target: the kind of its predictions, and their header; and the metric that ranks."""
         parts = self.parts.items()
-        return {"targets": {name: {"kind": part.predictions.kind, "header": part.header()} for name, part in parts}}
+        targets = {name: {"kind": part.predictions.kind, "header": part.header()} for name, part in parts}
+        return {"targets": targets, "main": self.main_metric}
 
     def decode(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
         """For each sample the answer to each target."""
