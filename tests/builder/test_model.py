@@ -223,7 +223,7 @@ FAULTS = [
     (lambda: layer("linear", 2, out_features=2)(x4), "got 'out_features' twice"),
     (lambda: layer("linear", 2, True, None, None, 7)(x4), "takes 4 options"),
     (lambda: layer(nn.ReLU(), inplace=True), "built already"),
-    (lambda: layer(7), "no layer"),
+    (lambda: layer(7), "not a layer"),
     (lambda: x4 if x4 else 0, "cannot branch"),
     (lambda: list(x4), "cannot be iterated"),
     (lambda: x4[:, 1:3], "one dimension only"),

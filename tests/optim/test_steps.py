@@ -289,5 +289,5 @@ def test_a_network_without_matrices_is_no_case_for_muon():
 @pytest.mark.parametrize("name", ["lbfgs", "schedule_free_sgd", "sam"])
 def test_what_is_driven_in_its_own_way_cannot_stand_inside(name):
     net = nn.Linear(2, 1)
-    with pytest.raises(ConfigError, match=f"'{name}' cannot stand inside"):
+    with pytest.raises(ConfigError, match=f"'{name}' cannot be wrapped"):
         build_optimizer("sam", net, parameter_groups(net, lr=0.1, weight_decay=0.0), base=name)
