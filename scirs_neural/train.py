@@ -30,7 +30,8 @@ def main(argv: list[str]) -> int | None:
         if args.show is not None or args.cfg:
             from scirs_neural.config.show import show_config
 
-            show_config(request, config_groups(), args.package if args.cfg else args.show, with_origin=not args.cfg)
+            section = args.package if args.cfg else args.show
+            print(show_config(request, config_groups(), section, with_origin=not args.cfg))
             return None
         if not args.multirun:
             config = load_config(request, config_groups())

@@ -29,7 +29,7 @@ class Measurement:
         score: metric to (value, low, high); empty without a score.
         max_difference: largest absolute difference of any output from the reference's.
         relative_difference: the same over the reference's largest absolute output.
-        label_agreement: share of samples with the reference's most probable class; None where there are no classes.
+        label_agreement: fraction of samples with the reference's most probable class; None where there are no classes.
         size_bytes: of parameters and buffers, or of its file; None where neither is known.
         latency_sec: median of one batch.
         latency_ratio: (median, low, high) of its time over the reference's in the same round.

@@ -8,12 +8,12 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 import torch
-from scirs_neural.registries import REGISTRIES, registry
 from torch import nn
 
 from scirs_neural.core import registry as registry_module
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.importing import load_file
+from scirs_neural.core.registries import REGISTRIES, registry
 from scirs_neural.core.registry import REQUIRED, Registry
 from scirs_neural.data.registry import DATA, FIELDS, PIPELINES
 from scirs_neural.losses import LOSSES, create_loss
