@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from scirs_neural.core.errors import CheckpointError, ConfigError, DataError
+from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, RefusedError
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.field import Field, FieldSpec
 from scirs_neural.data.text.tokenizer import (
     KINDS,
@@ -17,6 +19,8 @@ from scirs_neural.data.text.tokenizer import (
     read_tokenizer_file,
     train_tokenizer,
 )
+from scirs_neural.guard.budgets import BUDGETS
+from scirs_neural.guard.text import read_bytes
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from scirs_neural.data.context import Context
     from scirs_neural.data.samples import Samples
 
+TEXT_SUFFIX, TABLE_SUFFIXES = ".txt", (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 _CHUNK = 1000  # texts at a time
 
 
@@ -40,6 +45,7 @@ class TextField(Field):
 
     kind = "text"
     settings_used: ClassVar[tuple[str, ...]] = ("tokenizer", "vocab_size", "max_length")
+    suffixes: ClassVar[frozenset[str]] = frozenset({TEXT_SUFFIX, *TABLE_SUFFIXES})
 
     @classmethod
     def check(cls, spec: FieldSpec, where: str) -> None:
@@ -148,8 +154,54 @@ class TextField(Field):
         most = f"text of {spec['num_tokens']:,} different tokens, up to {spec['max_length']} long"
         return most + (cut if spec["texts_cut"] else "")
 
+    def read(self, inputs: Any) -> Iterator[tuple[str, Any]]:
+        """Name and value of each text: of a str or several, of a ``.txt`` file, or of a table, frame or dicts.
+
+        In a table the texts stand in the column that they stood in for training.
+
+        Raises:
+            DataError: a file cannot be read, or a table lacks that column.
+        """
+        if isinstance(inputs, Path) and inputs.suffix.lower() == TEXT_SUFFIX:
+            yield str(inputs), read_text(inputs)
+        elif isinstance(inputs, Path | Mapping) or hasattr(inputs, "columns") or _are_rows(inputs):
+            from scirs_neural.data.table.read import read_table
+
+            table, column = read_table(inputs), self.spec.get("column", self.name)
+            if column not in table.columns:
+                near = did_you_mean(column, table.columns)
+                raise DataError(f"no column '{column}', in which the texts are", where=table.where, suggestions=near)
+            before = f"{inputs}:" if isinstance(inputs, Path) else ""
+            for row, value in enumerate(table.columns[column].to_pylist(), start=table.first):
+                yield f"{before}{row}", "" if value is None else str(value)
+        else:
+            yield from super().read(inputs)
+
+    def write_samples(self, values: Mapping[str, Any], folder: Path) -> None:
+        """Write texts as ``.txt`` files, named by their key."""
+        for stem, value in values.items():
+            (folder / f"{stem}{TEXT_SUFFIX}").write_text(value, encoding="utf-8")
+
     @property
     def _unknown(self) -> int:
         """The token for a text without tokens; never padding."""
         found = self.tokenizer.token_to_id("[UNK]")
         return found if found is not None and found != self.spec["padding_id"] else int(self.spec["padding_id"] == 0)
+
+
+def read_text(file: Path) -> str:
+    """The text in a file.
+
+    Raises:
+        DataError: it is too large, or not in UTF-8.
+    """
+    try:
+        return read_bytes(file, BUDGETS.text_bytes)[0].decode("utf-8-sig")
+    except RefusedError as error:
+        raise DataError(error.what.removeprefix("refused: "), where=str(file)) from error
+    except UnicodeDecodeError as error:
+        raise DataError("not in UTF-8", where=str(file)) from error
+
+
+def _are_rows(inputs: Any) -> bool:
+    return isinstance(inputs, Sequence) and len(inputs) > 0 and isinstance(inputs[0], Mapping)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError, RefusedError, UnknownNameError
+from scirs_neural.core.errors import DataError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.class_folders import SPLIT_NAMES, class_folders
 from scirs_neural.data.samples import ReadSamples
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.targets import class_targets
-from scirs_neural.guard.budgets import BUDGETS
-from scirs_neural.guard.text import read_bytes
+from scirs_neural.data.text.field import TEXT_SUFFIX, read_text
 
 if TYPE_CHECKING:
     from scirs_neural.data.module import DataModule
@@ -51,12 +50,12 @@ def text(
 
         names = [target] if isinstance(target, str) else list(target)
         return _from_table("text", read_table(path), text, names, target_kind, f"texts of {path}")
-    classes, listed = class_folders(path, {".txt"}, "texts")
+    classes, listed = class_folders(path, {TEXT_SUFFIX}, "texts")
     splits = {}
     for split, rows in listed.items():
         files = [str(file) for file, _ in rows]
         numbers = class_targets([label for _, label in rows], classes, files)
-        splits[split] = ReadSamples(TEXT, [_read(file) for file, _ in rows], {TARGET: numbers}, files)
+        splits[split] = ReadSamples(TEXT, [read_text(file) for file, _ in rows], {TARGET: numbers}, files)
     return _source("text", splits, {TARGET: {"kind": "class", "classes": list(classes)}}, f"texts in {path}")
 
 
@@ -139,7 +138,7 @@ def _from_table(
             [row + table.first for row in rows],
             {key: [held[row] for row in rows] for key, held in columns.items() if key not in (text, SPLIT)},
         )  # fmt: skip
-    return _source(name, splits, found.specs, f"{description}: {', '.join(targets)} from {text}", notes)
+    return _source(name, splits, found.specs, f"{description}: {', '.join(targets)} from {text}", notes, text)
 
 
 def _source(
@@ -148,11 +147,12 @@ def _source(
     targets: Mapping[str, Mapping[str, Any]],
     description: str,
     notes: Sequence[str] = (),
+    column: str = TEXT,
 ) -> DataSource:
+    known = {TEXT: {"kind": "text", "column": column}}
     return DataSource(
-        name, splits["train"], {TEXT: {"kind": "text"}}, targets, splits.get("val"), splits.get("test"), description,
-        notes=list(notes),
-    )  # fmt: skip
+        name, splits["train"], known, targets, splits.get("val"), splits.get("test"), description, notes=list(notes)
+    )
 
 
 def _split_name(given: str, where: str) -> str:
@@ -160,12 +160,3 @@ def _split_name(given: str, where: str) -> str:
     if name not in SPLIT_NAMES:
         raise UnknownNameError(f"unknown split '{given}'", where=where, suggestions=did_you_mean(name, SPLIT_NAMES))
     return SPLIT_NAMES[name]
-
-
-def _read(file: Path) -> str:
-    try:
-        return read_bytes(file, BUDGETS.text_bytes)[0].decode("utf-8")
-    except RefusedError as error:
-        raise DataError(error.what.removeprefix("refused: "), where=str(file)) from error
-    except UnicodeDecodeError as error:
-        raise DataError("not in UTF-8", where=str(file)) from error

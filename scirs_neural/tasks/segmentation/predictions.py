@@ -22,8 +22,8 @@ class MaskPredictions(Predictions):
     """Pixels of each class in each picture: as they are, as they are predicted, and where both agree.
 
     Columns: ``true``, ``predicted`` and ``both`` (N, K), pixels of known class, where there is truth; ``areas`` (N, K),
-    the fraction of all pixels that each class is predicted for; ``mask`` (N, H, W), the predicted class numbers, where
-    there is no truth; ``view`` (N, h, w, 2), the predicted and the true ones, small, for people to look at.
+    the fraction of all pixels that each class is predicted for; ``mask`` (N, H, W), the predicted class numbers, if
+    asked for; ``view`` (N, h, w, 2), the predicted and the true ones, small, for people to look at.
 
     Header: ``classes``, their names.
     """

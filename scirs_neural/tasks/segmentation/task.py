@@ -127,11 +127,11 @@ class Segmentation(Task):
         return {"mask": outputs.argmax(1).to(torch.uint8)}
 
     def to_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
-        """The fraction of each class; and the masks themselves, where there is no truth to make statistics with."""
+        """The fraction of each class; and the masks themselves, if they are asked for (``answer.mask=true``)."""
         mask = self.to_tensors(outputs, batch)["mask"]
         sizes = _table(mask.new_zeros(mask.shape), mask, 1, len(self.classes))[:, 0]
         areas = (sizes.double() / mask[0].numel()).float().cpu().numpy()
-        return {"areas": areas} if self.target in batch else {"areas": areas, "mask": mask.cpu().numpy()}
+        return {"areas": areas, "mask": mask.cpu().numpy()} if self.settings.get("mask") else {"areas": areas}
 
     def target_arrays(self, outputs: Any, batch: Batch) -> dict[str, Any]:
         """Pixels by class that are true, predicted, and both; and both masks, small enough to be kept.
@@ -153,7 +153,7 @@ class Segmentation(Task):
         return {"classes": self.classes}
 
     def decode(self, columns: Mapping[str, Any]) -> list[Any]:
-        """The fraction of each class that occurs, largest first; with the rows of the mask, if it is there.
+        """The fraction of each class that occurs, largest first; with the mask's rows, if asked for.
 
         Example:
             >>> from scirs_neural.data.spec import DataSpec

@@ -11,7 +11,6 @@ from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.data.context import Context
 from scirs_neural.data.mask.pipeline import ImageMaskPipeline
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.tasks.graph import answer_graph
 from scirs_neural.tasks.segmentation.predictions import MaskPredictions
 from scirs_neural.tasks.segmentation.task import Segmentation
 
@@ -166,10 +165,12 @@ def test_answers_are_areas_and_the_mask(batch):
     outputs = torch.zeros(1, 3, 6, 7)
     outputs[:, 1, :, :] = 1
     outputs[:, 2, 0, :] = 2
-    columns = task.to_arrays(outputs, {"id": ["a"], "image": batch["image"][:1]})
-    (answer,) = task.decode(columns)
+    one = {"id": ["a"], "image": batch["image"][:1]}
+    assert "mask" not in task.decode(task.to_arrays(outputs, one))[0]
+    task.settings = {"mask": True}
+    (answer,) = task.decode(task.to_arrays(outputs, one))
     assert answer["areas"] == pytest.approx({"thing": 5 / 6, "rare": 1 / 6})
     assert answer["mask"] == [[2] * 7] + [[1] * 7] * 5
-    graph = answer_graph(task, torch.nn.Conv2d(1, 3, 1), batch)
+    (graph,) = task.graphs(torch.nn.Conv2d(1, 3, 1), batch).values()
     assert (list(graph.inputs), graph.outputs) == (["image"], ["mask"])
     assert graph.module(batch["image"])[0].shape == (5, 6, 7)
