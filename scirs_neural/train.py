@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int | None:
             from scirs_neural.config.show import show_config
 
             section = args.package if args.cfg else args.show
-            print(show_config(request, config_groups(), section, with_origin=not args.cfg))
+            show_config(request, config_groups(), section, with_origin=not args.cfg)
             return None
         if not args.multirun:
             config = load_config(request, config_groups())
