@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any
 
 from scirs_neural.core.arguments import Arguments
@@ -96,7 +97,7 @@ def _model_row(name: str, entries: Registry) -> dict[str, Any]:
 
 def _model_cells(row: dict[str, Any]) -> list[Any]:
     if "macs" not in row:
-        return [row["name"], "-", "-", None, row["summary"]]
+        return [row["name"], "-", "-", None, shorten(row["summary"], len(_MODEL_COLUMNS[-1]), placeholder=" …")]
     sizes = [f"{count(row[key]):>6}" for key in ("num_params", "macs")]
     more = len(row["weights"]) - 1
     best = next((f"{name} {top1:.1f}" for name, top1 in row["weights"].items()), "-")

@@ -54,7 +54,7 @@ def test_weights_say_their_licence_and_whether_they_are_here(
     assert " yes" in run(capsys, "vit_b_16")
 
 
-@pytest.mark.parametrize("kind", sorted(REGISTRIES))
+@pytest.mark.parametrize("kind", [kind for kind in sorted(REGISTRIES) if len(registry(kind))])
 def test_every_kind_is_described(capsys: pytest.CaptureFixture[str], kind: str) -> None:
     held = registry(kind)
     name = held.names()[0]

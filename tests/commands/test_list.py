@@ -12,7 +12,7 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import UnknownNameError
 from scirs_neural.core.registries import REGISTRIES, registry
 from scirs_neural.list import main, parse_count
-from scirs_neural.models import MODELS, list_models
+from scirs_neural.models import MODELS, catalogue, list_models
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -70,7 +70,7 @@ def test_patterns_and_filters(capsys: pytest.CaptureFixture[str]) -> None:
     assert names("resnet") == list_models("*resnet*")
     assert names("--max-params", "3M") == list_models(max_params=3_000_000)
     assert names("v2", "--has-weights", "--family", "swin_v2") == ["swin_v2_b", "swin_v2_s", "swin_v2_t"]
-    assert names("--task", "image_classification") == list_models()
+    assert names("--task", "image_classification") == list_models(task="image_classification") == sorted(catalogue())
 
 
 def test_json_holds_the_exact_figures(capsys: pytest.CaptureFixture[str]) -> None:
