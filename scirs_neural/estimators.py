@@ -100,7 +100,7 @@ class _NeuralEstimator(BaseEstimator):
             warnings.warn(f"{text} ({count} times)" if count > 1 else text, stacklevel=3)
         self.module_.eval()
         self.module_.trainer = None  # so that what is pickled is the network, not the machinery
-        self.module_.group = []
+        self.module_.now.group = []
         self.module_.to("cpu")
 
     def _data(self, x: np.ndarray, y: np.ndarray, kind: str, classes: Sequence[str] | None, seed: int) -> DataModule:

@@ -133,10 +133,13 @@ def plateau(
     factor: float = 0.1,
     patience: int = 3,
     monitor: str = "val/loss",
-    mode: str = "min",
+    mode: str = "auto",
 ) -> ReduceLROnPlateau:
-    """Times ``factor`` when a metric has not improved for ``patience`` epochs. The trainer steps it once an epoch."""
-    return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)  # type: ignore[arg-type]
+    """Times ``factor`` when a metric has not improved for ``patience`` epochs. The trainer steps it once an epoch.
+
+    ``mode`` is "min" or "max"; "auto" is the metric's own direction, which the trainer knows.
+    """
+    return ReduceLROnPlateau(optimizer, mode="min" if mode == "auto" else mode, factor=factor, patience=patience)  # type: ignore[arg-type]
 
 
 def _schedule(optimizer: Optimizer, span: Span, factor: Callable[[int], float]) -> LRScheduler:

@@ -99,10 +99,9 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
         name, options = settings.get("name", key), {k: v for k, v in settings.items() if k != "name"}
         entry = CALLBACKS.typed(name, where=f"callbacks.{key}.name")
         entry.check(options)
-        if entry.distribution == OURS and "mode" in entry.options and "mode" not in options:
-            options["mode"] = direction(
-                task, options.get("monitor", entry.options["monitor"]), f"callbacks.{key}.monitor"
-            )
+        if entry.distribution == OURS and options.get("mode", entry.options.get("mode")) == "auto":
+            monitor = options.get("monitor", entry.options["monitor"])
+            options["mode"] = direction(task, monitor, f"callbacks.{key}.monitor")
         try:
             placed.append(OrderedCallback(key, entry.load()(**options), entry.traits))
         except (TypeError, ValueError, MisconfigurationException) as error:

@@ -52,6 +52,7 @@ class Criterion:
         self._takes_masks = all(hasattr(part, "reduction") for part in losses)
         self._sums = [name for name, (part, _) in self.parts.items() if getattr(part, "reduction", "") == "sum"]
         self._weighted = [name for name, (part, _) in self.parts.items() if _has_class_weights(part)]
+        self._is_simple = not self._sums and not self._weighted
         self._device = torch.device("cpu")
 
     def terms(self, outputs: Tensor, targets: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
@@ -71,7 +72,8 @@ class Criterion:
         if outputs.device != self._device:
             self.module.to(outputs.device)
             self._device = outputs.device
-        known = self._known(targets, weight)
+        is_plain = self._ignores and weight is None and not targets.is_floating_point()
+        known = None if is_plain else self._known(targets, weight)
         is_plain = known is None and weight is None
         found = {}
         for name, (part, factor) in self.parts.items():
@@ -87,6 +89,8 @@ class Criterion:
             weight: of each sample.
         """
         array = targets.numpy()
+        if self._is_simple and weight is None and not targets.is_floating_point():
+            return {ALL_OTHERS: int(np.count_nonzero(array != IGNORED))}
         if self.of_classes and targets.is_floating_point():
             total: float = len(array) if weight is None else float(weight.double().sum())
             return {ALL_OTHERS: total, **dict.fromkeys(self._sums)}
@@ -109,8 +113,6 @@ class Criterion:
                 return None
             known = ~targets.isnan()
         else:
-            if self._ignores and weight is None:
-                return None
             known = targets != IGNORED
         if targets.is_cpu:
             return None if known.numpy().all() else known

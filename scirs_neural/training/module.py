@@ -77,10 +77,7 @@ class Module(L.LightningModule):
         self.automatic_optimization = len(self.phases) == 1  # several are the engine's, not Lightning's
         self.pipeline: Pipeline = PIPELINES.get(task.spec.pipeline)(task.spec)
         self.seed = 0
-        self.phase, self.shares = self.phases[0].name, None  # type: str, Mapping[str, Any] | None
-        self.counts: list[Counts] = []
-        self.group: list[Batch] = []
-        self.terms: dict[str, Tensor] = {}
+        self.now = StepState(self.phases[0].name)
         self.scores: EpochScores | None = None
         self.monitors: list[str | None] = []
         self.has_penalties = any(isinstance(part, ActivityRegularization) for part in model.modules())
@@ -117,36 +114,44 @@ class Module(L.LightningModule):
 
     def context(self, step: int) -> Context:
         """Where a training step stands."""
-        return Context("train", self.seed, self.current_epoch, step, rank_and_world_size()[0], self.phase)
+        now = self.now
+        return Context("train", self.seed, now.epoch, step, now.rank, now.phase)
 
     def forward(self, batch: Batch) -> Any:
         """The network's outputs, as the task calls it outside of training."""
         return self.task.answer(self.model, batch, Context())
 
+    def on_train_epoch_start(self) -> None:
+        """Note where this epoch's steps stand."""
+        self.now.epoch, self.now.rank = self.current_epoch, rank_and_world_size()[0]
+
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Count what each term of the loss is a mean of, while the batch is on the CPU."""
-        self.group = batch if isinstance(batch, list) else [batch]
-        self.counts = [self.count(part) for part in self.group]
+        self.now.group = batch if isinstance(batch, list) else [batch]
+        self.now.counts = [self.count(part) for part in self.now.group]
         return batch
 
     def count(self, batch: Batch) -> Counts:
         """Of how many items each term of a batch's loss is a mean."""
-        counts = {ALL_OTHERS: len(batch["id"]), **self.task.counts(batch)}
+        counts = self.task.counts(batch)
+        if ALL_OTHERS in counts and not self.plugins:
+            return counts
+        found = {ALL_OTHERS: len(batch["id"]), **counts}
         for plugin in self.plugins:
-            counts |= {f"{plugin.name}/{name}": count for name, count in plugin.counts(batch).items()}
-        return counts
+            found[f"{plugin.name}/{ALL_OTHERS}"] = len(batch["id"])
+            found |= {f"{plugin.name}/{name}": count for name, count in plugin.counts(batch).items()}
+        return found
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, or of a part of a step, each term times its share of the step (`shares`)."""
-        ctx = self.context(batch_idx)
-        outputs, terms = self.outputs_and_terms(batch, ctx)
-        self.terms = {name: value.detach() for name, value in terms.items()}
-        return weighted_sum(terms, self.shares, outputs)
+        outputs, terms = self.outputs_and_terms(batch, self.context(batch_idx))
+        self.now.terms = terms
+        return weighted_sum(terms, self.now.shares, outputs)
 
     def outputs_and_terms(self, batch: Batch, ctx: Context) -> tuple[Any, dict[str, Tensor]]:
         """The network's outputs, and the terms of the loss: the task's, the plugins', the layers' penalties."""
         if not self.plugins and not self.has_penalties:
-            outputs = self.task.forward(self.model, batch, ctx)
+            outputs = self.task.forward(self._modules["model"], batch, ctx)  # type: ignore[arg-type]
             return outputs, self.task.losses(outputs, batch, ctx)
         with Taps(self.model, self.plugins) as taps:
             outputs = self.task.forward(self.model, batch, ctx)
@@ -164,7 +169,7 @@ class Module(L.LightningModule):
         if len(terms) > 1:
             for name, value in terms.items():
                 size = _size(count_of(counts, name))
-                self.log(f"train/loss_{name}", value, on_step=False, on_epoch=True, batch_size=size)
+                self.log(f"train/loss_{name}", value.detach(), on_step=False, on_epoch=True, batch_size=size)
 
     def on_validation_epoch_start(self) -> None:
         """Begin a pass."""
@@ -225,7 +230,8 @@ class Module(L.LightningModule):
         if moving.name == "plateau":
             monitor = options.setdefault("monitor", "val/loss")
             mode = direction(self.task, monitor, "scheduler.monitor")
-            options["mode"] = options.get("mode") or mode
+            if options.get("mode", "auto") == "auto":
+                options["mode"] = mode
         schedule = build_scheduler(moving.name, optimizer, span, **options)
         return schedule, monitor if isinstance(schedule, ReduceLROnPlateau) else None
 
@@ -237,7 +243,7 @@ class Module(L.LightningModule):
         if task.has_eval_loss:
             if type(task).answer is not Task.answer:
                 outputs = task.forward(model, batch, ctx)
-            self.scores.add_losses(task.losses(outputs, batch, ctx), self.counts[0])
+            self.scores.add_losses(task.losses(outputs, batch, ctx), self.now.counts[0])
 
     def _log_scores(self, stage: str) -> None:
         scores, self.scores = self.scores, None
@@ -246,6 +252,27 @@ class Module(L.LightningModule):
         found = scores.scores(world_size, world_size // rank_and_world_size()[1])
         for name, value in found.items():
             self.log(f"{stage}/{name}", torch.tensor(value, dtype=torch.float32))
+
+
+class StepState:
+    """What is known of the step that is being made; the loop and the module hand it to each other.
+
+    Attributes:
+        phase: whose turn it is.
+        epoch: counted from 0.
+        rank: of this process among those that see different batches.
+        group: the step's batches as they were on the CPU.
+        counts: of each of them, what its terms are means of.
+        shares: the factor of each term in the part that comes next; None: all are 1.
+        terms: of the part that was computed last.
+    """
+
+    def __init__(self, phase: str) -> None:
+        self.phase, self.epoch, self.rank = phase, 0, 0
+        self.group: list[Batch] = []
+        self.counts: list[Counts] = []
+        self.shares: Mapping[str, Any] | None = None
+        self.terms: dict[str, Tensor] = {}
 
 
 class Taps:
@@ -284,9 +311,12 @@ def weighted_sum(terms: Mapping[str, Tensor], shares: Mapping[str, Any] | None, 
         outputs: of the network, so that all its parameters have a gradient even where no term is left.
 
     Example:
-        >>> weighted_sum({"a": torch.tensor(2.0), "b": torch.tensor(float("nan"))}, {"a": 0.5, "b": 0.0}, None)
-        tensor(1.)
+        >>> weighted_sum({"a": torch.tensor(2.0), "b": torch.tensor(1.0)}, {"a": 0.5, "b": 0.25}, None)
+        tensor(1.2500)
     """
+    if shares is None and len(terms) == 1:
+        (only,) = terms.values()
+        return only if only.dtype.itemsize >= 4 else only.float()
     total: Tensor | None = None
     is_whole = True
     for name, value in terms.items():

@@ -13,7 +13,7 @@ _CALLBACKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "early_stopping": (
         "EarlyStopping",
         "stop when a metric no longer improves",
-        {"monitor": "val/loss", "mode": "min", "patience": 3, "min_delta": 0.0, "stopping_threshold": None}
+        {"monitor": "val/loss", "mode": "auto", "patience": 3, "min_delta": 0.0, "stopping_threshold": None}
         | {"divergence_threshold": None, "check_finite": True, "strict": True},
     ),
     "ema": (

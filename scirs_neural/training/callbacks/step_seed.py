@@ -24,12 +24,16 @@ class StepSeed(L.Callback):
     """
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed
+        self.seed, self.rank = seed, 0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Note which rank's numbers are drawn."""
+        self.rank = rank_and_world_size()[0]
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed this step."""
         block, place = divmod(batch_idx, _BLOCK)
-        seeds = _step_seeds(self.seed, trainer.current_epoch, block, rank_and_world_size()[0])
+        seeds = _step_seeds(self.seed, trainer.current_epoch, block, self.rank)
         seed_streams(seeds[place], module.device)
 
 

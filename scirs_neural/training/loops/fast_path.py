@@ -199,8 +199,9 @@ class FastPath:
         host = self.host
         assert host is not None
         counts = host.count(batch)
-        host.group, host.counts = [batch], [counts]
-        host.shares = shares_of(host.counts, host.device)[0] if 0 in counts.values() else None
+        now = host.now
+        now.group, now.counts = [batch], [counts]
+        now.shares = shares_of(now.counts, host.device)[0] if 0 in counts.values() else None
 
     def _move_schedules(self, batch_idx: int) -> None:
         progress = self.loop.scheduler_progress
@@ -258,7 +259,9 @@ class FastPath:
             self._call("on_after_backward")
         if self.host is not None:
             vars(self.module)["_current_fx_name"] = "training_step"
-            self.host.log_step(self.output["loss"], self.host.terms, self.host.counts[0])
+            now = self.host.now
+            self.host.log_step(self.output["loss"], now.terms, now.counts[0])
+            now.terms = {}
 
     def _drop_gradients(self) -> None:
         """What torch's `zero_grad` does, without its entry for the profiler: a twentieth of a small step."""

@@ -55,9 +55,9 @@ class Splitting:
             group: the batches of the step, where the network is.
         """
         if self.num_parts == 1:
-            return list(zip(group, module.counts, strict=True))
+            return list(zip(group, module.now.counts, strict=True))
         cut = module.pipeline.split
-        pairs = zip(group, module.group, strict=True)
+        pairs = zip(group, module.now.group, strict=True)
         halves = [
             pair
             for here, cpu in pairs
@@ -151,7 +151,7 @@ class StepClosure(Closure):
         parts = self.splitting.parts(module, self.group)
         world_size = trainer.world_size
         shares = shares_of([counts for _, counts in parts], module.device, world_size)
-        module.shares = None
+        module.now.shares = None
         if module.task.mixes_samples and (len(parts) > 1 or world_size > 1):
             check_cacheable(module, world_size)
             terms = backward_through_cache(
@@ -159,7 +159,7 @@ class StepClosure(Closure):
             )
         else:
             terms = self._add_up(parts, shares)
-        module.shares = None
+        module.now.shares = None
         if self.phase is not None and world_size > 1:
             _average_gradients(self.optimizer, world_size)
         loss = _sum(terms)
@@ -173,7 +173,7 @@ class StepClosure(Closure):
         found: list[dict[str, Tensor]] = []
         for place, ((batch, _), share) in enumerate(zip(parts, shares, strict=True)):
             self._seed(place)
-            module.shares = share
+            module.now.shares = share
             with _block_parallel_sync_behavior(trainer.strategy, block=place < last or self.phase is not None):
                 if self.phase is None:
                     loss = call._call_strategy_hook(trainer, "training_step", batch, self.batch_idx)
@@ -183,7 +183,8 @@ class StepClosure(Closure):
                 if place == 0:
                     self.zero_grad()
                 call._call_strategy_hook(trainer, "backward", loss, self.optimizer)
-            found.append(module.terms)
+            found.append({name: value.detach() for name, value in module.now.terms.items()})
+            module.now.terms = {}
         return _means(found, [counts for _, counts in parts])
 
     def _seed(self, place: int) -> None:
@@ -204,7 +205,7 @@ class StepClosure(Closure):
             module.log_step(loss, terms, counts)
         else:
             size = counts[ALL_OTHERS] or 1
-            name = f"train/loss_{module.phase}"
+            name = f"train/loss_{module.now.phase}"
             module.log(name, loss, on_step=False, on_epoch=True, batch_size=size)  # type: ignore[arg-type]
 
 
@@ -254,7 +255,7 @@ class Phases(_ManualOptimization):
         for number, (phase, optimizer) in enumerate(zip(module.phases, trainer.optimizers, strict=True)):
             if step % phase.every:
                 continue
-            module.phase = phase.name
+            module.now.phase = phase.name
             closure = StepClosure(
                 trainer, self.splitting, group, batch_idx, optimizer, optimizer.zero_grad, phase=number
             )
