@@ -113,7 +113,7 @@ _SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "one_cycle": ("up to the peak and down again in cosines (Smith 2018); warmup is the fraction that goes up",
                   {"div_factor": 25.0, "final_div_factor": 1e4}),
     "plateau": ("times factor when the monitored metric has not improved for patience epochs",
-                {"factor": 0.1, "patience": 3, "monitor": "val/loss", "mode": "min"}),
+                {"factor": 0.1, "patience": 3, "monitor": "val/loss", "mode": "auto"}),
 }  # fmt: skip
 for _name, (_summary, _options) in _SCHEDULES.items():
     SCHEDULERS.add(_name, f"scirs_neural.optim.schedules:{_name}", summary=_summary, options=_options)
