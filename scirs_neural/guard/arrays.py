@@ -74,20 +74,22 @@ def map_array(path: str | Path) -> np.ndarray:
     with storage_errors(path, "read"):
         if path.exists() and not path.is_file():
             raise RefusedError("refused: not a regular file", where=where)
-        with open(path, "rb") as file:
-            try:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, fortran, dtype = read(file)
-                size = math.prod(shape) * dtype.itemsize
-                if dtype.kind not in "biufc" or not shape or size != path.stat().st_size - file.tell():
-                    raise ValueError("its size is not what its header says, or it holds no numbers")
+        try:
+            with open(path, "rb") as file:
+                if np.lib.format.read_magic(file) != (1, 0):  # later ones are for headers of more than 64 KiB
+                    raise ValueError("of a version that nobody here writes")
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
                 start = file.tell()
-            except Exception as error:  # as in `_array`
-                raise RefusedError(f"refused: it is damaged: {_reason(error)}", where=where) from error
-        if not size:
-            return np.zeros(shape, dtype)  # nothing cannot be mapped
-        return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+            size = math.prod(shape) * dtype.itemsize
+            if dtype.kind not in "biufc" or not shape or size != path.stat().st_size - start:
+                raise ValueError("its size is not what its header says, or it holds no numbers")
+            if not size:
+                return np.zeros(shape, dtype)  # nothing cannot be mapped
+            return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+        except OSError:
+            raise
+        except Exception as error:  # as in `_array`
+            raise RefusedError(f"refused: it is damaged: {_reason(error)}", where=where) from error
 
 
 def _reason(error: Exception) -> str:

@@ -38,6 +38,7 @@ def readers() -> dict[str, Callable[[Path], Any]]:
     from scirs_neural.builder.files import load_model_file
     from scirs_neural.config.compose import Request, load_config
     from scirs_neural.data.image.image_file import load_image
+    from scirs_neural.evaluation.registry import load_predictions
     from scirs_neural.guard import open_archive, read_json, read_state_dict, read_yaml
     from scirs_neural.guard.arrays import read_arrays
     from scirs_neural.guard.onnx import read_onnx
@@ -60,7 +61,7 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         "yaml": read_yaml, "config": lambda path: load_config(Request((), config_file=path), groups),
         "network": lambda path: load_model_file(path, num_classes=3), "onnx": read_onnx, "image": load_image,
         "arrays": lambda path: read_arrays(path, ["ids"]), "package": load_package,
-        "tokenizer": read_tokenizer, "source": read_source,
+        "tokenizer": read_tokenizer, "source": read_source, "predictions": load_predictions,
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import shutil
 import struct
 import zipfile
 import zlib
@@ -87,3 +88,49 @@ def arrays(folder: Path) -> Cases:
     np.savez(folder / "other.npz", other=[1])
     yield "other names", folder / "other.npz"
     yield "no zip", put(folder / "npy.npz", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", bytes(8)))
+
+
+@family("predictions")
+def predictions(folder: Path) -> Cases:
+    """Folders of predictions: a header that names code or files elsewhere, columns that lie about their size."""
+    import numpy as np
+
+    from scirs_neural.tasks.classification.predictions import ClassPredictions
+
+    honest = folder / "honest"
+    columns = {"probabilities": np.full((3, 2), 0.5, dtype=np.float32), "target": [0, 1, 1]}
+    ClassPredictions("abc", columns, {"classes": ["x", "y"]}).save(honest)
+    (folder / "outside.npy").write_bytes((honest / "2-target.npy").read_bytes())
+
+    def changed(name: str, file: str, old: bytes, new: bytes) -> Path:
+        shutil.copytree(honest, folder / name)
+        content = (folder / name / file).read_bytes()
+        assert old in content
+        (folder / name / file).write_bytes(content.replace(old, new))
+        return folder / name
+
+    header, target = "header.json", "2-target.npy"
+    cases = {
+        "code": (header, b'"kind": "class"', b'"kind": "os:system"'),
+        "file": (header, b'"kind": "class"', b'"kind": "./evil.py:Kind"'),
+        "no kind": (header, b'"kind": "class"', b'"kind": ["class"]'),
+        "elsewhere": (header, b'"2-target"', b'"../outside"'),
+        "absolute": (header, b'"2-target"', b'"/etc/hostname"'),
+        "not there": (header, b'"2-target"', b'"3-target"'),
+        "deep": (header, b'"classes": [', b'"classes": ' + b"[" * 5000),
+        "newer": (header, b'"format": 1', b'"format": 2'),
+        "no classes": (header, b'"classes"', b'"klasses"'),
+        "huge": (target, b"(3,)", b"(1 << 40,)"), "terabyte": (target, b"(3,)", b"(1099511627776,)"),
+        "negative": (target, b"(3,)", b"(-3,)"), "objects": (target, b"<i8", b"|O8"), "void": (target, b"<i8", b"|V8"),
+        "many axes": (target, b"(3,)", b"(3," + b"1," * 70 + b")"), "nothing": (target, b"(3,)", b"(0, 1000000000000)"),
+        "cut": (target, bytes(7), b""), "version": (target, b"NUMPY\x01", b"NUMPY\x02"),
+        "offsets": ("0-ids.offsets.npy", bytes([3] + [0] * 7), bytes([255] * 7 + [127])),
+        "backwards": ("0-ids.offsets.npy", bytes([1] + [0] * 7), bytes([3] + [0] * 7)),
+    }  # fmt: skip
+    for name, (file, old, new) in cases.items():
+        yield name, changed(name, file, old, new)
+    linked = changed("linked", target, b"", b"")
+    (linked / target).unlink()
+    os.mkfifo(linked / target)
+    yield "pipe", linked
+    yield "no folder", folder / "outside.npy"
