@@ -200,12 +200,16 @@ class Additive:
         return max((int(np.prod(values.shape[1:])) for values in part.values()), default=1)
 
     def _sums(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        sums: dict[str, Any] = {}
+        total: Any = 0.0
+        shapes: dict[str, tuple[int, ...]] = {}
         for start, stop, part in self._parts():
-            for name, values in part.items():
-                flat = np.asarray(values, dtype=np.float64).reshape(stop - start, -1)
-                found = (weights[:, start:stop] @ flat).reshape(len(weights), *values.shape[1:])
-                sums[name] = sums[name] + found if name in sums else found
+            shapes = {name: values.shape[1:] for name, values in part.items()}
+            columns = [np.asarray(values, dtype=np.float64).reshape(stop - start, -1) for values in part.values()]
+            if columns:
+                total = total + weights[:, start:stop] @ np.concatenate(columns, axis=1)  # one pass over the weights
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+        split = np.split(total, ends[:-1], axis=1) if shapes else []
+        sums = {name: held.reshape(-1, *shapes[name]) for name, held in zip(shapes, split, strict=True)}
         return {**sums, **{name: table.sums(weights) for name, table in self.sparse.items()}}
 
 

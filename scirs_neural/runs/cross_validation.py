@@ -36,15 +36,17 @@ from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.fold_statistics import FoldStatistics, over_folds
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.registry import load_predictions
-from scirs_neural.evaluation.report import Evaluation, evaluate
+from scirs_neural.evaluation.report import Evaluation
 from scirs_neural.guard.text import read_json
-from scirs_neural.runs.build import load_weights
+from scirs_neural.runs.build import load_weights, make_task
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.parts import module_from_spec
 from scirs_neural.runs.record import RunRecord, differences
 from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.tasks.collect import collect
+from scirs_neural.tasks.judging import judge
+from scirs_neural.tasks.task import Task
 
 OUT_OF_FOLD = "out_of_fold"
 _MAX_SHOWN = 3
@@ -261,19 +263,19 @@ def _over_folds(parts: Sequence[Predictions], folds: int) -> dict[str, FoldStati
 
 
 def _put_together(config: RunConfig, outer: DataModule, folder: RunFolder, runs: list[RunFolder]) -> CrossValidated:
-    cv = config.cv
+    cv, task = config.cv, make_task(config, outer.spec)
     parts = [load_predictions(run.predictions("test")) for run in runs]
     found = _over_folds(parts, cv.folds)
     pooled, judged = [], []
     for repeat in range(cv.repeats):
         pooled.append(_pooled(parts[repeat * cv.folds : (repeat + 1) * cv.folds]))
         name = OUT_OF_FOLD if repeat == 0 else f"{OUT_OF_FOLD}-{repeat + 1}"
-        judged.append(_judge(pooled[-1], name, folder))
+        judged.append(_judge(task, pooled[-1], name, folder))
     together = None
     if outer.spec.sizes["test"] and parts[0].columns_of("averaged"):
         typed = [text for _, text in import_strings(config.model_dump())]
         answers = [_answers(run, outer, typed) for run in runs]
-        together = _judge(type(answers[0]).average(answers), "test", folder)
+        together = _judge(task, type(answers[0]).average(answers), "test", folder)
     summary = _summary(config, outer, runs, found, judged, together)
     folder.write_summary(summary)
     return CrossValidated(folder, found, pooled[0], judged[0], together, summary)
@@ -291,9 +293,9 @@ def _pooled(parts: Sequence[Predictions]) -> Predictions:
         raise DataError(f"the folds do not fit together: {error.what}", fix="run the folds anew") from error
 
 
-def _judge(pred: Predictions, name: str, folder: RunFolder) -> Evaluation:
+def _judge(task: Task, pred: Predictions, name: str, folder: RunFolder) -> Evaluation:
     pred.save(folder.predictions(name))
-    evaluation = evaluate(pred)
+    evaluation = judge(task, pred)
     atomic_write(folder.path / f"evaluation-{name}.json", evaluation.to_json() + "\n")
     return evaluation
 

@@ -20,11 +20,12 @@ def test_a_run_is_scored_by_a_column_of_its_data(tmp_path):
     scans = load_digits()
     half = np.where(np.arange(1797) < 900, "first", "second")
     data = from_arrays(scans.images, scans.target, columns={"half": half}, batch_size=256)
-    config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none")
-    done = train_run(config, data=data, console=Console(quiet=True))
-    run = Run(done.folder, done.task, data=done.data)
+    quick = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none", "task.metrics=[auroc]")
+    done = train_run(tiny_config(tmp_path, *quick), data=data, console=Console(quiet=True))
+    run = Run(done.folder, data=done.data)
     found = run.evaluate(by=["half"])
     saved = run.predictions()
+    assert found.metrics["auroc"].low < found.metrics["auroc"].value < found.metrics["auroc"].high
     assert [part.value for part in found.slices] == ["first", "second"]
     for part in found.slices:
         chosen = np.array([half[int(sample)] == part.value for sample in saved.ids])
@@ -42,7 +43,7 @@ def test_samples_of_one_group_are_drawn_together(tmp_path):
     data = from_arrays(scans.images, scans.target, **options)
     config = tiny_config(tmp_path, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none")
     done = train_run(config, data=data, console=Console(quiet=True))
-    saved = Run(done.folder, done.task, data=data).predictions()
+    saved = Run(done.folder, data=data).predictions()
     assert list(saved.units) == [writer[int(sample)] for sample in saved.ids]
     found = evaluate(saved)
     assert found.units == len(set(saved.units)) < 10
