@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from scirs_neural.tasks.inference import classify
 from sklearn.datasets import load_digits
 
 import scirs_neural as sn
+from scirs_neural.runs.predictor import Predictor
 from tests.training.tiny import module_of
 
 Way = tuple[int, int]
@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> dict[Way, float]:
             for threads, workers in ways if turn % 2 else reversed(ways):
                 torch.set_num_threads(threads)
                 start = time.perf_counter()
-                said: list[object] = [(n, c) for n, c, _ in classify(task, items, batch_size=64, num_workers=workers)]
+                use = Predictor(task.task, task.model)
+                said: list[object] = [p.answer for p in use(items, batch_size=64, num_workers=workers)]
                 times[threads, workers].append(time.perf_counter() - start)
                 first = first or said
                 assert said == first, "the ways disagree"

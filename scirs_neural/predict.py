@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int | None:
     parser = Arguments("python -m scirs_neural.predict", description=__doc__)
     parser.add_argument("run", help="a run folder, or a package")
     parser.add_argument("inputs", nargs="+", help="files, folders, or patterns in quotes")
-    parser.add_argument("--top-k", type=int, default=3, metavar="K", help="classes to name for each sample (default 3)")
+    parser.add_argument("--top-k", type=int, metavar="K", help="classes to name for each sample (default 3)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of answering")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write a .csv, .json or .jsonl file too")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N")
@@ -26,11 +26,11 @@ def main(argv: list[str]) -> int | None:
     parser.add_argument("--threads", type=int, metavar="N", help="threads that the network computes with")
     parser.add_allow()
     args = parser.parse_args(argv)
-    if min(args.top_k, args.batch_size, args.threads or 1) < 1 or args.workers < 0:
+    if min(args.top_k or 1, args.batch_size, args.threads or 1) < 1 or args.workers < 0:
         raise ConfigError("--top-k, --batch-size and --threads must be at least 1, --workers at least 0")
     from scirs_neural.runs.answer_files import AnswerFile, answer_settings, expand, samples_in, shown
 
-    settings = answer_settings(args.set)
+    settings = {**({} if args.top_k is None else {"top_k": args.top_k}), **answer_settings(args.set)}
     with AnswerFile(args.output) as output:  # opened before any work
         from scirs_neural.api import load_predictor
 
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int | None:
             output.write(found)
             count, bad = count + 1, bad + (found.error is not None)
             if found.error is not None or len(rows) < MAX_SHOWN:
-                rows.append(shown(found, args.top_k))
+                rows.append(shown(found, args.top_k or 3))
     width = max((len(row) for row in rows), default=1)
     heads = ["sample", *(f"answer {place}" if width > 2 else "answer" for place in range(1, width))]
     terminal.table(terminal.wide_console(), heads, [[*row, *[None] * (width - len(row))] for row in rows])

@@ -35,14 +35,14 @@ def test_fit_evaluate_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert accuracy == pytest.approx(run.summary["test"]["accuracy"], abs=1e-6)
     digits = load_digits()
     guesses = run.predict([(image * 15.9).astype(np.uint8) for image in digits.images[:50]], top_k=2)
-    right = np.mean([int(g.classes[0]) == t for g, t in zip(guesses, digits.target[:50], strict=True)])
+    right = np.mean([int(g.answer["class"]) == t for g, t in zip(guesses, digits.target[:50], strict=True)])
     assert right > 0.5
-    assert all(len(g.classes) == 2 and g.probabilities[0] >= g.probabilities[1] for g in guesses)
+    assert all(len(top := g.answer["top"]) == 2 and top[0][1] >= top[1][1] for g in guesses)
 
     again = sn.load_run(run.folder.path)
     picture = Image.fromarray((digits.images[0] * 15.9).astype(np.uint8))
-    assert again.predict(picture)[0].classes == guesses[0].classes[:1]
-    assert again.predict(picture)[0].probabilities == pytest.approx(guesses[0].probabilities[:1], abs=1e-6)
+    assert again.predict(picture)[0].answer["class"] == guesses[0].answer["class"]
+    assert again.predict(picture)[0].answer["probability"] == pytest.approx(guesses[0].answer["probability"], abs=1e-6)
 
 
 def test_fit_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_fit_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.data.on_corrupt == "skip"
     again = sn.load_run(run.folder.path)
     guesses = again.predict(list(images[:20]), top_k=1)
-    assert [g.classes for g in guesses] == [g.classes for g in run.predict(list(images[:20]))]
+    assert [g.answer["class"] for g in guesses] == [g.answer["class"] for g in run.predict(list(images[:20]))]
     with pytest.raises(ConfigError, match="handed over in Python"):
         again.evaluate()
     given = sn.load_run(run.folder.path, data=run.data)
@@ -162,7 +162,7 @@ def test_a_plain_module_goes_through_everything(tmp_path: Path, monkeypatch: pyt
     again = sn.load_run(run.folder.path, model=Mine())
     assert again.evaluate().samples == 359
     images = (load_digits().images[:4] * 15.9).astype(np.uint8)
-    assert [g.classes for g in again.predict(list(images))] == [g.classes for g in run.predict(list(images))]
+    assert [g.answer for g in again.predict(list(images))] == [g.answer for g in run.predict(list(images))]
 
     # Exported and pruned by torch's own tools and torch-pruning, unchanged: it is the user's module still.
     network, x = run.model.eval(), torch.rand(3, 1, 8, 8)

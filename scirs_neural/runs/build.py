@@ -24,7 +24,9 @@ def make_task(config: RunConfig, spec: DataSpec) -> Task:
     """The task that a configuration names, or that follows from the data."""
     default = TaskConfig()
     options = {key: value for key, value in settings_of(config.task).items() if value != getattr(default, key, None)}
-    return create_task(spec, config.task.name, **options)
+    task = create_task(spec, config.task.name, **options)
+    task.use_settings(config.answer)
+    return task
 
 
 def make_network(config: RunConfig, task: Task, **more: Any) -> nn.Module:

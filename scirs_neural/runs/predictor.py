@@ -59,7 +59,7 @@ class Predictor:
     def __init__(self, task: Task, model: nn.Module, settings: Mapping[str, Any] | None = None) -> None:
         if settings:
             task = copy(task)
-            task.settings = {**task.settings, **settings}
+            task.use_settings(settings)
         self.task, self.model = task, model
         self.pipeline: Pipeline = PIPELINES.get(task.spec.pipeline)(task.spec)
 
@@ -192,7 +192,9 @@ def run_predictor(
     Raises:
         CheckpointError: the run has no weights, or they are of another network.
     """
-    task = make_task(config, DataSpec.from_dict(folder.read_summary()["data"]))
+    summary = folder.read_summary()
+    task = make_task(config, DataSpec.from_dict(summary["data"]))
+    task.use_settings(summary.get("answer", {}))
     if model is None:
         model = make_network(config, task, load=False)  # the run's checkpoint holds them, published ones may be gone
     load_weights(model, folder.checkpoint())

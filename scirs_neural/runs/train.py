@@ -27,9 +27,10 @@ from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
-from scirs_neural.data.context import Context
-from scirs_neural.data.module import DataModule
+from scirs_neural.data.context import Batch, Context
+from scirs_neural.data.module import SPLITS, DataModule
 from scirs_neural.data.spec import DataSpec
+from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
 from scirs_neural.runs.build import load_weights
@@ -46,6 +47,7 @@ from scirs_neural.training.module import Module
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.options import first_batches
 from scirs_neural.training.precision import pin_to_fp32
+from scirs_neural.training.scoring import EpochScores
 from scirs_neural.training.trainer import Trainer
 
 NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
@@ -129,14 +131,18 @@ def train_run(
     trained_sec = time.perf_counter() - began
     checkpoint = ranked or folder.last
     epoch = load_weights(parts.model, checkpoint)
+    if trainer.lightning is not None and (device := trainer.lightning.strategy.root_device).type in ("cuda", "mps"):
+        parts.model.to(device)  # Lightning has put it back on the CPU
     used = next((row for row in rows if row["epoch"] == epoch), {}) if ranked else (rows or [{}])[-1]
-    tested = "test" in splits and parts.data.spec.sizes["test"]
-    scores = trainer.test(parts.module, parts.data) if tested else {}
-    for split in splits:
+    scores: dict[str, float] = {}
+    for split in sorted(splits, key=SPLITS.index):  # what follows from the validation set goes into the test
         if parts.data.spec.sizes[split]:
-            batches = first_batches(parts.data.eval_dataloader(split), config.trainer.limit_predict_batches)
-            found = collect(parts.task, parts.model, batches, units=parts.data.units(split))
+            found, scores = judge(parts, split, config)
+            if split == "val":
+                parts.task.use_settings(parts.task.fitted_settings(found))
+                found.header = {**found.header, **parts.task.header()}
             found.save(folder.predictions(split))
+    scores = scores if "test" in splits and parts.data.spec.sizes["test"] else {}
     monitor, best = trainer.monitor(parts.module)[0], {}
     if ranked and monitor in used:
         best = {"epoch": int(used["epoch"]) + 1, "metric": monitor, "value": used[monitor]}
@@ -146,6 +152,8 @@ def train_run(
         "own": own,
         "model": facts["model"],
         "data": parts.data.spec.to_dict(),
+        "task": parts.task.record(),
+        "answer": dict(parts.task.settings),
         "best": best,
         "weights": {
             "of": "the best epoch" if ranked else "the last epoch",
@@ -153,7 +161,7 @@ def train_run(
             "checkpoint": checkpoint.name,
         },
         "val": {k.removeprefix("val/"): v for k, v in used.items() if k.startswith("val/")},
-        "test": {k.removeprefix("test/"): v for k, v in scores.items()},
+        "test": scores,
         "epochs": len(rows),
         "timing": {"train_sec": round(trained_sec, 2), "sec_per_epoch": round(trained_sec / max(1, len(rows)), 2)},
         "peak_memory_mb": peak_memory_mb(),
@@ -164,6 +172,21 @@ def train_run(
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)
     return RunResult(folder, parts.module, parts.data, summary)
+
+
+def judge(parts: Parts, split: str, config: RunConfig) -> tuple[Predictions, dict[str, float]]:
+    """The answers to every sample of a split, in one pass, with their loss and scores."""
+    task, losses, ctx = parts.task, EpochScores(parts.task), Context(split, config.seed, settings=parts.task.settings)
+    limit = config.trainer.limit_test_batches if split == "test" else None
+    limit = config.trainer.limit_predict_batches if limit is None else limit
+    batches = first_batches(parts.data.eval_dataloader(split), limit)
+
+    def add(outputs: Any, batch: Batch) -> None:
+        losses.add_losses(task.losses(outputs, batch, ctx), parts.module.count(batch))
+
+    has_loss = task.has_eval_loss and type(task).answer is Task.answer
+    found = collect(task, parts.model, batches, ctx=ctx, units=parts.data.units(split), each=add if has_loss else None)
+    return found, {**losses.scores(), **found.score()}
 
 
 def _whole_module(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> Module:

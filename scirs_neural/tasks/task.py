@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.registry import check_version
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.spec import DataSpec
 
@@ -72,7 +74,8 @@ class Task:
         mixes_samples: the loss couples the samples of a batch, as a contrastive loss does.
         has_eval_loss: `losses` can be computed from outputs in evaluation mode.
         epoch_metrics: further metrics of its predictions that are shown after each epoch.
-        settings: of answering (``answer.*``): threshold, number of steps, prompts.
+        answer_settings: names and defaults of the settings of answering (``answer.*``): threshold, steps, prompts.
+        settings: those that are in use; see `use_settings`.
         reason: why it is this task, in a few words.
     """
 
@@ -82,6 +85,7 @@ class Task:
     epoch_metrics: Sequence[str] = ()
     mixes_samples: bool = False
     has_eval_loss: bool = True
+    answer_settings: Mapping[str, Any] = MappingProxyType({})
     settings: Mapping[str, Any] = MappingProxyType({})
     reason: str = ""
 
@@ -92,6 +96,26 @@ class Task:
     def predictions(self) -> type[Predictions]:
         """The class of the predictions that hold this task's columns. It imports no torch."""
         raise NotImplementedError
+
+    def use_settings(self, settings: Mapping[str, Any]) -> None:
+        """Answer with other settings than the defaults.
+
+        Raises:
+            ConfigError: the task has no setting of that name.
+        """
+        for name in settings:
+            if name not in self.answer_settings:
+                known = ", ".join(self.answer_settings)
+                raise ConfigError(
+                    f"the task '{self.name}' has no setting of answering '{name}'", where=f"answer.{name}",
+                    suggestions=did_you_mean(name, list(self.answer_settings)),
+                    fix=f"it has {known}" if known else "it has none",
+                )  # fmt: skip
+        self.settings = {**self.settings, **settings}
+
+    def fitted_settings(self, predictions: Predictions) -> dict[str, Any]:
+        """Settings of answering that are to follow from predictions of the validation set ("auto")."""
+        return {}
 
     def model_arguments(self) -> dict[str, Any]:
         """What a network must be built with to fit the data: ``num_classes``, ``in_channels``, …."""

@@ -38,8 +38,8 @@ def test_a_package_says_what_its_run_was(tiny_run: Path, packed: Path) -> None:
     assert package.metrics == {"val": summary["val"], "test": summary["test"]}
     assert package.manifest.licences == {"model": "Apache-2.0", "data": "CC-BY-4.0"}
     assert package.manifest.name == "digits-cnn"
-    guesses = sn.guess(package, sorted((tiny_run / "samples").glob("*.png")), top_k=2)
-    assert all(len(g.classes) == 2 for g in guesses)
+    samples = sorted((tiny_run / "samples").glob("*.png"))
+    assert all(len(found.answer["top"]) == 2 for found in sn.load_predictor(package, {"top_k": 2})(samples))
 
 
 def test_it_goes_into_the_run_folder_unless_told(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ def test_inspect_and_verify(packed: Path, tmp_path: Path, capsys: pytest.Capture
     shown = ("digits-cnn", "version 2", "cnn (zoo)", "label (class: 0, 1, 2", "weights.safetensors", "metrics, test")
     assert [part for part in shown if part not in said] == []
     assert run_command(main, ["verify", str(packed)]) == 0
-    assert "whole. 4 members" in capsys.readouterr().out
+    assert "whole. 6 members" in capsys.readouterr().out
     content = bytearray(packed.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "bad.zip").write_bytes(content)
@@ -83,4 +83,4 @@ def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "is not imported" in capsys.readouterr().err
     bare = GOLDEN / "v1" / "zoo-mlp.zip"
     assert run_command(predict.main, [str(bare), str(bare)]) == 2
-    assert "lacks labels" in capsys.readouterr().err
+    assert "lacks the description" in capsys.readouterr().err

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scirs_neural.training.lightning_data import lightning_data
 from torch import nn
 
 from scirs_neural.core.errors import DataError
 from scirs_neural.data import create_data, from_datasets
 from scirs_neural.data.module import CorruptDataWarning, DataModule
+from scirs_neural.training.feeding import Feed
 
 
 def digits(**settings) -> DataModule:
@@ -157,7 +157,7 @@ def test_evaluation_comes_in_the_order_of_the_dataset_and_is_not_mixed():
 
 
 def lightning_digits():
-    return lightning_data(digits())
+    return Feed(digits())
 
 
 class Net(pl.LightningModule):

@@ -10,7 +10,7 @@ import torch
 import scirs_neural.data as package
 from scirs_neural.config.schema import DataConfig
 from scirs_neural.core.errors import ConfigError, DataError, ManyErrors, MissingExtraError, UnknownNameError
-from scirs_neural.core.registry import signature_options
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.data import DATA, Preprocess, create_data, from_arrays
 from scirs_neural.data.module import OFF, DataModule
 

@@ -209,8 +209,8 @@ def test_what_is_typed_again_is_imported(
     assert run_command(train.main, ["--check", "--from", run, *typed]) == 0
     assert run_command(train.main, ["--check", "--from", run, "model=./net.py:Net"]) == 0
     assert run_command(evaluate.main, [run, "--allow", "./other.py:Net"]) == 2
-    own = sn.load_run(run, allow=["./net.py:Net"]).task.model
-    assert sn.load_run(run, model=own).task.model is own  # the name is not looked up
+    own = sn.load_run(run, allow=["./net.py:Net"]).model
+    assert sn.load_run(run, model=own).model is own  # the name is not looked up
     fitted = sn.fit("mlp", "digits", overrides=["plugins_modules=[./net.py]", *QUICK], console=Console(quiet=True))
     assert fitted.package().is_file()  # typed in this very program
 

@@ -90,7 +90,7 @@ def test_a_run_is_judged_the_same_with_its_batchnorm_folded(tmp_path: Path) -> N
     config = tiny_config(tmp_path, "trainer.max_epochs=2", "logger=none")
     folder = train_run(config, console=Console(quiet=True)).folder
     plain, folded = Run(folder), Run(folder)
-    assert folded.fold_batchnorm() == norms(plain.task.model) > 0
+    assert folded.fold_batchnorm() == norms(plain.model) > 0
     one, other = plain.evaluate("test"), folded.evaluate("test")
     assert one.metrics.keys() == other.metrics.keys()
     for name, score in one.metrics.items():

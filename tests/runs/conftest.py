@@ -29,7 +29,7 @@ def train(tmp_path: Path) -> Train:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """One run of three epochs, shared by tests that only look at what it left behind."""
-    config = tiny_config(tmp_path_factory.mktemp("runs"), "trainer.max_epochs=3", "logger.histograms=true")
+    config = tiny_config(tmp_path_factory.mktemp("runs"), "trainer.max_epochs=3", "logger.tensorboard.histograms=true")
     return train_run(config, console=Console(quiet=True))
 
 

@@ -113,7 +113,7 @@ def test_the_folds_nets_together_answer_the_test_split(whole_run):
         data.use_spec(run.task.spec)
         data.batch_size = len(data.dataset("test"))
         (batch,) = data.eval_dataloader("test")
-        answers.append(run.task.model(batch["image"]).softmax(dim=1).detach().numpy())
+        answers.append(run.model(batch["image"]).softmax(dim=1).detach().numpy())
     np.testing.assert_allclose(together.columns["probabilities"], np.mean(answers, axis=0), atol=1e-5)
     assert np.array_equal(together.target, batch["label"].numpy())
     summary = json.loads((whole_run / "summary.json").read_text())

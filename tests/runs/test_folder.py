@@ -107,7 +107,7 @@ def test_tensorboard_has_the_graph_if_it_is_asked_for(train: object) -> None:
     events = EventAccumulator(str(done.folder.tensorboard))
     events.Reload()
     operations = [node.op for node in events.Graph().node]
-    convolutions = [part for part in done.task.model.modules() if isinstance(part, torch.nn.Conv2d)]
+    convolutions = [part for part in done.model.modules() if isinstance(part, torch.nn.Conv2d)]
     assert sum(op == "aten::_convolution" for op in operations) == len(convolutions)
 
 
@@ -203,6 +203,6 @@ def test_find_takes_the_newest_run_of_a_kind(finished: RunResult) -> None:
 
 def test_weights_only_file_is_no_training_state(finished: RunResult, train: object, tmp_path: object) -> None:
     file = tmp_path / "weights.pt"  # type: ignore[operator]
-    torch.save(finished.task.model.state_dict(), file)
+    torch.save(finished.model.state_dict(), file)
     with pytest.raises((CheckpointError, ConfigError)):
         train(f"trainer.resume={file}")  # type: ignore[operator]

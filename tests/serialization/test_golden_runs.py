@@ -79,8 +79,8 @@ def test_its_package_answers_as_on_its_day(here: Path, run: str) -> None:
 def answers(source: Path, run: str) -> list[dict[str, float]]:
     """By picture: class to probability."""
     asked = sorted(str(path) for path in Path(PICTURES[run]).glob("*.png"))
-    found = sn.guess(source, asked, top_k=10 if run == "images" else 2)
-    return [dict(zip(one.classes, one.probabilities, strict=True)) for one in found]
+    found = sn.load_predictor(source, {"top_k": 10} if run == "images" else None)(asked)
+    return [one.answer.get("probabilities") or dict(one.answer["top"]) for one in found]
 
 
 @pytest.mark.xfail(strict=True, reason="until packages hold a plain task of tables and numbers")

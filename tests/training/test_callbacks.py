@@ -105,7 +105,7 @@ def test_a_conflict_and_a_wrong_option_are_found_before_the_run(own: Path, tmp_p
 
 
 def test_shipped_names_are_callbacks_with_their_real_options() -> None:
-    from scirs_neural.core.registry import signature_options
+    from scirs_neural.core.signatures import signature_options
 
     for name in CALLBACKS:
         kind = CALLBACKS.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,7 @@ class Classification(Supervised):
     main_metric = "accuracy"
     automatic_loss = "cross_entropy"
     is_of_classes = True
+    answer_settings = MappingProxyType({"top_k": 5})
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from scirs_neural.tasks.supervised import Supervised, without_half
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from scirs_neural.evaluation.predictions import Predictions
     from scirs_neural.tasks.multi_label.predictions import LabelPredictions
+
+AUTO = "auto"
 
 
 class MultiLabel(Supervised):
@@ -40,6 +44,7 @@ class MultiLabel(Supervised):
     name = "multi_label"
     main_metric = "f1"
     automatic_loss = "bce_with_logits"
+    answer_settings = MappingProxyType({"threshold": 0.5})
 
     @property
     def predictions(self) -> type[LabelPredictions]:
@@ -62,9 +67,22 @@ class MultiLabel(Supervised):
         """``target`` (N, K) float32: zeros and ones, NaN where they are not known."""
         return {"target": batch[self.target].float().cpu().numpy()}
 
+    @property
+    def threshold(self) -> float | list[float]:
+        """Above which probability a class applies: a number, or one a class; 0.5 as long as "auto" is not settled."""
+        threshold = self.settings.get("threshold", 0.5)
+        return 0.5 if threshold == AUTO else threshold
+
+    def fitted_settings(self, predictions: Predictions) -> dict[str, Any]:
+        """With ``answer.threshold=auto``, for each class the threshold of the best F1 on the validation set."""
+        if self.settings.get("threshold") != AUTO:
+            return {}
+        columns = np.asarray(predictions.columns["probabilities"]), np.asarray(predictions.columns["target"])
+        return {"threshold": [best_threshold(*pair) for pair in zip(*(held.T for held in columns), strict=True)]}
+
     def header(self) -> dict[str, Any]:
-        """The names of the classes."""
-        return {"classes": list(self.output_names)}
+        """The names of the classes, and the threshold."""
+        return {"classes": list(self.output_names), "answer": {"threshold": self.threshold}}
 
     def decode(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
         """For each sample the classes that apply, and the probability of every class.
@@ -72,7 +90,7 @@ class MultiLabel(Supervised):
         A class applies above ``answer.threshold``: a number, or one a class; 0.5 if nothing is said.
         """
         names, probabilities = self.output_names, np.asarray(columns["probabilities"])
-        applies = probabilities > np.asarray(self.settings.get("threshold", 0.5))
+        applies = probabilities > np.asarray(self.threshold)
         return [
             {
                 "labels": [names[place] for place in np.flatnonzero(said).tolist()],
@@ -80,3 +98,24 @@ class MultiLabel(Supervised):
             }
             for row, said in zip(probabilities, applies, strict=True)
         ]
+
+
+def best_threshold(probabilities: np.ndarray, target: np.ndarray) -> float:
+    """The threshold above which predicting a class gives the best F1; 0.5 for a class without positives.
+
+    Shape: both (N,); a target of NaN does not count.
+
+    Example:
+        >>> best_threshold(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.0, 0.0, 1.0, 1.0]))
+        0.25
+    """
+    known = ~np.isnan(target)
+    order = np.argsort(-probabilities[known], kind="stable")
+    p, true = probabilities[known][order].astype(np.float64), target[known][order] == 1
+    if not true.any():
+        return 0.5
+    f1 = 2 * np.cumsum(true) / (np.arange(1, len(p) + 1) + true.sum())
+    f1[:-1][p[:-1] == p[1:]] = -1.0  # equal probabilities cannot be told apart
+    best = int(f1.argmax())
+    below = p[best + 1] if best + 1 < len(p) else 0.0
+    return float((p[best] + below) / 2)

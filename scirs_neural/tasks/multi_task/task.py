@@ -59,6 +59,17 @@ class MultiTask(Task):
         self.epoch_metrics = tuple(name for name in names if name != self.main_metric)
 
     @property
+    def answer_settings(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """Those of the parts; one of a name is for every part that has it."""
+        return {name: value for part in self.parts.values() for name, value in part.answer_settings.items()}
+
+    def use_settings(self, settings: Mapping[str, Any]) -> None:
+        """Hand settings of answering to the parts that have them."""
+        super().use_settings(settings)
+        for part in self.parts.values():
+            part.use_settings({name: value for name, value in settings.items() if name in part.answer_settings})
+
+    @property
     def mixes_samples(self) -> bool:  # type: ignore[override]
         """Whether the loss of a part couples samples."""
         return any(part.mixes_samples for part in self.parts.values())

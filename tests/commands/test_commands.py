@@ -48,12 +48,12 @@ def test_predict_names_the_digits_and_writes_both_formats(
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     plain = json.loads((tmp_path / "out.json").read_text())
-    assert [row["class_1"] for row in rows] == [item["top"][0]["class"] for item in plain]
+    assert [row["top_1"] for row in rows] == [item["answer"]["top"][0][0] for item in plain]
     assert len(rows) == 8
     saved = load_predictions(tiny_run / "predictions" / "test").columns
-    places = [int(Path(row["image"]).stem.partition("-")[0]) for row in rows]
-    assert [int(row["class_1"]) for row in rows] == saved["probabilities"][places].argmax(axis=1).tolist()
-    found = [float(row["probability_1"]) for row in rows]
+    places = [int(Path(row["source"]).stem.partition("-")[0]) for row in rows]
+    assert [int(row["class"]) for row in rows] == saved["probabilities"][places].argmax(axis=1).tolist()
+    found = [float(row["probability"]) for row in rows]
     assert found == pytest.approx(saved["probabilities"][places].max(axis=1).tolist(), abs=1e-5)
 
 
