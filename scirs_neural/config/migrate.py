@@ -22,6 +22,8 @@ def migrate(settings: dict[str, Any], registries: Mapping[str, Registry]) -> dic
         {'logger': {'tensorboard': {'histograms': True, 'images': False, 'graph': False}}}
         >>> migrate({"logger": {"tensorboard": False, "histograms": False}}, {})
         {'logger': {}}
+        >>> migrate({"data": {"name": "table", "task": "regression"}}, {})
+        {'data': {'name': 'table', 'target_kind': 'numbers'}}
     """
     return {key: _SECTIONS.get(key, _as_it_is)(value, registries) for key, value in settings.items()}
 
@@ -43,8 +45,19 @@ def _task(section: Any, registries: Mapping[str, Registry]) -> Any:
     return section
 
 
+def _data(section: Any, registries: Mapping[str, Registry]) -> Any:
+    """Until November 2026 a table said what is learnt from it by the name of a task, not by the kind of its target."""
+    if not isinstance(section, dict) or section.get("name") != "table" or "task" not in section:
+        return section
+    kinds = {"table_classification": "class", "regression": "numbers"}
+    options = {key: value for key, value in section.items() if key != "task"}
+    return {**options, "target_kind": kinds.get(section["task"])}
+
+
 def _as_it_is(section: Any, registries: Mapping[str, Registry]) -> Any:
     return section
 
 
-_SECTIONS: dict[str, Callable[[Any, Mapping[str, Registry]], Any]] = {"logger": _logger, "task": _task}
+_SECTIONS: dict[str, Callable[[Any, Mapping[str, Registry]], Any]] = {
+    "data": _data, "logger": _logger, "task": _task,
+}  # fmt: skip

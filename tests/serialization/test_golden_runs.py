@@ -55,7 +55,7 @@ def test_it_is_judged_as_on_its_day(here: Path, run: str) -> None:
 
 @pytest.mark.parametrize(
     "run",
-    [*RUNS[:3], pytest.param("numbers", marks=pytest.mark.xfail(strict=True, reason="compare is for classes only"))],
+    RUNS,
 )
 def test_its_predictions_are_read(here: Path, run: str) -> None:
     """What it saved is still compared with other runs: here, with itself."""
@@ -83,7 +83,6 @@ def answers(source: Path, run: str) -> list[dict[str, float]]:
     return [one.answer.get("probabilities") or dict(one.answer["top"]) for one in found]
 
 
-@pytest.mark.xfail(strict=True, reason="until packages hold a plain task of tables and numbers")
 @pytest.mark.parametrize("run", ["classes", "numbers"])
 def test_packages_of_tables_give_the_runs_own_answers(here: Path, run: str) -> None:
     """From raw rows, through the package's own pipeline, network and task: classes, and numbers in the data's units."""
