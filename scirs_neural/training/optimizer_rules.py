@@ -29,25 +29,19 @@ def check_optimizer(
 
     Example:
         >>> sam, flat = OptimizerConfig(name="sam"), SchedulerConfig(name="constant")
-        >>> check_optimizer(sam, flat, TrainerConfig(accumulate_grad_batches=2))
+        >>> check_optimizer(sam, flat, TrainerConfig(precision="16-mixed"))
         Traceback (most recent call last):
             ...
         scirs_neural.core.errors.ConfigError: the optimizer 'sam' evaluates each step's loss several times, ...
-          fix    set trainer.accumulate_grad_batches=1 and enlarge data.batch_size
+          fix    use trainer.precision=bf16-mixed or 32-true
     """
     name, known = optimizer.name, traits(optimizer.name)
-    if known.get("needs_closure"):
-        again = f"the optimizer '{name}' evaluates each step's loss several times"
-        if trainer.accumulate_grad_batches > 1:
-            raise ConfigError(
-                f"{again}, on one batch only: it cannot be accumulated over batches",
-                fix="set trainer.accumulate_grad_batches=1 and enlarge data.batch_size",
-            )
-        if trainer.precision == "16-mixed":
-            raise ConfigError(
-                f"{again}, which the loss scaling of 16-mixed does not allow",
-                fix="use trainer.precision=bf16-mixed or 32-true",
-            )
+    if known.get("needs_closure") and trainer.precision == "16-mixed":
+        raise ConfigError(
+            f"the optimizer '{name}' evaluates each step's loss several times, which the loss scaling of 16-mixed does "
+            "not allow",
+            fix="use trainer.precision=bf16-mixed or 32-true",
+        )
     if known.get("no_clipping") and trainer.gradient_clip_val is not None:
         raise ConfigError(
             f"the optimizer '{name}' compares gradients: clipped ones would mislead it",

@@ -147,5 +147,6 @@ def test_checkpoints_stopping_and_plateaus_read_them(monitor: str, mode: str, tm
     (stopping, *_) = make_callbacks(config, parts.task)
     assert stopping.mode == mode  # type: ignore[attr-defined]
     assert sn.Trainer(checkpoint={"monitor": monitor}).monitor(parts.module) == (monitor, mode)
-    _, schedule, watched = parts.module._optimizer(parts.module.phases[0], 10, 5)
+    optimizer = torch.optim.SGD(parts.model.parameters(), 0.1)
+    schedule, watched = parts.module._schedule(optimizer, parts.module.phases[0], 10, 5)
     assert (schedule.mode, watched) == (mode, monitor)

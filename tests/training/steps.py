@@ -142,13 +142,19 @@ class Hungry(nn.Module):
 
 
 def gradient(
-    example: Example, sizes: tuple[int, ...] = (SAMPLES,), *, room: int | None = None, ranks: int = 1, **task: Any
+    example: Example,
+    sizes: tuple[int, ...] = (SAMPLES,),
+    *,
+    room: int | None = None,
+    ranks: int = 1,
+    optimizer: str = "sgd",
+    **task: Any,
 ) -> tuple[Tensor, float]:
     """The gradient of one step over all samples, and the loss that is logged for it."""
     torch.manual_seed(0)
     network = example.network()
     network = network if room is None else Hungry(network, room)
-    module = sn.Module(sn.create_task(example.spec, **task), network, {"name": "sgd", "lr": 0.1}, "constant")
+    module = sn.Module(sn.create_task(example.spec, **task), network, {"name": optimizer, "lr": 0.1}, "constant")
     look = Gradients()
     settings: dict[str, Any] = {"devices": ranks, "strategy": "ddp", "accelerator": "cpu"} if ranks > 1 else {}
     trainer = sn.Trainer(

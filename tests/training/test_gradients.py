@@ -125,6 +125,15 @@ def test_a_loss_that_couples_samples_is_refused_where_it_cannot_be_exact() -> No
     gradient(example, loss="supervised_contrastive")  # one batch is whole
 
 
+def test_passes_of_one_step_see_all_of_its_batches() -> None:
+    example = examples()["classification"]
+    whole, loss = gradient(example, optimizer="sam")  # of its second pass, at the other point
+    found, logged = gradient(example, EVENLY, optimizer="sam")
+    assert off(found, whole) < LIMIT * 5  # the point itself differs by rounding
+    assert logged == pytest.approx(loss, rel=1e-5)
+    assert off(whole, gradient(example)[0]) > 1e-3
+
+
 def test_a_group_of_batches_is_one_step_and_limits_count_batches() -> None:
     example = examples()["classification"]
     module = sn.Module(sn.create_task(example.spec), example.network())

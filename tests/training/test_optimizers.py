@@ -246,7 +246,6 @@ def read_rows(done: RunResult) -> list[dict[str, float]]:
 @pytest.mark.parametrize(
     ("settings", "message", "fix"),
     [
-        (("optimizer=sam", "trainer.accumulate_grad_batches=2"), "cannot be accumulated", "data.batch_size"),
         (("optimizer=lbfgs", "optimizer.weight_decay=0", "trainer.gradient_clip_val=1"), "compares gradients", "null"),
         (("optimizer=schedule_free_sgd",), "in place of a schedule", "scheduler=constant"),
         (("optimizer=schedule_free_sgd", "scheduler=constant", "callbacks=[ema]"), "averages weights already", "ema"),
