@@ -72,7 +72,10 @@ DATA.add(
     "text",
     "scirs_neural.data.text.source:text",
     summary="your own texts: a column of a CSV, TSV, JSONL or Parquet file, or .txt files in class folders",
-    options={"path": REQUIRED, "text": "text", "target": "target", "target_kind": None},
+    options={
+        "path": REQUIRED, "text": "text", "target": "target", "target_kind": None, "tokenizer": "bpe",
+        "vocab_size": 8000, "max_length": 256,
+    },
 )
 DATA.add(
     "mask_folder",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from scirs_neural.data.samples import Samples
 
 TEXT_SUFFIX, TABLE_SUFFIXES = ".txt", (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+VOCAB_SIZE, MAX_LENGTH = 8000, 256
 _CHUNK = 1000  # texts at a time
 
 
@@ -44,7 +45,6 @@ class TextField(Field):
     """
 
     kind = "text"
-    settings_used: ClassVar[tuple[str, ...]] = ("tokenizer", "vocab_size", "max_length")
     suffixes: ClassVar[frozenset[str]] = frozenset({TEXT_SUFFIX, *TABLE_SUFFIXES})
 
     @classmethod
@@ -65,24 +65,23 @@ class TextField(Field):
 
         Args:
             name: see `Field.fit`, as for those that follow.
-            known: .
+            known: ``tokenizer`` ("bpe", "words", or the path of a tokenizer.json), ``vocab_size``, ``max_length`` in
+                tokens, and ``column``, in which the texts stand in a table.
             train: .
-            settings: ``tokenizer`` ("bpe", "words", or the path of a tokenizer.json), ``vocab_size``,
-                ``max_length`` in tokens.
+            settings: .
 
         Raises:
             ConfigError: a setting is out of range.
             DataError: there is no such tokenizer, or no text has a token.
         """
-        asked = settings.get("tokenizer") or "bpe"
-        longest = settings.get("max_length") or 256
+        asked, longest = known.get("tokenizer") or KINDS[0], known.get("max_length") or MAX_LENGTH
         if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
             raise ConfigError(f"data.max_length is a whole number of tokens from 1, not {longest!r}")
         texts = [str(train.raw(index)[name]) for index in range(len(train))]
         if asked not in KINDS and ("/" in asked or asked.endswith(".json")):
             text = read_tokenizer_file(asked)
         else:
-            text = train_tokenizer(asked, texts, settings.get("vocab_size") or 8000)
+            text = train_tokenizer(asked, texts, known.get("vocab_size") or VOCAB_SIZE)
         tokenizer, pad = load_tokenizer(text), padding_id(text)
         lengths: list[int] = []
         for start in range(0, len(texts), _CHUNK):
@@ -90,7 +89,8 @@ class TextField(Field):
         if not any(lengths):
             raise DataError(f"'{name}': no training text has a token")
         return {
-            "kind": cls.kind, "version": cls.version, **known, "tokenizer": text, "padding_id": pad,
+            "kind": cls.kind, "version": cls.version, "column": known.get("column", name), "tokenizer": text,
+            "padding_id": pad,
             "num_tokens": max(tokenizer.get_vocab_size(), pad + 1), "max_length": min(longest, max(lengths)),
             "texts": len(lengths), "texts_cut": sum(length > longest for length in lengths),
         }  # fmt: skip
@@ -167,7 +167,7 @@ class TextField(Field):
         elif isinstance(inputs, Path | Mapping) or hasattr(inputs, "columns") or _are_rows(inputs):
             from scirs_neural.data.table.read import read_table
 
-            table, column = read_table(inputs), self.spec.get("column", self.name)
+            table, column = read_table(inputs), self.spec["column"]
             if column not in table.columns:
                 near = did_you_mean(column, table.columns)
                 raise DataError(f"no column '{column}', in which the texts are", where=table.where, suggestions=near)

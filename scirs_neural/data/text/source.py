@@ -14,7 +14,8 @@ from scirs_neural.data.class_folders import SPLIT_NAMES, class_folders
 from scirs_neural.data.samples import ReadSamples
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.targets import class_targets
-from scirs_neural.data.text.field import TEXT_SUFFIX, read_text
+from scirs_neural.data.text.field import MAX_LENGTH, TEXT_SUFFIX, VOCAB_SIZE, read_text
+from scirs_neural.data.text.tokenizer import KINDS
 
 if TYPE_CHECKING:
     from scirs_neural.data.module import DataModule
@@ -28,6 +29,9 @@ def text(
     text: str = TEXT,
     target: str | Sequence[str] = TARGET,
     target_kind: str | None = None,
+    tokenizer: str = KINDS[0],
+    vocab_size: int = VOCAB_SIZE,
+    max_length: int = MAX_LENGTH,
 ) -> DataSource:
     """Texts in a column of a table, with what is to be predicted in others; or ``.txt`` files in class folders.
 
@@ -39,24 +43,28 @@ def text(
         text: the column of the texts.
         target: the column to predict, or several. Rows without any target are left out.
         target_kind: "class", "numbers" or "labels"; None: from what the column holds, as in a table of numbers.
+        tokenizer: "bpe" or "words", trained on the training texts, or the path of a tokenizer.json.
+        vocab_size: most different tokens.
+        max_length: tokens of a text that are kept.
 
     Raises:
         DataError: there is no such file, folder or column, or no training texts. Names file and line.
         UnknownNameError: a split has an unknown name.
     """
     path = Path(path).expanduser()
+    known = {"column": text, "tokenizer": tokenizer, "vocab_size": vocab_size, "max_length": max_length}
     if not path.is_dir():
         from scirs_neural.data.table.read import read_table
 
         names = [target] if isinstance(target, str) else list(target)
-        return _from_table("text", read_table(path), text, names, target_kind, f"texts of {path}")
+        return _from_table("text", read_table(path), known, names, target_kind, f"texts of {path}")
     classes, listed = class_folders(path, {TEXT_SUFFIX}, "texts")
     splits = {}
     for split, rows in listed.items():
         files = [str(file) for file, _ in rows]
         numbers = class_targets([label for _, label in rows], classes, files)
         splits[split] = ReadSamples(TEXT, [read_text(file) for file, _ in rows], {TARGET: numbers}, files)
-    return _source("text", splits, {TARGET: {"kind": "class", "classes": list(classes)}}, f"texts in {path}")
+    return _source("text", splits, {TARGET: {"kind": "class", "classes": list(classes)}}, f"texts in {path}", known)
 
 
 def from_texts(
@@ -66,6 +74,9 @@ def from_texts(
     val: tuple[Sequence[str], Sequence[Any]] | None = None,
     test: tuple[Sequence[str], Sequence[Any]] | None = None,
     target_kind: str | None = None,
+    tokenizer: str = KINDS[0],
+    vocab_size: int = VOCAB_SIZE,
+    max_length: int = MAX_LENGTH,
     columns: Mapping[str, Sequence[Any]] | None = None,
     name: str = "texts",
     **loading: Any,
@@ -77,10 +88,13 @@ def from_texts(
         labels: what is to be predicted: names or numbers of classes, or numbers. Those of None are left out.
         val: texts and labels of a validation split of your own; else a fraction of ``texts`` is held out.
         test: the same for the test split.
-        target_kind: see `text`.
+        target_kind: see `text`, as for those that follow.
+        tokenizer: .
+        vocab_size: .
+        max_length: .
         columns: more of each text, by name: for ``group_by`` and for scores by slice.
         name: of the data, as it appears in run folders.
-        **loading: settings of `DataModule` and of texts: ``tokenizer``, ``vocab_size``, ``max_length``.
+        **loading: settings of `DataModule`.
 
     Raises:
         DataError: there are fewer labels than texts, a class is unknown in training, or a text is none.
@@ -106,15 +120,22 @@ def from_texts(
         held[SPLIT] += [split] * len(given)
         for key, values in (columns or {}).items():
             held[key] += list(map(str, values)) if split == "train" else [""] * len(given)
-    source = _from_table(name, read_table(held), TEXT, [TARGET], target_kind, "texts in memory")
+    known = {"column": TEXT, "tokenizer": tokenizer, "vocab_size": vocab_size, "max_length": max_length}
+    source = _from_table(name, read_table(held), known, [TARGET], target_kind, "texts in memory")
     return DataModule(source, **{"num_workers": 0, **loading})
 
 
 def _from_table(
-    name: str, table: RawTable, text: str, targets: Sequence[str], target_kind: str | None, description: str
+    name: str,
+    table: RawTable,
+    known: Mapping[str, Any],
+    targets: Sequence[str],
+    target_kind: str | None,
+    description: str,
 ) -> DataSource:
     from scirs_neural.data.table.target import read_targets
 
+    text = known["column"]
     for column in (text, *targets):
         if column not in table.columns:
             near = did_you_mean(column, table.columns)
@@ -126,19 +147,19 @@ def _from_table(
     if "train" not in split_of:
         raise DataError("no rows to learn from", where=table.where)
     found = read_targets(table, targets, split_of == "train", target_kind)
-    known = found.known()
+    labelled = found.known()
     notes = [*table.notes, *found.notes]
-    if not known.all():
-        notes.append(f"{(~known).sum():,} rows have no target and are left out")
+    if not labelled.all():
+        notes.append(f"{(~labelled).sum():,} rows have no target and are left out")
     splits = {}
     for split in dict.fromkeys(("train", *split_of.tolist())):
-        rows = np.flatnonzero(known & (split_of == split)).tolist()
+        rows = np.flatnonzero(labelled & (split_of == split)).tolist()
         splits[split] = ReadSamples(
             TEXT, [columns[text][row] for row in rows], {key: values[rows] for key, values in found.values.items()},
             [row + table.first for row in rows],
             {key: [held[row] for row in rows] for key, held in columns.items() if key not in (text, SPLIT)},
         )  # fmt: skip
-    return _source(name, splits, found.specs, f"{description}: {', '.join(targets)} from {text}", notes, text)
+    return _source(name, splits, found.specs, f"{description}: {', '.join(targets)} from {text}", known, notes)
 
 
 def _source(
@@ -146,12 +167,12 @@ def _source(
     splits: Mapping[str, ReadSamples],
     targets: Mapping[str, Mapping[str, Any]],
     description: str,
+    known: Mapping[str, Any],
     notes: Sequence[str] = (),
-    column: str = TEXT,
 ) -> DataSource:
-    known = {TEXT: {"kind": "text", "column": column}}
+    inputs = {TEXT: {"kind": "text", **known}}
     return DataSource(
-        name, splits["train"], known, targets, splits.get("val"), splits.get("test"), description, notes=list(notes)
+        name, splits["train"], inputs, targets, splits.get("val"), splits.get("test"), description, notes=list(notes)
     )
 
 
