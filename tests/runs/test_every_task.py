@@ -90,8 +90,8 @@ def rows(folder: Path, *targets: str) -> list[str]:
     _write(folder / "rows.csv", held)
     named = targets[0] if len(targets) == 1 else f"[{','.join(targets)}]"
     left = [name for name in ("kind", "price") if name not in targets]
-    return ["data=table", f"data.path={folder / 'rows.csv'}", f"data.target={named}", f"data.leave_out=[{','.join(left)}]",
-            "model=mlp", "model.hidden=[8]"]  # fmt: skip
+    return ["data=table", f"data.path={folder / 'rows.csv'}", f"data.target={named}",
+            f"data.leave_out=[{','.join(left)}]", "model=mlp", "model.hidden=[8]"]  # fmt: skip
 
 
 def two(folder: Path) -> list[str]:
@@ -125,7 +125,7 @@ def masks(folder: Path) -> list[str]:
 
 CASES = {
     "images": Case("classification", digits, ("Confusion", "Reliability"), "class", mixes=True),
-    "labels": Case("multi_label", labels, ("Classes", "Reliability"), "labels"),
+    "labels": Case("multi_label", labels, ("Classes", "Reliability"), "labels", mixes=True),
     "rows": Case("classification", lambda folder: rows(folder, "kind"), ("Confusion", "Classes"), "class"),
     "numbers": Case("regression", lambda folder: rows(folder, "price"), ("Predictions", "Worst errors"), "price"),
     "two": Case("multi_task", two, ("Confusion", "Predictions"), "kind", own=True),
@@ -146,6 +146,12 @@ class Ran:
     case: Case
     asked: list[str]
     folder: Path
+
+    @property
+    def allow(self) -> list[str]:
+        """The words that let a command import the user's own network."""
+        named = next(text.partition("=")[2] for text in self.asked if text.startswith("model="))
+        return ["--allow", named] if self.case.own else []
 
 
 def begin(asked: list[str], runs: Path, *more: str) -> Path:
@@ -174,7 +180,7 @@ def test_every_task_is_here() -> None:
 
 def test_what_check_passes_runs(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(train.main, ["--check", *ran.asked, *SHORT]) == 0
-    assert run_command(train.main, ["--check", *ran.asked, *SHORT, "task.loss=triplet_margin"]) == 2
+    assert run_command(train.main, ["--check", *ran.asked, *SHORT, "task.loss=crossentropi"]) == 2
     assert len(capsys.readouterr().err.splitlines()) <= 7
 
 
@@ -186,9 +192,10 @@ def test_it_is_judged_with_intervals_and_reported_with_its_panels(ran: Ran) -> N
     page = (ran.folder / "report.html").read_text()
     for title in ran.case.panels:
         assert title in page, title
-    assert run_command(evaluate.main, [str(ran.folder)]) == 0
+    assert run_command(evaluate.main, [str(ran.folder), *ran.allow]) == 0
     again = json.loads((ran.folder / "evaluation-test.json").read_text())
-    assert again["metrics"] == pytest.approx(held["metrics"]) or again["metrics"].keys() == held["metrics"].keys()
+    for name, score in held["metrics"].items():
+        assert again["metrics"][name]["value"] == pytest.approx(score["value"], nan_ok=True)
 
 
 def test_a_run_that_breaks_off_ends_with_the_bits_of_the_unbroken_one(
@@ -229,13 +236,9 @@ def test_out_of_memory_it_goes_on_in_parts(ran: Ran, tmp_path: Path, monkeypatch
 
 def test_folds_are_judged_together(ran: Ran, tmp_path: Path) -> None:
     begin(ran.asked, tmp_path, "cv=3", "trainer.max_epochs=1")
-    (parent,) = (
-        path.parent
-        for path in tmp_path.rglob("summary.json")
-        if (path.parent / "folds").exists() or "cv" in path.parent.name or len(path.relative_to(tmp_path).parts) == 3
-    )
-    held = json.dumps(summary(parent))
-    assert "low" in held
+    parent = min((path.parent for path in tmp_path.rglob("summary.json")), key=lambda path: len(path.parts))
+    assert len([path for path in parent.rglob("summary.json") if path.parent != parent]) == 3
+    assert '"low"' in (parent / "summary.json").read_text()
     assert (parent / "report.html").is_file()
 
 
@@ -255,18 +258,14 @@ def test_two_runs_are_compared(ran: Ran, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_package_answers_as_its_run_does(ran: Ran, tmp_path: Path) -> None:
-    assert run_command(package.main, [str(ran.folder), "--out", str(tmp_path / "p.zip")]) == 0
+    assert run_command(package.main, [str(ran.folder), "--out", str(tmp_path / "p.zip"), *ran.allow]) == 0
     samples = ran.folder / "samples"
-    inputs = (
-        str(samples) if samples.is_dir() else next(a.partition("=")[2] for a in ran.asked if a.startswith("data.path="))
-    )
+    tables = [text.partition("=")[2] for text in ran.asked if text.startswith("data.path=")]
+    inputs = str(samples) if samples.is_dir() else tables[0]
     answers = []
     for source in (ran.folder, tmp_path / "p.zip"):
-        out = tmp_path / f"{source.suffix or 'run'}.json"
-        more = (
-            ["--allow", next(a for a in ran.asked if a.startswith("model=")).partition("=")[2]] if ran.case.own else []
-        )
-        assert run_command(predict.main, [str(source), inputs, "--output", str(out), *more]) == 0
+        out = tmp_path / f"{source.name}.json"
+        assert run_command(predict.main, [str(source), inputs, "--output", str(out), *ran.allow]) == 0
         answers.append(json.loads(out.read_text()))
     assert answers[0] == answers[1]
     assert len(answers[0]) > 3
