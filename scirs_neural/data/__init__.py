@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scirs_neural.data.source import DataSource as DataSource
     from scirs_neural.data.spec import DataSpec as DataSpec
     from scirs_neural.data.table.table import from_table as from_table
+    from scirs_neural.data.text.source import from_texts as from_texts
 
 lazy(
     globals(),
@@ -39,5 +40,6 @@ lazy(
         "source": ["DataSource"],
         "spec": ["DataSpec"],
         "table.table": ["from_table"],
+        "text.source": ["from_texts"],
     },
 )

@@ -73,8 +73,13 @@ DATA.add(
     "scirs_neural.data.text.source:text",
     summary="your own texts: a column of a CSV, TSV, JSONL or Parquet file, or .txt files in class folders",
     options={
-        "path": REQUIRED, "text": "text", "target": "target", "target_kind": None, "tokenizer": "bpe",
-        "vocab_size": 8000, "max_length": 256,
+        "path": REQUIRED,
+        "text": "text",
+        "target": "target",
+        "target_kind": None,
+        "tokenizer": "bpe",
+        "vocab_size": 8000,
+        "max_length": 256,
     },
 )
 DATA.add(

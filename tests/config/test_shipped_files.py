@@ -16,9 +16,13 @@ FILES = sorted(path.relative_to(TREE.shipped).with_suffix("").as_posix() for pat
 NEEDED = {  # what a file leaves to the user
     "data/csv": ["data.path=a.csv"],
     "data/image_folder": ["data.root=a"],
+    "data/mask_folder": ["data.root=a"],
+    "data/text": ["data.path=a.csv"],
     "data/table": ["data.path=a.csv", "data.target=a"],
     "experiment/fine_tuning": ["data.root=a"],
+    "experiment/segmentation": ["data.root=a"],
     "experiment/table_classification": ["data.path=a.csv", "data.target=a"],
+    "experiment/text_classification": ["data.path=a.csv"],
 }
 
 
