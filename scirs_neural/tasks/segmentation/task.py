@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,7 @@ class Segmentation(Task):
     name = "segmentation"
     main_metric = "mean_iou"
     epoch_metrics = ("pixel_accuracy",)
+    answer_settings = MappingProxyType({"mask": False})
 
     def __init__(self, spec: DataSpec, *, loss: Any = "auto", metrics: Sequence[str] = ()) -> None:
         super().__init__(spec, loss=loss, metrics=list(metrics))

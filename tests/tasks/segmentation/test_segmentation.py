@@ -167,7 +167,7 @@ def test_answers_are_areas_and_the_mask(batch):
     outputs[:, 2, 0, :] = 2
     one = {"id": ["a"], "image": batch["image"][:1]}
     assert "mask" not in task.decode(task.to_arrays(outputs, one))[0]
-    task.settings = {"mask": True}
+    task.use_settings({"mask": True})
     (answer,) = task.decode(task.to_arrays(outputs, one))
     assert answer["areas"] == pytest.approx({"thing": 5 / 6, "rare": 1 / 6})
     assert answer["mask"] == [[2] * 7] + [[1] * 7] * 5
