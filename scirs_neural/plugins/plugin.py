@@ -31,13 +31,17 @@ class Plugin:
         name: under which it is registered.
         version: of its record.
         stage: place in the order; see `STRUCTURE` and those after it.
+        before: names of plugins of the same stage that come later.
+        after: names of plugins of the same stage that come earlier.
         conflicts: names of plugins that it cannot run beside.
         tolerance: largest relative change of the answers that `finalize` may make.
     """
 
-    name: ClassVar[str]
+    name: str
     version: ClassVar[int] = 1
     stage: ClassVar[int] = LOSSES
+    before: ClassVar[tuple[str, ...]] = ()
+    after: ClassVar[tuple[str, ...]] = ()
     conflicts: ClassVar[tuple[str, ...]] = ()
     tolerance: float = 1e-4
 
@@ -45,7 +49,15 @@ class Plugin:
         self.options = options
 
     def prepare(self, model: nn.Module, task: Task, example: Batch) -> nn.Module:
-        """The network that is trained: before the optimizer is made and a checkpoint's weights are read."""
+        """The network that is trained, from a fresh one: before the optimizer is made.
+
+        Random numbers are seeded for it. A run that goes on from a checkpoint calls `rebuild` instead.
+
+        Args:
+            model: as the plugins before it left it; of ``--check`` on the meta device.
+            task: how it is called.
+            example: two made-up samples.
+        """
         return model
 
     def modules(self) -> nn.Module | None:
@@ -57,7 +69,11 @@ class Plugin:
         return ()
 
     def rows(self, ctx: Context) -> Sequence[Mapping[str, Any]]:
-        """Further raw samples for this step, a function of the context; they arrive in ``batch[<plugin's name>]``."""
+        """Further raw samples for this step, each with an "id": a function of the context.
+
+        The pipeline encodes them, without augmentation; they arrive in `losses` and `counts` as the batch
+        ``batch[<plugin's name>]``, which is missing from parts of a step that got none.
+        """
         return ()
 
     def losses(
@@ -71,10 +87,11 @@ class Plugin:
         return {}
 
     def at_epoch(self, model: nn.Module, ctx: Context) -> nn.Module | None:
-        """Before an epoch, at a step boundary. A network means that parameters are other ones.
+        """Before an epoch, at a step boundary. It may change the network; it gives another one, or None.
 
-        The optimizer is then made anew; its state is kept by name for parameters whose shape has not changed, and
-        `map_state` may say how the others follow.
+        Where parameters are other ones afterwards, the optimizer is made anew: its state is kept by name for parameters
+        whose shape has not changed, `map_state` may say how the others follow, and the schedule of the learning rate
+        goes on. Random numbers come from the context.
         """
         return None
 
@@ -84,6 +101,9 @@ class Plugin:
 
     def after_step(self, model: nn.Module, ctx: Context) -> None:
         """After an optimizer step."""
+
+    def after_epoch(self, model: nn.Module, ctx: Context) -> None:
+        """After the last step of an epoch, before the network is validated."""
 
     def shown(self, model: nn.Module) -> nn.Module:
         """The network that is validated, ranked and kept, such as an average."""

@@ -1,0 +1,63 @@
+"""The plugins that a configuration names, made and put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.importing import resolve
+from scirs_neural.optim.options import check_options
+from scirs_neural.plugins.plugin import Plugin
+from scirs_neural.plugins.registry import PLUGINS
+from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
+
+
+def create_plugins(settings: Mapping[str, Mapping[str, Any]]) -> list[Plugin]:
+    """Plugins by registry name, entry point, or ``file.py:Class``, in the order of their stages.
+
+    Args:
+        settings: name to options, as in ``plugins.*``; a plugin of the user's has the option ``name``, ``file.py:Class``.
+
+    Raises:
+        ConfigError: an unknown name or option, plugins that exclude each other, or no order that pleases all.
+
+    Example:
+        >>> [(plugin.name, plugin.options) for plugin in create_plugins({"ema": {"decay": 0.9}})]
+        [('ema', {'decay': 0.9})]
+    """
+    made: list[Plugin] = []
+    for key, given in settings.items():
+        name, options = given.get("name", key), {k: v for k, v in given.items() if k != "name"}
+        is_own = ":" in name
+        if not is_own:
+            check_options(PLUGINS, name, options)
+        kind = resolve(name, where=f"plugins.{key}.name") if is_own else PLUGINS.get(name)
+        if not (isinstance(kind, type) and issubclass(kind, Plugin)):
+            raise ConfigError(f"'{name}' is no plugin", where=f"plugins.{key}", fix="subclass scirs_neural.plugins.Plugin")
+        try:
+            plugin = kind(**options)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"the plugin '{key}' refuses its options: {error}", where=f"plugins.{key}") from error
+        plugin.name = key if is_own else name
+        made.append(plugin)
+    return ordered(made)
+
+
+def ordered(plugins: Sequence[Plugin]) -> list[Plugin]:
+    """Plugins by stage; within a stage so that every ``before`` and ``after`` holds, else as they were given.
+
+    Raises:
+        ConfigError: two of them exclude each other, or no order pleases all.
+    """
+    names = [plugin.name for plugin in plugins]
+    for plugin in plugins:
+        if names.count(plugin.name) > 1:
+            raise ConfigError(f"the plugin '{plugin.name}' is there twice", where="plugins")
+        if other := next((name for name in plugin.conflicts if name in names), None):
+            raise ConfigError(f"the plugins '{plugin.name}' and '{other}' exclude each other", where="plugins")
+    found: list[Plugin] = []
+    for stage in sorted({plugin.stage for plugin in plugins}):
+        held = [OrderedCallback(p.name, p, {"before": p.before, "after": p.after}) for p in plugins if p.stage == stage]
+        found += topological_sort(held, "plugins")
+    return found
