@@ -184,9 +184,19 @@ class Run:
         metrics = {split: summary[split] for split in ("val", "test") if summary.get(split)}
         return save_package(
             path, self.model, spec=self._spec, task=self.task, answer=dict(self.task.settings), name=summary["name"],
+            plugins=self._records(),
             metrics=metrics,
             licences=_licences(model.name, model.weights, self._spec.licence),
         )  # fmt: skip
+
+    def _records(self) -> list[dict[str, Any]]:
+        """What plugins did to the network, as its checkpoint has it."""
+        from scirs_neural.serialization.checkpoint import read_index
+
+        if not self._config.plugins:
+            return []
+        saved = read_index(self.folder.checkpoint()).get("plugins", [])
+        return [{key: held[key] for key in ("name", "version", "record")} for held in saved if held["record"]]
 
     def _needs(self, part: str, what: str) -> None:
         if part in self.summary.get("own", []):

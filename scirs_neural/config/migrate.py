@@ -24,8 +24,22 @@ def migrate(settings: dict[str, Any], registries: Mapping[str, Registry]) -> dic
         {'logger': {}}
         >>> migrate({"data": {"name": "table", "task": "regression"}}, {})
         {'data': {'name': 'table', 'target_kind': 'numbers'}}
+        >>> migrate({"callbacks": {"ema": {"decay": 0.9, "use_buffers": True}}}, {})
+        {'callbacks': {}, 'plugins': {'ema': {'decay': 0.9}}}
     """
-    return {key: _SECTIONS.get(key, _as_it_is)(value, registries) for key, value in settings.items()}
+    settings = {key: _SECTIONS.get(key, _as_it_is)(value, registries) for key, value in settings.items()}
+    return _averages(settings, registries)
+
+
+def _averages(settings: dict[str, Any], registries: Mapping[str, Registry]) -> dict[str, Any]:
+    """Until November 2026 averaging the weights was a callback."""
+    callbacks = settings.get("callbacks")
+    if not isinstance(callbacks, dict) or "ema" not in callbacks or "ema" in registries.get("callbacks", ()):
+        return settings
+    saved, names = callbacks["ema"] or {}, {"decay": "decay", "update_every_n_steps": "every_n_steps"}
+    options = {names[key]: value for key, value in saved.items() if key in names}
+    others = {key: value for key, value in callbacks.items() if key != "ema"}
+    return {**settings, "callbacks": others, "plugins": {**(settings.get("plugins") or {}), "ema": options}}
 
 
 def _logger(section: Any, registries: Mapping[str, Registry]) -> Any:

@@ -99,6 +99,10 @@ class NonFiniteError(ScirsError, ArithmeticError):
     """A loss or metric became NaN or infinite."""
 
 
+class NoRankedEpochError(ScirsError, RuntimeError):
+    """A run of which no epoch may be the best one: a plugin had not come to its end."""
+
+
 class OutOfMemoryError(ScirsError, RuntimeError):
     """A step that does not fit into memory, and cannot be split further."""
 

@@ -1,4 +1,4 @@
-"""Averages of the weights: EMA over steps, SWA over epochs. Both are validated, ranked and kept in place of the network.
+"""Averages of the weights: EMA over steps, SWA over epochs. They are validated, ranked and kept, not the network.
 
 Source: torch.optim.swa_utils.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_avg_fn, update_bn
 
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.context import Batch, Context
@@ -28,8 +28,8 @@ class Average(Plugin):
         self.average: AveragedModel | None = None
         self._saved: Mapping[str, Any] | None = None
 
-    def average_function(self) -> Callable[..., Any]:
-        """How the present weights are added."""
+    def average_functions(self) -> dict[str, Callable[..., Any]]:
+        """How the present weights are added: arguments of `AveragedModel`."""
         raise NotImplementedError
 
     def add(self, model: nn.Module) -> None:
@@ -59,13 +59,14 @@ class Average(Plugin):
 
     def _of(self, model: nn.Module) -> AveragedModel | None:
         if self.average is None and self._saved:
-            self.average = self._made(model)
-            self.average.load_state_dict(self._saved)
-            self._saved = None
+            average, saved, self._saved = self._made(model), self._saved, None
+            if all(saved[name].shape == value.shape for name, value in average.state_dict().items()):
+                average.load_state_dict(saved)
+                self.average = average
         return self.average
 
     def _made(self, model: nn.Module) -> AveragedModel:
-        average = AveragedModel(model, multi_avg_fn=self.average_function(), use_buffers=True)
+        average = AveragedModel(model, use_buffers=True, **self.average_functions())
         for parameter in average.parameters():
             parameter.grad = None
         return average
@@ -85,9 +86,9 @@ class EMA(Average):
         super().__init__(decay=decay, every_n_steps=every_n_steps)
         self.decay, self.every_n_steps = decay, every_n_steps
 
-    def average_function(self) -> Callable[..., Any]:
+    def average_functions(self) -> dict[str, Callable[..., Any]]:
         """Old times decay, and the rest of the new."""
-        return get_ema_multi_avg_fn(self.decay)
+        return {"multi_avg_fn": get_ema_multi_avg_fn(self.decay)}
 
     @torch.no_grad()
     def after_step(self, model: nn.Module, ctx: Context) -> None:
@@ -114,9 +115,9 @@ class SWA(Average):
         super().__init__(start=start)
         self.start = start
 
-    def average_function(self) -> Callable[..., Any]:
-        """The mean."""
-        return get_swa_multi_avg_fn()
+    def average_functions(self) -> dict[str, Callable[..., Any]]:
+        """The mean; torch's function for many tensors at once cannot divide BatchNorm's counters."""
+        return {"avg_fn": get_swa_avg_fn()}
 
     @torch.no_grad()
     def after_epoch(self, model: nn.Module, ctx: Context) -> None:

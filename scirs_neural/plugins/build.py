@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.importing import resolve
-from scirs_neural.optim.options import check_options
+from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.plugins.registry import PLUGINS
 from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
@@ -17,7 +15,7 @@ def create_plugins(settings: Mapping[str, Mapping[str, Any]]) -> list[Plugin]:
     """Plugins by registry name, entry point, or ``file.py:Class``, in the order of their stages.
 
     Args:
-        settings: name to options, as in ``plugins.*``; a plugin of the user's has the option ``name``, ``file.py:Class``.
+        settings: name to options, as in ``plugins.*``; one of the user's has the ``name`` ``file.py:Class``.
 
     Raises:
         ConfigError: an unknown name or option, plugins that exclude each other, or no order that pleases all.
@@ -29,17 +27,20 @@ def create_plugins(settings: Mapping[str, Mapping[str, Any]]) -> list[Plugin]:
     made: list[Plugin] = []
     for key, given in settings.items():
         name, options = given.get("name", key), {k: v for k, v in given.items() if k != "name"}
-        is_own = ":" in name
-        if not is_own:
-            check_options(PLUGINS, name, options)
-        kind = resolve(name, where=f"plugins.{key}.name") if is_own else PLUGINS.get(name)
+        entry = PLUGINS.typed(name, where=f"plugins.{key}.name")
+        entry.check(options, where=f"plugins.{key}")
+        kind = entry.load()
         if not (isinstance(kind, type) and issubclass(kind, Plugin)):
-            raise ConfigError(f"'{name}' is no plugin", where=f"plugins.{key}", fix="subclass scirs_neural.plugins.Plugin")
+            raise ConfigError(
+                f"'{name}' is no plugin", where=f"plugins.{key}", fix="subclass scirs_neural.plugins.Plugin"
+            )
         try:
             plugin = kind(**options)
+        except ScirsError:
+            raise
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the plugin '{key}' refuses its options: {error}", where=f"plugins.{key}") from error
-        plugin.name = key if is_own else name
+        plugin.name = name if name in PLUGINS else key
         made.append(plugin)
     return ordered(made)
 

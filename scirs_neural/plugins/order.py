@@ -51,6 +51,20 @@ def records_of(plugins: Sequence[Plugin], *, state: bool = False) -> list[dict[s
     ]
 
 
+def same_records(plugins: Sequence[Plugin], records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether records say that a network was changed just as the plugins have changed theirs."""
+    import torch
+    from torch.utils._pytree import tree_flatten
+
+    def flat(held: Sequence[Mapping[str, Any]]) -> tuple[list[Any], Any]:
+        return tree_flatten([(one["name"], one["version"], one["record"]) for one in held])
+
+    (mine, shape), (theirs, other) = flat(records_of(plugins)), flat(records)
+    return shape == other and all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(mine, theirs, strict=True)
+    )
+
+
 def rebuild_all(plugins: Sequence[Plugin], model: nn.Module, records: Sequence[Mapping[str, Any]]) -> nn.Module:
     """A fresh network as records have it.
 
@@ -59,11 +73,12 @@ def rebuild_all(plugins: Sequence[Plugin], model: nn.Module, records: Sequence[M
     """
     by_name = {plugin.name: plugin for plugin in plugins}
     saved = [str(held["name"]) for held in records]
+    what = "the checkpoint is of a run"
     if missing := [name for name in saved if name not in by_name]:
-        raise CheckpointError(f"the checkpoint is of a run with the plugin '{missing[0]}'", fix=f"plugins=[{missing[0]}]")
+        raise CheckpointError(f"{what} with the plugin '{missing[0]}'", fix=f"plugins=[{missing[0]}]")
     for plugin in plugins:
         if plugin.name not in saved and overrides(plugin, "prepare"):
-            raise CheckpointError(f"the checkpoint is of a run without the plugin '{plugin.name}'", fix="begin a new run")
+            raise CheckpointError(f"{what} without the plugin '{plugin.name}'", fix="begin a new run")
     for held in records:
         plugin = by_name[str(held["name"])]
         if held.get("version", 1) != plugin.version:
@@ -101,7 +116,7 @@ def finalize_all(
     Raises:
         ParityError: a plugin changed the answers by more than its tolerance.
     """
-    from scirs_neural.tasks.answering import pipeline_of
+    from scirs_neural.data.registry import PIPELINES
     from scirs_neural.tasks.collect import device_of, to_device
 
     network = [model]
@@ -115,7 +130,7 @@ def finalize_all(
             continue
         if few is None:
             first = next(iter(batches()))
-            few = (pipeline or pipeline_of(task)).split(first, -(-len(first["id"]) // NUM_SAMPLES))[0]
+            few = (pipeline or PIPELINES.get(task.spec.pipeline)(task.spec)).split(first, -(-len(first["id"]) // NUM_SAMPLES))[0]
         before = _answers(task, network[0], few)
         network[0] = _network(plugin, plugin.finalize(network[0], on_device, task))
         _check_answers(plugin, before, _answers(task, network[0], few))

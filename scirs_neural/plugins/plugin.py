@@ -83,7 +83,7 @@ class Plugin:
         return {}
 
     def counts(self, batch: Batch) -> dict[str, float]:
-        """Of how many items each of its terms is a mean; the default is the number of samples."""
+        """Of how many items each of its terms is a mean, 0 where there are none; the default: the number of samples."""
         return {}
 
     def at_epoch(self, model: nn.Module, ctx: Context) -> nn.Module | None:
@@ -137,7 +137,7 @@ class Plugin:
         Raises:
             CheckpointError: it is of another version, or not as `record` gives it.
         """
-        check_version("plugin", cls.name, record, cls.version, where)
+        check_version("plugin", record["name"], record, cls.version, where)
 
     def rebuild(self, model: nn.Module, record: Mapping[str, Any]) -> nn.Module:
         """A fresh network as the record has it: its modules and the shapes of its tensors.

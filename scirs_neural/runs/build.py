@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.models.create import create_model
 from scirs_neural.models.weights import load_strictly
+from scirs_neural.plugins.build import create_plugins
+from scirs_neural.plugins.order import rebuild_all
 from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.tasks.create import create_task
 from scirs_neural.tasks.task import Task
@@ -50,20 +53,32 @@ def make_network(config: RunConfig, task: Task, **more: Any) -> nn.Module:
     return load_model_file(name, input_shape=fixed, num_classes=options["num_classes"], allow_files=True)
 
 
-def load_weights(model: nn.Module, checkpoint: Path) -> int | None:
-    """Put a checkpoint's weights into a network, strictly.
+def load_trained(config: RunConfig, model: nn.Module, checkpoint: Path) -> nn.Module:
+    """A network as a checkpoint has it: changed by the plugins as their records say, with its weights.
 
-    Returns:
-        The epoch at whose end they were kept, from 0, if the file says so.
+    Args:
+        config: of the run.
+        model: a fresh network.
+        checkpoint: of the run.
 
     Raises:
         CheckpointError: the file is not of this network.
     """
-    found = read_checkpoint(checkpoint)
-    state = found["state_dict"]
+    saved = read_checkpoint(checkpoint)
+    if config.plugins:
+        model = rebuild_all(create_plugins(config.plugins), model, saved.get("plugins", []))
+    load_weights(model, saved, checkpoint)
+    return model
+
+
+def load_weights(model: nn.Module, saved: Mapping[str, Any], checkpoint: Path) -> None:
+    """Put the weights of a checkpoint that was read into a network, strictly.
+    Raises:
+        CheckpointError: the file is not of this network.
+    """
+    state = saved["state_dict"]
     weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
     load_strictly(model, weights, str(checkpoint))
-    return found.get("epoch")
 
 
 def settings_of(section: Any) -> dict[str, Any]:

@@ -24,10 +24,15 @@ def check_run(config: RunConfig, console: Console) -> None:
         ScirsError: whatever would have stopped the run.
     """
     check_machine(config.trainer)
-    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
+    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.plugins)
     data = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
     with on_meta():
         parts = build_parts(config, data=data)  # nothing is loaded into a network without memory
+        try:
+            parts.module.prepare()
+        except (RuntimeError, NotImplementedError) as error:
+            if "meta" not in str(error):  # a plugin that looks at values cannot be tried without them
+                raise
     make_callbacks(config, parts.task)
     check_loggers(config.logger)
     Trainer(config.trainer).monitor(parts.module)

@@ -38,10 +38,10 @@ from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.evaluation.report import Evaluation
 from scirs_neural.guard.text import read_json
-from scirs_neural.runs.build import load_weights, make_task
+from scirs_neural.runs.build import make_task
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
-from scirs_neural.runs.parts import module_from_spec
+from scirs_neural.runs.predictor import run_predictor
 from scirs_neural.runs.record import RunRecord, differences
 from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.tasks.collect import collect
@@ -305,11 +305,10 @@ def _answers(run: RunFolder, outer: DataModule, allow: list[str]) -> Predictions
     path = run.predictions("outer_test")
     if not path.exists():
         spec = DataSpec.from_dict(run.read_summary()["data"])
-        module = module_from_spec(run.read_config(config_groups(), allow=allow), spec)
-        load_weights(module.model, run.checkpoint())
+        use = run_predictor(run, run.read_config(config_groups(), allow=allow))
         outer.use_spec(spec)  # each network's inputs are scaled as its own training samples say
         loader, units = outer.eval_dataloader("test"), outer.units("test")
-        collect(module.task, module.model, loader, units=units).save(path)
+        collect(use.task, use.model, loader, units=units).save(path)
     return load_predictions(path)
 
 

@@ -27,7 +27,7 @@ try:
 except ImportError:  # not on Windows, where an unfinished run is taken up whoever may be at it
     fcntl = None  # type: ignore[assignment]
 
-_CHECKPOINT = re.compile(r"(best(-\d+)?|last)\.ckpt")
+_CHECKPOINT = re.compile(r"(best(-\d+)?|last|final)\.ckpt")
 _HELD: dict[str, int] = {}  # open files of this process, by run folder
 
 
@@ -64,6 +64,11 @@ class RunFolder:
     def best(self) -> Path:
         """The checkpoint with the best validation metric."""
         return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def final(self) -> Path:
+        """The network as plugins finalized it, from the best weights; only of runs with plugins that do."""
+        return self.path / "checkpoints" / "final.ckpt"
 
     @property
     def last(self) -> Path:

@@ -16,6 +16,7 @@ from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.models import catalogue
+from scirs_neural.plugins.build import create_plugins
 from scirs_neural.runs.build import make_network, make_task, settings_of
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
@@ -81,8 +82,10 @@ def module_from_spec(config: RunConfig, spec: DataSpec, model: nn.Module | None 
 
 
 def make_module(config: RunConfig, task: Task, model: nn.Module) -> Module:
-    """A task and a network with the configuration's optimizer, schedule and fine-tuning."""
-    return Module(task, model, config.optimizer, config.scheduler, config.finetune)
+    """A task and a network with the configuration's optimizer, schedule, fine-tuning and plugins."""
+    made = Module(task, model, config.optimizer, config.scheduler, config.finetune, create_plugins(config.plugins))
+    made.seed = config.seed
+    return made
 
 
 def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:

@@ -17,7 +17,7 @@ from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.pipeline import ID, Pipeline
 from scirs_neural.data.registry import PIPELINES
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.runs.build import load_weights, make_network, make_task
+from scirs_neural.runs.build import load_trained, make_network, make_task
 from scirs_neural.tasks.collect import answers
 from scirs_neural.tasks.create import create_task
 from scirs_neural.tasks.task import Task
@@ -197,7 +197,7 @@ def run_predictor(
     task.use_settings(summary.get("answer", {}))
     if model is None:
         model = make_network(config, task, load=False)  # the run's checkpoint holds them, published ones may be gone
-    load_weights(model, folder.checkpoint())
+    model = load_trained(config, model, folder.checkpoint())
     return Predictor(task, model.eval(), settings)
 
 

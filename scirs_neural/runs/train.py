@@ -33,7 +33,7 @@ from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
-from scirs_neural.runs.build import load_weights
+from scirs_neural.runs.finalizing import finalize_run, load_checkpoint, write_artifacts
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.parts import Parts, build_parts, make_callbacks, module_from_spec
 from scirs_neural.tasks.collect import collect
@@ -48,7 +48,7 @@ from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.options import first_batches
 from scirs_neural.training.precision import pin_to_fp32
 from scirs_neural.training.scoring import EpochScores
-from scirs_neural.training.trainer import Trainer
+from scirs_neural.training.trainer import Trainer, saved_records
 
 NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
 
@@ -104,36 +104,40 @@ def train_run(
     console = (console or terminal.console()) if is_first() else Console(quiet=True)
     _set_threads(config)
     began = time.perf_counter()
-    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.callbacks)
+    check_optimizer(config.optimizer, config.scheduler, config.trainer, config.plugins)
     parts = build_parts(config, model=model, data=data)
     own = [part for part, given in (("model", model), ("data", data)) if given is not None]
     config = resolve_auto_settings(_as_given(config, model, data), parts.module, parts.data, console)
     folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(_make_folder(config, parts).path))))
     if is_first():
         folder.begin(config)
-    facts = run_facts(config, parts)
-    terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
     named = [*make_callbacks(config, parts.task), *callbacks]
     trainer = Trainer(
         config.trainer, folder=folder.path, seed=config.seed, console=console, callbacks=named,
         loggers=_loggers(config, folder),
     )  # fmt: skip
+    resumed = trainer.resumed(config.trainer.resume) if config.plugins else None
+    parts.module.prepare(None if resumed is None else saved_records(resumed))
+    facts = run_facts(config, parts)
+    terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
     if is_first():
         _save_input_batch(parts, folder)
-    is_sharded = is_model_parallel(config.trainer)
-    untrained = copy.deepcopy(model) if is_sharded else None
+    is_made_again = is_model_parallel(config.trainer) or bool(config.plugins)
+    untrained = copy.deepcopy(model) if is_made_again else None
     with run_dir_env(folder):
         rows = trainer.fit(parts.module, parts.data)
     ranked = trainer.best_checkpoint
     trainer.continue_on_rank_zero()
-    if is_sharded:  # the network that was trained has its parts in processes that are gone
+    if is_made_again:  # its parts are in processes that are gone, or plugins have changed it since the best epoch
         parts = Parts(parts.data, _whole_module(config, parts.data.spec, untrained))
     trained_sec = time.perf_counter() - began
     checkpoint = ranked or folder.last
-    epoch = load_weights(parts.model, checkpoint)
+    epoch = load_checkpoint(parts.module, checkpoint)
     if trainer.lightning is not None and (device := trainer.lightning.strategy.root_device).type in ("cuda", "mps"):
         parts.model.to(device)  # Lightning has put it back on the CPU
     used = next((row for row in rows if row["epoch"] == epoch), {}) if ranked else (rows or [{}])[-1]
+    checkpoint = finalize_run(parts, folder) or checkpoint
+    artifacts = write_artifacts(parts.module.plugins, folder)
     scores: dict[str, float] = {}
     for split in sorted(splits, key=SPLITS.index):  # what follows from the validation set goes into the test
         if parts.data.spec.sizes[split]:
@@ -166,6 +170,8 @@ def train_run(
         "timing": {"train_sec": round(trained_sec, 2), "sec_per_epoch": round(trained_sec / max(1, len(rows)), 2)},
         "peak_memory_mb": peak_memory_mb(),
         "compiled": dataclasses.asdict(trainer.compiled) if trainer.compiled is not None else None,
+        "plugins": list(config.plugins),
+        "artifacts": artifacts,
         "skipped_samples": parts.data.corrupt_count,
         "warnings": dict(trainer.warned.counts),
     }
@@ -310,6 +316,8 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
         ],
         "seed": config.seed,
     }
+    if config.plugins:
+        shown["plugins"] = [f"{plugin.name} {plugin.options or ''}".strip() for plugin in parts.module.plugins]
     if idle := list(without_effect(config)):
         shown["no effect"] = idle
     return {"model": model, "shown": shown}

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig
 from scirs_neural.config.validate import check_section
-from scirs_neural.core.errors import ShapeError
+from scirs_neural.core.errors import CheckpointError, ShapeError
 from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.pipeline import Pipeline
@@ -22,6 +22,8 @@ from scirs_neural.layers.penalties import ActivityRegularization, collect_penalt
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, freeze, parameter_groups
 from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
+from scirs_neural.plugins.order import overrides, prepare_all, rebuild_all, records_of, same_records
+from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.tasks.task import ALL_OTHERS, Phase, Task, count_of
 from scirs_neural.training.scoring import EpochScores, direction
 
@@ -41,11 +43,12 @@ class Module(L.LightningModule):
         optimizer: a name, or settings as in a config.
         scheduler: a name, or settings as in a config.
         finetune: how pretrained weights are adapted.
-        plugins: `scirs_neural.plugins.plugin.Plugin`, in the order of their stages.
+        plugins: what is done to the training, network included; they are put in the order of their stages.
 
     Attributes:
         seed: of the run; the Trainer sets it.
         pipeline: cuts batches into parts; the Trainer takes the data's own.
+        is_final: training is over, and the network is the one that is kept: plugins show no other.
 
     Raises:
         ShapeError: the network does not give what the task needs.
@@ -66,10 +69,10 @@ class Module(L.LightningModule):
         optimizer: OptimizerConfig | Mapping[str, Any] | str = "adamw",
         scheduler: SchedulerConfig | Mapping[str, Any] | str = "one_cycle",
         finetune: FinetuneConfig | Mapping[str, Any] | None = None,
-        plugins: Sequence[Any] = (),
+        plugins: Sequence[Plugin] = (),
     ) -> None:
         super().__init__()
-        self.task, self.model, self.plugins = task, model, list(plugins)
+        self.task, self.model, self.plugins = task, model, sorted(plugins, key=lambda plugin: plugin.stage)
         self.optimizer_settings = check_section(OptimizerConfig, _named(optimizer), "optimizer")
         self.scheduler_settings = check_section(SchedulerConfig, _named(scheduler), "scheduler")
         self.finetune = check_section(FinetuneConfig, finetune or {}, "finetune")
@@ -80,12 +83,44 @@ class Module(L.LightningModule):
         self.now = StepState(self.phases[0].name)
         self.scores: EpochScores | None = None
         self.monitors: list[str | None] = []
-        self.has_penalties = any(isinstance(part, ActivityRegularization) for part in model.modules())
-        extra = {plugin.name: held for plugin in self.plugins if (held := plugin.modules()) is not None}
+        self.frozen_parameters: set[str] = set()
+        self.has_rows: list[Plugin] = []
+        self.has_penalties = self.is_prepared = self.is_final = False
+        if not self.plugins:  # they wait for what a checkpoint has recorded of them
+            self.prepare()
+
+    def prepare(self, records: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Let the plugins put on what they do to the network; once, before the optimizer is made.
+
+        Args:
+            records: of the checkpoint that training goes on from: the network is built as they have it. None prepares a
+                fresh one.
+
+        Raises:
+            CheckpointError: the records are of other plugins, or the network has been prepared otherwise.
+            ShapeError: the network does not give what the task needs.
+        """
+        if self.is_prepared:
+            if records is not None and not same_records(self.plugins, records):
+                fix = "resume with a new Module and a new network"
+                raise CheckpointError("the network was changed by its plugins after that checkpoint", fix=fix)
+            return
+        if records is not None:
+            self.model = rebuild_all(self.plugins, self.model, records)
+        elif self.plugins:
+            self.model = prepare_all(self.plugins, self.model, self.task, self.pipeline.example(2), self.seed)
+        self.has_rows = [plugin for plugin in self.plugins if overrides(plugin, "rows")]
+        self.has_penalties = any(isinstance(part, ActivityRegularization) for part in self.model.modules())
+        extra = {plugin.name: part for plugin in self.plugins if (part := plugin.modules()) is not None}
         if extra:
             self.plugin_modules = nn.ModuleDict(extra)
-        check_network(task, model, self.pipeline)
-        self.frozen_parameters = freeze(model, self.parameter_groups)
+        check_network(self.task, self.model, self.pipeline)
+        self.frozen_parameters = freeze(self.model, self.parameter_groups)
+        self.is_prepared = True
+
+    def records(self) -> list[dict[str, Any]]:
+        """What the plugins have done to the network."""
+        return records_of(self.plugins)
 
     @property
     def spec(self) -> Any:
@@ -127,9 +162,27 @@ class Module(L.LightningModule):
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Count what each term of the loss is a mean of, while the batch is on the CPU."""
+        if self.has_rows and self.trainer.training:
+            batch = self.with_rows(batch)
         self.now.group = batch if isinstance(batch, list) else [batch]
         self.now.counts = [self.count(part) for part in self.now.group]
         return batch
+
+    def with_rows(self, batch: Any) -> Any:
+        """A batch, or the batches of a step, with the further samples that plugins want: each has its share of them."""
+        group = batch if isinstance(batch, list) else [batch]
+        ctx = self.context(self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
+        group = [dict(part) for part in group]
+        for plugin in self.has_rows:
+            if plugin.name in group[0]:
+                continue  # a batch on its way to a device comes by twice
+            rows = list(plugin.rows(ctx))
+            size = -(-len(rows) // len(group))
+            with_targets = any(name in row for row in rows for name in self.pipeline.targets)
+            for place, part in enumerate(group):
+                if mine := rows[place * size : (place + 1) * size]:
+                    part[plugin.name] = self.pipeline.collate(mine, Context("val", self.seed), targets=with_targets)
+        return group if isinstance(batch, list) else group[0]
 
     def count(self, batch: Batch) -> Counts:
         """Of how many items each term of a batch's loss is a mean."""
@@ -174,6 +227,8 @@ class Module(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Begin a pass."""
         self.scores = EpochScores(self.task)
+        if (shown := self.shown) is not self.model:
+            shown.eval()  # it is no part of this module, whose mode Lightning sets
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -181,9 +236,14 @@ class Module(L.LightningModule):
     def shown(self) -> nn.Module:
         """The network that is validated, ranked and kept: what the plugins show of it."""
         model = self.model
-        for plugin in self.plugins:
+        for plugin in () if self.is_final else self.plugins:
             model = plugin.shown(model)
         return model
+
+    @property
+    def may_rank(self) -> bool:
+        """Whether all plugins let the present epoch be the best one."""
+        return all(plugin.may_rank(self.context(0)) for plugin in self.plugins)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the answers of a batch, and its loss."""

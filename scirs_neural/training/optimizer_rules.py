@@ -7,11 +7,12 @@ from typing import Any
 
 from scirs_neural.config.schema import OptimizerConfig, SchedulerConfig, TrainerConfig
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.registries import registry
 from scirs_neural.optim.build import traits
 
 
 def check_optimizer(
-    optimizer: OptimizerConfig, scheduler: SchedulerConfig, trainer: TrainerConfig, callbacks: Iterable[str] = ()
+    optimizer: OptimizerConfig, scheduler: SchedulerConfig, trainer: TrainerConfig, plugins: Iterable[str] = ()
 ) -> Mapping[str, Any]:
     """Refuse settings that an optimizer would make wrong or meaningless.
 
@@ -19,7 +20,7 @@ def check_optimizer(
         optimizer: which, with its settings.
         scheduler: of its learning rate.
         trainer: how it is driven.
-        callbacks: names of those in use.
+        plugins: names of those in use.
 
     Returns:
         The optimizer's traits.
@@ -52,6 +53,9 @@ def check_optimizer(
             raise ConfigError(
                 f"the optimizer '{name}' averages in place of a schedule", fix="use scheduler=constant (with a warm-up)"
             )
-        if "ema" in callbacks:
-            raise ConfigError(f"the optimizer '{name}' averages weights already", fix="take ema out of callbacks")
+        known_plugins = registry("plugins")
+        averages = [one for one in plugins if one in known_plugins and known_plugins.entry(one).traits.get("averages")]
+        if averages:
+            fix = f"take {averages[0]} out of plugins"
+            raise ConfigError(f"the optimizer '{name}' averages weights already", fix=fix)
     return known

@@ -16,12 +16,6 @@ _CALLBACKS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"monitor": "val/loss", "mode": "auto", "patience": 3, "min_delta": 0.0, "stopping_threshold": None}
         | {"divergence_threshold": None, "check_finite": True, "strict": True},
     ),
-    "ema": (
-        "EMAWeightAveraging",
-        "evaluate and keep an exponential moving average of the weights",
-        {"decay": 0.999, "use_buffers": True, "update_every_n_steps": 1}
-        | {"update_starting_at_step": None, "update_starting_at_epoch": None},
-    ),
     "timer": ("Timer", "stop after a time span, DD:HH:MM:SS", {"duration": None, "interval": "step"}),
     "device_stats": ("DeviceStatsMonitor", "log memory and utilisation of the device", {"cpu_stats": None}),
 }

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -22,7 +21,8 @@ from scirs_neural.core import terminal
 from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
 from scirs_neural.data.batching import share_batches
 from scirs_neural.data.loader import is_worker_death, worker_error
-from scirs_neural.optim.build import traits
+from scirs_neural.data.pipeline import ID
+from scirs_neural.plugins.order import prepare_all
 from scirs_neural.training.async_checkpoint import SavingErrors
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
@@ -30,26 +30,25 @@ from scirs_neural.training.callbacks.clipping import GradientClipping
 from scirs_neural.training.callbacks.finetuning import Finetuning
 from scirs_neural.training.callbacks.last_checkpoint import LastCheckpoint, OnlyCheckpoint
 from scirs_neural.training.callbacks.learning_rate import LearningRate
+from scirs_neural.training.callbacks.plugin_calls import RECORDS, PluginCalls
 from scirs_neural.training.callbacks.progress import EpochLines
 from scirs_neural.training.callbacks.step_guard import StepGuard
 from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
 from scirs_neural.training.checkpoint_io import read_index
-from scirs_neural.training.compiling import Compiled, compile_network
-from scirs_neural.training.distributed.ranks import end_other_ranks, shard, with_launched
-from scirs_neural.training.distributed.tensor_parallel import split
+from scirs_neural.training.compiling import Compiled
+from scirs_neural.training.distributed.ranks import end_other_ranks, with_launched
 from scirs_neural.training.feeding import Feed
 from scirs_neural.training.loops.epoch_state import EpochState
 from scirs_neural.training.loops.fit import FitLoop
-from scirs_neural.training.loops.step import as_group
 from scirs_neural.training.machine import check_machine, is_model_parallel, machine_arguments
-from scirs_neural.training.memory import checkpoint_activations
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
 from scirs_neural.training.module import Module
 from scirs_neural.training.nonfinite import NonFiniteSearch
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.options import FirstBatches, anomaly_error, make_profiler, val_check_interval
-from scirs_neural.training.precision import allow_tf32, pin_to_fp32
+from scirs_neural.training.precision import allow_tf32
+from scirs_neural.training.preparations import Compilation, Preparation, preparations
 from scirs_neural.training.scoring import direction
 from scirs_neural.training.tensorboard import TensorBoardExtras
 from scirs_neural.training.warnings_capture import WarningsCapture, quiet
@@ -100,7 +99,8 @@ class Trainer:
         self.metrics = MetricsFile(self.folder / "metrics.csv" if self.folder else None)
         self.warned = WarningsCapture()
         self.lightning: L.Trainer | None = None
-        self.compiled: Compiled | None = None
+        self.preparations: list[Preparation] = []
+        self.plugin_calls: PluginCalls | None = None
         check_machine(self.settings)
 
     @property
@@ -108,6 +108,11 @@ class Trainer:
         """The checkpoint of the best epoch so far."""
         found = getattr(self.lightning and self.lightning.checkpoint_callback, "best_model_path", "")
         return Path(found) if found else None
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """What became of ``trainer.compile``, if it was asked for."""
+        return next((step.compiled for step in self.preparations if isinstance(step, Compilation)), None)
 
     def fit(self, module: L.LightningModule, data: Any, *, resume: str | Path | None = None) -> list[Row]:
         """Train.
@@ -122,13 +127,14 @@ class Trainer:
 
         Raises:
             NonFiniteError: the loss became NaN or infinite.
+            NoRankedEpochError: a plugin let no epoch be the best one.
             KeyboardInterrupt: after Ctrl-C. A checkpoint of the step that was running is kept, if there is a folder.
             PreemptedError: after SIGTERM or SIGUSR1, with a checkpoint likewise.
         """
-        checkpoint = self._resumed(resume or self.settings.resume)
+        checkpoint = self.resumed(resume or self.settings.resume)
         self.lightning = self._lightning(module)
         feed = self._feed(module, data)
-        self._prepare(module, feed)
+        self._prepare(module, feed, checkpoint)
         self.metrics.is_open = True
         try:
             with self._quietly():
@@ -141,6 +147,8 @@ class Trainer:
             raise KeyboardInterrupt from stopped
         finally:
             self.metrics.is_open = False
+        if self.plugin_calls is not None and isinstance(module, Module):
+            self.plugin_calls.check_ranked(module, self.metrics.rows)
         return self.metrics.rows
 
     def continue_on_rank_zero(self) -> None:
@@ -180,7 +188,7 @@ class Trainer:
             return error
         search = NonFiniteSearch(self.folder, self.seed, self.lightning.fit_loop.epoch_loop.total_batch_idx)
         again = self._lightning(module, search)
-        with contextlib.suppress(NonFiniteError), self._quietly():
+        with contextlib.suppress(NonFiniteError, CheckpointError), self._quietly():
             again.fit(module, data, ckpt_path=str(last), weights_only=True)
         if search.place is None:
             return error
@@ -225,38 +233,34 @@ class Trainer:
             finally:
                 self.warned.counts.update(warned.counts)
 
-    def _prepare(self, module: L.LightningModule, data: Any) -> None:
-        """What is done to the network once, before the first step."""
+    def _prepare(self, module: L.LightningModule, data: Any, checkpoint: str | None) -> None:
+        """What is done to the network before the first step: the plugins' part, then the Trainer's own."""
         share_batches(self.settings.tensor_parallel)
-        held = getattr(module, "model", None)
-        network: nn.Module = held if isinstance(held, nn.Module) else module
-        if self.settings.fp32_modules:
-            pin_to_fp32(network, self.settings.fp32_modules)
-        if self.settings.activation_checkpointing:
-            checkpoint_activations(network, self.settings.activation_checkpointing)
         if self.settings.tf32 is not None:
             allow_tf32(self.settings.tf32)
-        chosen = module.optimizer_settings if isinstance(module, Module) else None
-        is_xla = self.settings.accelerator in ("tpu", "xla_cpu")  # which lays tensors out by itself
-        is_sharded = is_model_parallel(self.settings)  # FSDP2 takes parameters that lie in order only
-        if (
-            self.settings.channels_last
-            and not is_xla
-            and not is_sharded
-            and not (chosen and traits(chosen.name).get("flattens"))
-        ):
-            network.to(memory_format=torch.channels_last)
-        if is_sharded:
-            module.configure_model = partial(_shard_network, module, self.settings)  # type: ignore[method-assign]
-        if self.settings.compile and isinstance(module, Module):
-            assert self.lightning is not None
-            batch = as_group(next(iter(data.train_dataloader())))[0]
-            inputs = self.lightning.strategy.batch_to_device([batch[name] for name in module.spec.inputs])
-            precision = self.lightning.precision_plugin.forward_context
-            self.compiled = compile_network(network, self.settings.compile, inputs, precision)
-            self.console.print(self.compiled.sentence(), soft_wrap=True, highlight=False, markup=False)
+        if isinstance(module, Module) and module.plugins:
+            if is_model_parallel(self.settings):
+                fix = "trainer.strategy=ddp, or no plugins"
+                raise ConfigError("plugins need the whole network on each device", where="plugins", fix=fix)
+            module.prepare(None if checkpoint is None else saved_records(checkpoint))
+        assert self.lightning is not None
+        self.preparations = preparations(self.lightning, module, data, self.settings)
+        held = getattr(module, "model", None)
+        network: nn.Module = held if isinstance(held, nn.Module) else module
+        prepare_all(self.preparations, network, getattr(module, "task", None), {})  # type: ignore[arg-type]
+        said = [self.compiled.sentence()] if self.compiled is not None else []
+        if self.plugin_calls is not None and isinstance(module, Module):
+            self.plugin_calls.preparations = self.preparations
+            said += filter(None, [self.plugin_calls.foreseen(module, self.settings.max_epochs)])
+        for sentence in said:
+            self.console.print(sentence, soft_wrap=True, highlight=False, markup=False)
 
-    def _resumed(self, path: str | Path | None) -> str | None:
+    def resumed(self, path: str | Path | None) -> str | None:
+        """The checkpoint that a run folder, a file, or "auto" means; None: there is nothing to go on from.
+
+        Raises:
+            CheckpointError: there is no such file, or it holds no training state.
+        """
         if path is None:
             return None
         if path == "auto":  # which run that is was settled with its folder
@@ -284,6 +288,10 @@ class Trainer:
             own.append(GradientClipping(s.gradient_clip_val, s.gradient_clip_algorithm, s.log_every_n_steps))
         if isinstance(module, Module) and module.finetune.enabled:
             own.append(Finetuning(module.finetune))
+        if isinstance(module, Module) and module.plugins:
+            calls = PluginCalls(self.preparations)
+            own.append(calls)
+            self.plugin_calls = calls if search is None else self.plugin_calls
         last: list[L.Callback] = []
         others: list[L.Callback] = [*self.callbacks, EpochState(self.metrics if search is None else MetricsFile(None))]
         loggers: list[Logger] = [self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers]
@@ -387,13 +395,13 @@ def convert_inputs(convert: Callable[[Any], Any], names: Sequence[str], batch: A
     """
     if isinstance(batch, list):
         return [convert_inputs(convert, names, part) for part in batch]
-    return {name: convert(value) if name in names else value for name, value in batch.items()}
+    return {
+        name: convert_inputs(convert, names, value) if isinstance(value, dict) and ID in value
+        else convert(value) if name in names else value for name, value in batch.items()
+    }  # fmt: skip
 
 
-def _shard_network(module: Any, settings: TrainerConfig) -> None:
-    """Lay the parts of the network on the devices: layers split first, then what is left of them sharded."""
-    mesh = module.trainer.strategy.device_mesh
-    if settings.tensor_parallel > 1:
-        split(module, settings, mesh)
-    if mesh["data_parallel"].size() > 1 or settings.strategy == "fsdp2":
-        shard(module.model, mesh["data_parallel"])
+def saved_records(checkpoint: str | Path) -> list[dict[str, Any]]:
+    """What plugins had done to the network of a checkpoint."""
+    records: list[dict[str, Any]] = read_index(checkpoint).get(RECORDS, [])
+    return records

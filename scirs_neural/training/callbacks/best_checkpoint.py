@@ -26,9 +26,10 @@ class BestCheckpoint(ModelCheckpoint):
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
     def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
-        """Whether an epoch is among the best so far; one whose figure is no finite number never is."""
+        """Whether an epoch is among the best so far; never if its figure is no finite number, or a plugin objects."""
         ranks = super().check_monitor_top_k(trainer, current)  # asked on every rank alike
-        return ranks and current is not None and bool(torch.isfinite(current))
+        may_rank = getattr(trainer.lightning_module, "may_rank", True)
+        return ranks and may_rank and current is not None and bool(torch.isfinite(current))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with a ranking: the scores of those of its files that lie in this run's own folder.

@@ -34,7 +34,7 @@ class OrderedCallback:
         return (named,) if isinstance(named, str) else tuple(named)
 
 
-def topological_sort(placed: Sequence[OrderedCallback]) -> list[Any]:
+def topological_sort(placed: Sequence[OrderedCallback], what: str = "callbacks") -> list[Any]:
     """Callbacks so that every ``before`` and ``after`` holds, else in the order in which they were given.
 
     Raises:
@@ -49,7 +49,7 @@ def topological_sort(placed: Sequence[OrderedCallback]) -> list[Any]:
     for one in placed:
         for other in one.others("conflicts"):
             if other in names and other != one.name:
-                raise ConfigError(f"the callbacks '{one.name}' and '{other}' exclude each other", where="callbacks")
+                raise ConfigError(f"the {what} '{one.name}' and '{other}' exclude each other", where=what)
     earlier = {one.name: {name for name in one.others("after") if name in names} for one in placed}
     for one in placed:
         for later in one.others("before"):
@@ -62,7 +62,7 @@ def topological_sort(placed: Sequence[OrderedCallback]) -> list[Any]:
         ready = next((one for one in waiting if not earlier[one.name] & left), None)
         if ready is None:
             circle = "', '".join(one.name for one in waiting)
-            raise ConfigError(f"no order of the callbacks '{circle}' pleases all of them", where="callbacks")
+            raise ConfigError(f"no order of the {what} '{circle}' pleases all of them", where=what)
         waiting.remove(ready)
         ordered.append(ready.callback)
     return ordered

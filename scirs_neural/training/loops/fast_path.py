@@ -191,6 +191,8 @@ class FastPath:
         self.fetcher.fetched += 1
         self.iterator._idx += 1
         if self.host is not None:
+            if self.host.has_rows:
+                batch = self.host.with_rows(batch)
             self._count(batch)
         return batch if self.is_on_cpu else self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
 
