@@ -22,11 +22,11 @@ def test_the_shipped_configuration(compose):
 
 
 def test_a_chosen_name_brings_its_options(compose):
-    config = compose("optimizer=sgd", "scheduler=step", "callbacks=[ema,timer]", "callbacks.ema.decay=0.5")
+    config = compose("optimizer=sgd", "scheduler=step", "callbacks=[device_stats,timer]", "callbacks.device_stats.cpu_stats=true")
     assert config.optimizer.options() | {"momentum": 0.0, "nesterov": False} == config.optimizer.options()
     assert config.scheduler.options() == {"step_size": 30, "gamma": 0.1}
-    assert list(config.callbacks) == ["ema", "timer"]
-    assert config.callbacks["ema"]["decay"] == 0.5
+    assert list(config.callbacks) == ["device_stats", "timer"]
+    assert config.callbacks["device_stats"]["cpu_stats"] is True
 
 
 @pytest.mark.parametrize("group", ["model", "data", "task", "optimizer", "scheduler"])
@@ -79,12 +79,12 @@ def test_the_user_s_configs_extend_the_shipped_ones(compose, write):
     write(
         "configs/experiment/first.yaml",
         "\n# @package _global_\n# what it is for\ndefaults:\n  - override /model: wide\n  - override /optimizer: sgd\n"
-        "  - override /callbacks: [ema]\nseed: 7\noptimizer:\n  lr: 0.25\n  momentum: 0.5\n",
+        "  - override /callbacks: [device_stats]\nseed: 7\noptimizer:\n  lr: 0.25\n  momentum: 0.5\n",
     )
     config = compose("experiment=first", "+finetune=heads", "seed=8")
     assert (config.model.name, config.optimizer.name, config.optimizer.lr, config.seed) == ("cnn", "sgd", 0.25, 8)
     assert config.optimizer.options()["momentum"] == 0.5
-    assert list(config.callbacks) == ["ema"]
+    assert list(config.callbacks) == ["device_stats"]
     assert config.finetune.head_epochs == compose("finetune=heads").finetune.head_epochs == 2
 
 
@@ -162,10 +162,10 @@ def test_the_user_s_files_shadow_the_shipped_ones(compose, write):
 def test_the_user_s_primary_config_shadows_the_shipped_one(compose, faults, write):
     lines = "defaults:\n  - model: cnn\n  - data: mnist5k\n  - task: classification\n  - optimizer: sgd\n"
     write("configs/train.yaml", f"{lines}  - scheduler: constant\n  - _self_\noptimizer:\n  momentum: 0.5\n")
-    config = compose("trainer=smoke", "callbacks=[ema]", "optimizer.lr=0.25", "logger=csv")  # none in its defaults list
+    config = compose("trainer=smoke", "callbacks=[device_stats]", "optimizer.lr=0.25", "logger=csv")  # none in its defaults list
     assert (config.model.name, config.data.name, config.optimizer.name) == ("cnn", "mnist5k", "sgd")
     assert (config.optimizer.options()["momentum"], config.trainer.limit_train_batches) == (0.5, 2)
-    assert (list(config.callbacks), list(config.logger)) == (["ema"], ["csv"])
+    assert (list(config.callbacks), list(config.logger)) == (["device_stats"], ["csv"])
     write("configs/train.yaml", f"{lines}  - _self_\noptimizer:\n  momentum: high\n")
     assert "the setting 'scheduler' is missing" in {fault.what for fault in faults()}
     (fault,) = faults("scheduler=constant")
@@ -209,11 +209,11 @@ def test_the_groups_and_their_values(home, write):
 
 
 def test_a_sweep_is_every_combination():
-    assert sweep_points(["seed=0,1", "model=cnn", "trainer.max_epochs=range(1,4)", "callbacks=[ema],[timer]"]) == [
+    assert sweep_points(["seed=0,1", "model=cnn", "trainer.max_epochs=range(1,4)", "callbacks=[device_stats],[timer]"]) == [
         [f"seed={seed}", "model=cnn", f"trainer.max_epochs={epochs}", f"callbacks={callbacks}"]
         for seed in (0, 1)
         for epochs in (1, 2, 3)
-        for callbacks in ("[ema]", "[timer]")
+        for callbacks in ("[device_stats]", "[timer]")
     ]
     assert sweep_points([]) == [[]]
     assert sweep_points(["optimizer.lr=choice(0.1,0.2)", "seed"]) == [
@@ -225,18 +225,18 @@ def test_a_sweep_is_every_combination():
 @pytest.mark.parametrize("group", ["callbacks", "plugins", "logger"])
 def test_none_of_several(compose, saved, write, group):
     for nothing in (f"{group}=none", f"{group}=[]", f"{group}=null"):
-        assert getattr(compose("callbacks=[ema]", nothing), group) == {}
-        assert getattr(compose(nothing, config_file=saved(compose("callbacks=[ema]"))), group) == {}
+        assert getattr(compose("callbacks=[device_stats]", nothing), group) == {}
+        assert getattr(compose(nothing, config_file=saved(compose("callbacks=[device_stats]"))), group) == {}
     write("configs/experiment/e.yaml", f"# @package _global_\ndefaults:\n  - override /{group}: none\n")
     assert getattr(compose("experiment=e"), group) == {}
 
 
 def test_loggers_and_callbacks_of_the_user_s_are_chosen_like_registered_ones(compose, saved):
-    one, several = "logger=./mine.py:Mine", "callbacks=[ema,./mine.py:Beep]"
+    one, several = "logger=./mine.py:Mine", "callbacks=[device_stats,./mine.py:Beep]"
     for config in (compose(one, several), compose(one, several, config_file=saved(compose()))):
         assert config.logger == {"Mine": {"name": "./mine.py:Mine"}}
         assert config.callbacks["Beep"] == {"name": "./mine.py:Beep"}
-        assert list(config.callbacks) == ["ema", "Beep"]
+        assert list(config.callbacks) == ["device_stats", "Beep"]
 
 
 def test_hydra_looks_into_further_folders(compose, faults, write):
@@ -291,16 +291,16 @@ def saved(write):
 
 def test_a_saved_configuration_is_loaded_again_as_it_was(compose, saved):
     first = compose(
-        "model=vit_b_16", "optimizer=adafactor", "scheduler=multi_step", "callbacks=[ema,early_stopping]", "trainer=smoke",
+        "model=vit_b_16", "optimizer=adafactor", "scheduler=multi_step", "callbacks=[device_stats,early_stopping]", "trainer=smoke",
         "task.loss=[{name:cross_entropy,weight:0.5}]", "optimizer.lr=1e-5", "trainer.devices=[0]", "data=csv", "data.path=a.csv",
     )  # fmt: skip
     assert compose(config_file=saved(first)) == first
 
 
 def test_a_saved_configuration_can_be_changed(compose, saved):
-    file = saved(compose("optimizer=adamw", "callbacks=[ema]"))
+    file = saved(compose("optimizer=adamw", "callbacks=[device_stats]"))
     changed = compose("optimizer=sgd", "optimizer.momentum=0.9", "seed=9", "model='./net.py:Net'", "+model.width=3",
-                      "~callbacks.ema", "trainer.checkpoint.save_top_k=3", config_file=file)  # fmt: skip
+                      "~callbacks.device_stats", "trainer.checkpoint.save_top_k=3", config_file=file)  # fmt: skip
     assert changed.optimizer.options() == {"momentum": 0.9}
     assert changed.optimizer.lr == compose().optimizer.lr
     assert (changed.model.name, changed.model.options()) == ("./net.py:Net", {"width": 3})

@@ -36,9 +36,11 @@ ONE = {
     "task=classificaton": ("unknown task 'classificaton'", ["classification"], None),
     "trainer=smok": ("unknown trainer 'smok'", ["smoke"], "default, gpu"),
     "experiment=mine": ("unknown experiment 'mine'", [], "choose one of fine_tuning, images"),
-    "callbacks=[emma]": ("unknown callback 'emma'", ["ema"], None),
-    "callbacks=[ema,early_stop]": ("unknown callback 'early_stop'", ["early_stopping"], None),
-    "+callbacks.ema.decai=0.9": ("unknown setting 'callbacks.ema.decai' of callback 'ema'", ["callbacks.ema.decay"], None),
+    "callbacks=[timr]": ("unknown callback 'timr'", ["timer"], None),
+    "callbacks=[timer,early_stop]": ("unknown callback 'early_stop'", ["early_stopping"], None),
+    "+callbacks.timer.durasion=1": ("unknown setting 'callbacks.timer.durasion' of callback 'timer'", ["callbacks.timer.duration"], None),
+    "plugins=[emma]": ("unknown plugin 'emma'", ["ema"], None),
+    "+plugins.ema.decai=0.9": ("unknown setting 'plugins.ema.decai' of plugin 'ema'", ["plugins.ema.decay"], None),
     "optimizer.betos=[0.9,0.9]": ("unknown setting 'optimizer.betos' of optimizer 'adamw'", ["optimizer.betas"], None),
     "optimizer.betas=0.9": ("optimizer.betas must be a list, not 0.9", [], None),
     "optimizer.amsgrad=3": ("optimizer.amsgrad must be true or false, not 3", [], None),
@@ -88,7 +90,7 @@ def test_all_faults_are_found_in_one_pass(faults):
     )
     by_key = {text.partition("=")[0].lstrip("+"): text for text in ONE}  # of one key only the last one counts
     typed = [text for key, text in by_key.items() if key not in apart]
-    typed = [*typed, "optimizer.lr=fast", "data=csv", "callbacks=[emma]"]
+    typed = [*typed, "optimizer.lr=fast", "data=csv", "callbacks=[timr]"]
     said = [fault.what for fault in faults(*typed)]
     expected = [text for text in typed if text in ONE]
     assert len(expected) > 20

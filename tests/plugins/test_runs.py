@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from scirs_neural.runs.check import check_run
 from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.serialization.checkpoint import read_checkpoint
 from tests.plugins import toys
+from tests.plugins.toys import Copies
 from tests.training.recipes import RECIPES, digits
 from tests.training.tiny import tiny_config
 
@@ -34,18 +34,6 @@ SETS = {
     "all": {"ema": {"decay": 0.8}, "toy_quant": {}, "toy_lora": {}, "toy_drop": {}},
 }
 EVERY = pytest.mark.parametrize("name", SETS)
-
-
-class Copies(L.Callback):
-    """Copies of ``last.ckpt`` as it is at some places of a run."""
-
-    def __init__(self, folder: Path, places: dict[str, tuple[int, int]]) -> None:
-        self.folder, self.places = folder, places
-
-    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
-        for name, place in self.places.items():
-            if place == (trainer.current_epoch, batch_idx):
-                shutil.copy(self.folder / "checkpoints/last.ckpt", self.folder / f"{name}.ckpt")
 
 
 def fit(folder: Path, plugins: dict[str, Any], resume: Path | None = None, copies: Any = None, **options: Any) -> Any:
@@ -113,6 +101,7 @@ FRESH = """
 import json, sys
 import scirs_neural as sn
 from tests.plugins import toys
+from tests.plugins.toys import Copies
 from scirs_neural.evaluation.registry import load_predictions
 run, package, digits = sys.argv[1], sys.argv[2], sn.create_data("digits", image_size=8, batch_size=64)
 loaded = sn.load_run(run)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -157,3 +160,15 @@ class Alone(Plugin):
     """Cannot run beside the adapter."""
 
     conflicts = ("toy_lora",)
+
+
+class Copies(L.Callback):
+    """Copies of ``last.ckpt`` as it is at some places of a run."""
+
+    def __init__(self, folder: Path, places: dict[str, tuple[int, int]]) -> None:
+        self.folder, self.places = folder, places
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        for name, place in self.places.items():
+            if place == (trainer.current_epoch, batch_idx):
+                shutil.copy(self.folder / "checkpoints/last.ckpt", self.folder / f"{name}.ckpt")

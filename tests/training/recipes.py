@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import scirs_neural as sn
 from scirs_neural.data import from_arrays
 from scirs_neural.layers import LAYERS
+from scirs_neural.plugins import create_plugins
 from scirs_neural.training import CALLBACKS
 from tests.training.tiny import module_of
 
@@ -73,6 +74,7 @@ class Recipe:
     data: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plugins: dict[str, dict[str, Any]] = field(default_factory=dict)
     ranks: int = 1
 
 
@@ -83,7 +85,7 @@ RECIPES = {
         lstm, optimizer={"name": "rmsprop", "lr": 1e-3}, scheduler="plateau", trainer={"fp32_modules": ["LSTM"]}
     ),
     "gpt": Recipe(gpt, optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.9}, scheduler="step"),
-    "mixup_ema": Recipe(cnn, data={"mixup": 0.4, "cutmix": 0.4}, callbacks={"ema": {"decay": 0.7}}),
+    "mixup_ema": Recipe(cnn, data={"mixup": 0.4, "cutmix": 0.4}, plugins={"ema": {"decay": 0.7}}),
     "accumulate": Recipe(cnn, trainer={"accumulate_grad_batches": 3}),
     "sam": Recipe(cnn, optimizer={"name": "sam", "lr": 0.05}),
     "ddp": Recipe(vit, trainer={"strategy": "ddp", "devices": 2, "accelerator": "cpu"}, ranks=2),
@@ -117,7 +119,7 @@ def fit(
     torch.manual_seed(5 if resume is None else 6)  # of a resumed run nothing may depend on how it starts
     network = recipe.network()
     options = {"optimizer": recipe.optimizer, "scheduler": {"name": recipe.scheduler}}
-    task = module_of(network, data, **options)
+    task = module_of(network, data, **options, plugins=create_plugins(recipe.plugins))
     named = [CALLBACKS.get(key)(**{"monitor": "val/loss", **held} if "patience" in held else held)
              for key, held in recipe.callbacks.items()]  # fmt: skip
     every = 1 if recipe.trainer.get("accumulate_grad_batches") else 4

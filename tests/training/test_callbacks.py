@@ -68,7 +68,7 @@ class Late(Early):
     traits = {"after": "early_stopping"}
 
 class Alone(L.Callback):
-    traits = {"conflicts": ("ema",)}
+    traits = {"conflicts": ("timer",)}
 """
 
 
@@ -96,8 +96,8 @@ def test_a_conflict_and_a_wrong_option_are_found_before_the_run(own: Path, tmp_p
     def check(*texts: str) -> None:
         check_run(tiny_config(tmp_path, *texts), Console(quiet=True))
 
-    with pytest.raises(ConfigError, match="'Alone' and 'ema' exclude each other"):
-        check(f"callbacks=[ema,{own}:Alone]")
+    with pytest.raises(ConfigError, match="'Alone' and 'timer' exclude each other"):
+        check(f"callbacks=[timer,{own}:Alone]", "callbacks.timer.duration=00:01:00:00")
     with pytest.raises(ConfigError, match=r"the callback 'Early' refuses its options: .*'paht'"):
         check(f"callbacks=[{own}:Early]", "callbacks.Early.paht=x")
     with pytest.raises(ConfigError, match=r"the callback 'early_stopping' refuses its options: .*mode"):

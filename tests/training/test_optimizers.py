@@ -248,7 +248,7 @@ def read_rows(done: RunResult) -> list[dict[str, float]]:
     [
         (("optimizer=lbfgs", "optimizer.weight_decay=0", "trainer.gradient_clip_val=1"), "compares gradients", "null"),
         (("optimizer=schedule_free_sgd",), "in place of a schedule", "scheduler=constant"),
-        (("optimizer=schedule_free_sgd", "scheduler=constant", "callbacks=[ema]"), "averages weights already", "ema"),
+        (("optimizer=schedule_free_sgd", "scheduler=constant", "plugins=[ema]"), "averages weights already", "ema"),
     ],
 )  # fmt: skip
 def test_what_an_optimizer_excludes_is_said_before_anything_is_built(

@@ -127,10 +127,10 @@ def test_a_really_full_disk_is_named() -> None:
 
 
 def test_averaged_weights_are_kept_and_evaluated(train: Any) -> None:
-    done: RunResult = train("trainer.max_epochs=3", "callbacks=[ema]", "callbacks.ema.decay=0.5")
+    done: RunResult = train("trainer.max_epochs=3", "plugins=[ema]", "plugins.ema.decay=0.5")
     assert done.summary["test"]["accuracy"] > 0.5
     kept = read_checkpoint(done.folder.last)
-    moved = [n for n, w in kept["state_dict"].items() if not torch.equal(w, kept["current_model_state"][n])]
+    moved = [n for n, w in kept["state_dict"].items() if not torch.equal(w, kept["training_weights"][n])]
     assert moved, "the checkpoint's weights are the average, not the last step's"
 
 
