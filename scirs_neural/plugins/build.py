@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError, ScirsError
+from scirs_neural.core.ordering import Ordered, topological_sort
 from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.plugins.registry import PLUGINS
-from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
 
 
 def create_plugins(settings: Mapping[str, Mapping[str, Any]]) -> list[Plugin]:
@@ -59,6 +59,6 @@ def ordered(plugins: Sequence[Plugin]) -> list[Plugin]:
             raise ConfigError(f"the plugins '{plugin.name}' and '{other}' exclude each other", where="plugins")
     found: list[Plugin] = []
     for stage in sorted({plugin.stage for plugin in plugins}):
-        held = [OrderedCallback(p.name, p, {"before": p.before, "after": p.after}) for p in plugins if p.stage == stage]
+        held = [Ordered(p.name, p, {"before": p.before, "after": p.after}) for p in plugins if p.stage == stage]
         found += topological_sort(held, "plugins")
     return found

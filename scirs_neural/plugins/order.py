@@ -119,7 +119,7 @@ def finalize_all(
     from scirs_neural.data.registry import PIPELINES
     from scirs_neural.tasks.collect import device_of, to_device
 
-    network = [model]
+    network = [model.eval()]
 
     def on_device() -> Iterator[Batch]:
         return (to_device(batch, device_of(network[0])) for batch in batches())
@@ -130,9 +130,11 @@ def finalize_all(
             continue
         if few is None:
             first = next(iter(batches()))
-            few = (pipeline or PIPELINES.get(task.spec.pipeline)(task.spec)).split(first, -(-len(first["id"]) // NUM_SAMPLES))[0]
+            few = (pipeline or PIPELINES.get(task.spec.pipeline)(task.spec)).split(
+                first, -(-len(first["id"]) // NUM_SAMPLES)
+            )[0]
         before = _answers(task, network[0], few)
-        network[0] = _network(plugin, plugin.finalize(network[0], on_device, task))
+        network[0] = _network(plugin, plugin.finalize(network[0], on_device, task)).eval()
         _check_answers(plugin, before, _answers(task, network[0], few))
     return network[0]
 

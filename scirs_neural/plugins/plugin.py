@@ -117,7 +117,7 @@ class Plugin:
         """The network that is shipped, from the best one. What `prepare` put on comes off here, last first.
 
         Args:
-            model: with its best weights.
+            model: with its best weights, in evaluation mode.
             batches: makes a pass over training batches without augmentation, for calibration.
             task: for the loss of a batch.
         """

@@ -73,6 +73,7 @@ def load_trained(config: RunConfig, model: nn.Module, checkpoint: Path) -> nn.Mo
 
 def load_weights(model: nn.Module, saved: Mapping[str, Any], checkpoint: Path) -> None:
     """Put the weights of a checkpoint that was read into a network, strictly.
+
     Raises:
         CheckpointError: the file is not of this network.
     """

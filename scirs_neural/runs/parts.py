@@ -10,6 +10,7 @@ from torch import nn
 
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.ordering import Ordered, topological_sort
 from scirs_neural.core.registry import OURS
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data import create_data
@@ -19,7 +20,6 @@ from scirs_neural.models import catalogue
 from scirs_neural.plugins.build import create_plugins
 from scirs_neural.runs.build import make_network, make_task, settings_of
 from scirs_neural.tasks.task import Task
-from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
 from scirs_neural.training.module import Module
 from scirs_neural.training.registry import CALLBACKS, LOGGERS
 from scirs_neural.training.scoring import direction
@@ -97,7 +97,7 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
     Raises:
         ConfigError: an unknown name or option, or callbacks that exclude each other.
     """
-    placed: list[OrderedCallback] = []
+    placed: list[Ordered] = []
     for key, settings in config.callbacks.items():
         name, options = settings.get("name", key), {k: v for k, v in settings.items() if k != "name"}
         entry = CALLBACKS.typed(name, where=f"callbacks.{key}.name")
@@ -106,7 +106,7 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
             monitor = options.get("monitor", entry.options["monitor"])
             options["mode"] = direction(task, monitor, f"callbacks.{key}.monitor")
         try:
-            placed.append(OrderedCallback(key, entry.load()(**options), entry.traits))
+            placed.append(Ordered(key, entry.load()(**options), entry.traits))
         except (TypeError, ValueError, MisconfigurationException) as error:
             raise ConfigError(f"the callback '{key}' refuses its options: {error}", where=f"callbacks.{key}") from error
     made: list[L.Callback] = topological_sort(placed)

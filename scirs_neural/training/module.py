@@ -26,6 +26,7 @@ from scirs_neural.plugins.order import overrides, prepare_all, rebuild_all, reco
 from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.tasks.task import ALL_OTHERS, Phase, Task, count_of
 from scirs_neural.training.scoring import EpochScores, direction
+from scirs_neural.training.taps import Taps
 
 Counts = Mapping[str, float | None]
 PENALTY = "penalty"
@@ -156,8 +157,8 @@ class Module(L.LightningModule):
         """The network's outputs, as the task calls it outside of training."""
         return self.task.answer(self.model, batch, Context())
 
-    def on_train_epoch_start(self) -> None:
-        """Note where this epoch's steps stand."""
+    def note_epoch(self) -> None:
+        """Note where this epoch's steps stand; also of one that goes on in its middle."""
         self.now.epoch, self.now.rank = self.current_epoch, rank_and_world_size()[0]
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
@@ -333,33 +334,6 @@ class StepState:
         self.counts: list[Counts] = []
         self.shares: Mapping[str, Any] | None = None
         self.terms: dict[str, Tensor] = {}
-
-
-class Taps:
-    """The outputs of the modules that plugins want to see, by name, while in the block.
-
-    Args:
-        model: the network.
-        plugins: whose `Plugin.taps` name its modules.
-    """
-
-    def __init__(self, model: nn.Module, plugins: Sequence[Any]) -> None:
-        self.values: dict[str, Tensor] = {}
-        names = sorted({name for plugin in plugins for name in plugin.taps()})
-        self.handles = [model.get_submodule(name).register_forward_hook(self._keep(name)) for name in names]
-
-    def __enter__(self) -> dict[str, Tensor]:
-        return self.values
-
-    def __exit__(self, *raised: object) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    def _keep(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            self.values[name] = output
-
-        return hook
 
 
 def weighted_sum(terms: Mapping[str, Tensor], shares: Mapping[str, Any] | None, outputs: Any) -> Tensor:

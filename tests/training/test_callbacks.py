@@ -12,10 +12,10 @@ from rich.console import Console
 
 import scirs_neural as sn
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.ordering import Ordered, topological_sort
 from scirs_neural.runs.check import check_run
 from scirs_neural.runs.parts import make_callbacks
 from scirs_neural.training import CALLBACKS
-from scirs_neural.training.callbacks.order import OrderedCallback, topological_sort
 from tests.training.tiny import tiny_config
 
 RULES: dict[str, dict[str, Any]] = {
@@ -29,14 +29,14 @@ RULES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("given", list(itertools.permutations("abcde"))[::7], ids="".join)
 def test_every_declared_order_holds_whatever_the_order_of_the_names(given: tuple[str, ...]) -> None:
-    found = topological_sort([OrderedCallback(name, name, RULES[name]) for name in given])
+    found = topological_sort([Ordered(name, name, RULES[name]) for name in given])
     assert sorted(found) == sorted(given)
     for first, second in (("b", "a"), ("b", "e"), ("d", "a"), ("d", "b"), ("c", "e")):
         assert found.index(first) < found.index(second)
 
 
 def test_without_declarations_the_order_is_the_user_s() -> None:
-    assert topological_sort([OrderedCallback(name, name) for name in "qbzam"]) == list("qbzam")
+    assert topological_sort([Ordered(name, name) for name in "qbzam"]) == list("qbzam")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_without_declarations_the_order_is_the_user_s() -> None:
 )
 def test_what_cannot_be_is_said(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        topological_sort([OrderedCallback(name, name, traits) for name, traits in rules.items()])
+        topological_sort([Ordered(name, name, traits) for name, traits in rules.items()])
 
 
 OWN = """

@@ -35,6 +35,7 @@ class PluginCalls(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Let the plugins change the network; if its parameters are other ones, the optimizer is too."""
         assert isinstance(module, Module)
+        module.note_epoch()
         before, ctx = Carried(trainer, module), module.context(0)
         for plugin in module.plugins:
             module.model = plugin.at_epoch(module.model, ctx) or module.model

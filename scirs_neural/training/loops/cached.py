@@ -15,6 +15,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.context import Batch
 from scirs_neural.data.pipeline import ID, Pipeline
 from scirs_neural.layers.penalties import collect_penalties
+from scirs_neural.plugins.order import overrides
 from scirs_neural.tasks.task import ALL_OTHERS, count_of
 from scirs_neural.training.module import PENALTY, Counts, Module
 
@@ -31,7 +32,7 @@ def check_cacheable(module: Module, world_size: int) -> None:
         raise ConfigError(f"{what} over several devices", fix=whole)
     if any(isinstance(part, _BatchNorm) and part.training for part in module.model.modules()):
         raise ConfigError(f"{what} where BatchNorm couples them too", fix=f"{whole}; or a network with GroupNorm")
-    if any(plugin.taps() or _has_losses(plugin) for plugin in module.plugins):
+    if any(plugin.taps() or overrides(plugin, "losses") for plugin in module.plugins):
         raise ConfigError(f"{what} beside a plugin with losses of its own", fix=whole)
 
 
@@ -120,8 +121,3 @@ def joined(batches: Sequence[Batch], pipeline: Pipeline) -> Batch:
         else:
             whole[name] = [item for value in values for item in value]
     return whole
-
-
-def _has_losses(plugin: Any) -> bool:
-    """Whether a plugin has losses, beside the contract's default, which gives none."""
-    return str(type(plugin).losses.__module__) != "scirs_neural.plugins.plugin"

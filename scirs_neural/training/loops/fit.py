@@ -54,6 +54,8 @@ class EpochLoop(_TrainingEpochLoop):
     def run(self, data_fetcher: Any) -> None:
         """An epoch; steps that need nothing unusual are made without Lightning's calls that would do nothing."""
         self.reset()
+        if isinstance(self.trainer.lightning_module, Module):
+            self.trainer.lightning_module.note_epoch()
         self.on_run_start(data_fetcher)
         lean = FastPath.planned(self, data_fetcher, self._between_steps)
         while not self.done:

@@ -1,8 +1,7 @@
-"""In which order callbacks are called, and which exclude each other.
+"""In which order callbacks or plugins are called, and which exclude each other.
 
-A callback says so in its ``traits``: of its registry entry, or of its class if it is the user's. ``before`` and
-``after`` name others whose hooks come later or earlier than its own; ``conflicts`` those that it cannot run beside.
-Names that are not in use mean nothing.
+Each says so in its traits: ``before`` and ``after`` name others whose hooks come later or earlier than its own;
+``conflicts`` those that it cannot run beside. Names that are not in use mean nothing.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from scirs_neural.core.errors import ConfigError
 
 
 @dataclass
-class OrderedCallback:
-    """A callback with what it says of its place.
+class Ordered:
+    """A callback or plugin with what it says of its place.
 
     Args:
         name: under which the others know it.
-        callback: itself.
+        item: itself.
         traits: its ``before``, ``after`` and ``conflicts``.
     """
 
     name: str
-    callback: Any
+    item: Any
     traits: Mapping[str, Any] = field(default_factory=dict)
 
     def others(self, kind: str) -> tuple[str, ...]:
@@ -34,15 +33,15 @@ class OrderedCallback:
         return (named,) if isinstance(named, str) else tuple(named)
 
 
-def topological_sort(placed: Sequence[OrderedCallback], what: str = "callbacks") -> list[Any]:
-    """Callbacks so that every ``before`` and ``after`` holds, else in the order in which they were given.
+def topological_sort(placed: Sequence[Ordered], what: str = "callbacks") -> list[Any]:
+    """The items so that every ``before`` and ``after`` holds, else in the order in which they were given.
 
     Raises:
         ConfigError: two of them conflict, or no order pleases all.
 
     Example:
-        >>> first = OrderedCallback("a", 1, {"after": "c"})
-        >>> topological_sort([first, OrderedCallback("b", 2), OrderedCallback("c", 3)])
+        >>> first = Ordered("a", 1, {"after": "c"})
+        >>> topological_sort([first, Ordered("b", 2), Ordered("c", 3)])
         [2, 3, 1]
     """
     names = [one.name for one in placed]
@@ -64,5 +63,5 @@ def topological_sort(placed: Sequence[OrderedCallback], what: str = "callbacks")
             circle = "', '".join(one.name for one in waiting)
             raise ConfigError(f"no order of the {what} '{circle}' pleases all of them", where=what)
         waiting.remove(ready)
-        ordered.append(ready.callback)
+        ordered.append(ready.item)
     return ordered
