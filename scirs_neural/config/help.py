@@ -34,9 +34,7 @@ def print_help(console: Console, usage: str, request: Request, registries: Mappi
     console.print(Text(usage.strip()), soft_wrap=True)
     _section(console, "options")
     _print_rows(console, _FLAGS.items())
-    _section(
-        console, "groups: choose a value with model=resnet50, several callbacks with callbacks=[early_stopping,timer]"
-    )
+    _section(console, "groups: choose a value with model=resnet50, several with callbacks=[early_stopping,timer]")
     tree = request.tree(registries)
     rows = []
     for group in sorted(tree.groups()):

@@ -66,7 +66,8 @@ class Average(Plugin):
         return self.average
 
     def _made(self, model: nn.Module) -> AveragedModel:
-        average = AveragedModel(model, use_buffers=True, **self.average_functions())
+        functions: dict[str, Any] = self.average_functions()
+        average = AveragedModel(model, use_buffers=True, **functions)
         for parameter in average.parameters():
             parameter.grad = None
         return average

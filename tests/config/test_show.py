@@ -45,7 +45,7 @@ def test_each_value_says_where_it_came_from(said, write):
 
 
 def test_what_is_shown_is_yaml_of_the_whole_configuration(said, compose):
-    typed = ("model=resnet34", "callbacks=[device_stats]", "data.transforms=[{RandomCrop: {size: 8, fill: '#'}}]", "+cv=5")
+    typed = ("model=resnet34", "callbacks=[timer]", "data.transforms=[{RandomCrop: {size: 8, fill: '#'}}]", "+cv=5")
     whole = compose(*typed).model_dump(mode="json")
     assert yaml.safe_load(said("--show", *typed)) == whole
     assert yaml.safe_load(said("--cfg", "job", *typed)) == whole
