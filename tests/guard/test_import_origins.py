@@ -288,4 +288,5 @@ def test_code_that_a_study_names_is_not_imported(
 
 
 def test_ranges_and_plain_overrides_of_a_study_name_no_code() -> None:
-    assert imported_by(["data.root=C:/x", "~callbacks.timer", "cv=5", "callbacks=[timer]", "trainer.max_time=00:01"]) == []
+    plain = ["data.root=C:/x", "~plugins.ema", "cv=5", "plugins=[ema]", "trainer.max_time=00:01"]
+    assert imported_by(plain) == []

@@ -195,7 +195,7 @@ def test_a_flow_of_stages_trains_another_part_in_each_and_resumes(tmp_path: Path
             bodies.append(model.body[1].weight.detach().clone())
 
     start = without_norm(None).body[1].weight.detach().clone()  # type: ignore[union-attr,index]
-    module, trainer = trained([Look(), Staged()], tmp_path / "whole", places={"before": (1, 0), "after": (1, 4)})
+    _, trainer = trained([Look(), Staged()], tmp_path / "whole", places={"before": (1, 0), "after": (1, 4)})
     assert torch.equal(bodies[0], start)
     assert not torch.equal(bodies[1], start)
     assert trainer.plugin_calls.unranked == {0}
