@@ -114,12 +114,16 @@ class Feed(L.LightningDataModule):
         return grouped(self.data.train_dataloader(), self.accumulate, self.limit)
 
     def val_dataloader(self) -> Any:
-        """The data's own."""
-        return self.data.val_dataloader()
+        """The data's own; an empty list if it has none."""
+        return self._loader("val_dataloader")
 
     def test_dataloader(self) -> Any:
-        """The data's own."""
-        return self.data.test_dataloader()
+        """The data's own; an empty list if it has none."""
+        return self._loader("test_dataloader")
+
+    def _loader(self, name: str) -> Any:
+        own = getattr(type(self.data), name, None)
+        return [] if own in (None, getattr(L.LightningDataModule, name)) else getattr(self.data, name)()
 
     def _call(self, name: str, *args: Any) -> None:
         hook = getattr(self.data, name, None)

@@ -71,6 +71,37 @@ def test_frozen_stages_keep_their_bits_and_join_one_by_one() -> None:
         assert changed & set(staged[len(staged) - learning]), f"epoch {epoch}: the new stage learns"
 
 
+class BreakOff(L.Callback):
+    """Ends a run in the middle of its second epoch."""
+
+    def on_train_batch_start(self, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == 4:
+            raise RuntimeError("broken off")
+
+
+def test_a_run_that_goes_on_within_an_epoch_keeps_frozen_what_was(tmp_path: Path) -> None:
+    """Case R1: Lightning calls no epoch-start hook there."""
+    found = []
+    for name, ends in (("whole", False), ("broken", True)):
+        for part in (0, 1) if ends else (0,):
+            data = sn.create_data("digits", image_size=8, batch_size=128)
+            model = sn.create_model("cnn", num_classes=10, in_channels=1, width=4, depth=2, input_size=8, seed=0)
+            finetune = {"enabled": True, "unfreeze": "never", "freeze_batchnorm": True}
+            module = module_of(model, data, scheduler="constant", finetune=finetune)
+            trainer = sn.Trainer(
+                folder=tmp_path / name, max_epochs=2, limit_train_batches=3, console=Console(quiet=True),
+                checkpoint={"every_n_steps": 1}, callbacks=[BreakOff()] if ends and not part else [],
+            )  # fmt: skip
+            if ends and not part:
+                with pytest.raises(RuntimeError, match="broken off"):
+                    trainer.fit(module, data)
+            else:
+                trainer.fit(module, data, resume="auto")
+        found.append(dict(model.state_dict()))
+    assert moved(*found) == set()
+    assert module.now.epoch == 1
+
+
 def test_frozen_batchnorm_keeps_statistics_and_parameters() -> None:
     model, states = fit({"head_epochs": 0, "freeze_batchnorm": True}, epochs=1)
     norms = {n for n, m in model.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}

@@ -37,6 +37,10 @@ class Finetuning(L.Callback):
             return 1
         return num_stages if self.settings.unfreeze == "all" else min(num_stages, 2 + late)
 
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Set what learns in the epoch in which a run goes on: Lightning says nothing of its start."""
+        self.on_train_epoch_start(trainer, module)
+
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Set what learns in this epoch."""
         model: nn.Module = module.model  # type: ignore[assignment]

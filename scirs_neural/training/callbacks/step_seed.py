@@ -26,7 +26,7 @@ class StepSeed(L.Callback):
     def __init__(self, seed: int) -> None:
         self.seed, self.rank = seed, 0
 
-    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Note which rank's numbers are drawn."""
         self.rank = rank_and_world_size()[0]
 
