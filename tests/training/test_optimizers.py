@@ -141,7 +141,7 @@ def difference(one: Any, other: Any, place: str = "") -> str | None:
 
 
 def test_an_option_that_the_user_s_class_does_not_take_is_named(sign_sgd: str, train: Any) -> None:
-    with pytest.raises(ConfigError, match=r"SignSGD' refuses its options: .*'momentun'"):
+    with pytest.raises(ConfigError, match=r"SignSGD' has no option 'momentun'"):
         train(f"optimizer={sign_sgd}", "optimizer.momentun=0.8")
 
 
