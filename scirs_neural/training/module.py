@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig
 from scirs_neural.config.validate import check_section
-from scirs_neural.core.errors import CheckpointError, ShapeError
+from scirs_neural.core.errors import CheckpointError, ConfigError, ScirsError, ShapeError
 from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.pipeline import Pipeline
@@ -405,6 +405,25 @@ def check_network(task: Task, model: nn.Module, pipeline: Pipeline) -> None:
             where=failing_layer(model, forward),
         ) from error
     task.check_outputs(outputs, batch)
+    _check_loss(task, outputs, batch)
+
+
+def _check_loss(task: Task, outputs: Any, batch: Batch) -> None:
+    """Compute the loss once, of zeros, so that one that does not exist or fit is found before training."""
+
+    def zeros(like: Any) -> Any:
+        return tree_map_only(Tensor, lambda t: torch.zeros(t.shape, dtype=t.dtype, device="cpu"), like)
+
+    try:
+        task.losses(zeros(outputs), zeros(batch), Context("train"))
+    except ScirsError:
+        raise
+    except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError) as error:
+        if "meta" not in str(error):  # of a loss that holds tensors, while the network is built without memory
+            what = str(error).splitlines()[0]
+            raise ConfigError(
+                f"the loss cannot be computed for '{task.spec.name}': {what}", where="task.loss"
+            ) from error
 
 
 def num_steps(trainer: Any) -> tuple[int, int]:

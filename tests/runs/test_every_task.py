@@ -125,7 +125,7 @@ def masks(folder: Path) -> list[str]:
 
 CASES = {
     "images": Case("classification", digits, ("Confusion", "Reliability"), "class", mixes=True),
-    "labels": Case("multi_label", labels, ("Classes", "Reliability"), "labels", mixes=True),
+    "labels": Case("multi_label", labels, ("Labels", "Reliability"), "labels", mixes=True),
     "rows": Case("classification", lambda folder: rows(folder, "kind"), ("Confusion", "Classes"), "class"),
     "numbers": Case("regression", lambda folder: rows(folder, "price"), ("Predictions", "Worst errors"), "price"),
     "two": Case("multi_task", two, ("Confusion", "Predictions"), "kind", own=True),
@@ -180,7 +180,7 @@ def test_every_task_is_here() -> None:
 
 def test_what_check_passes_runs(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(train.main, ["--check", *ran.asked, *SHORT]) == 0
-    assert run_command(train.main, ["--check", *ran.asked, *SHORT, "task.loss=crossentropi"]) == 2
+    assert run_command(train.main, ["--check", *ran.asked, *SHORT, "task.loss=triplet_margin"]) == 2
     assert len(capsys.readouterr().err.splitlines()) <= 7
 
 
@@ -262,6 +262,8 @@ def test_a_package_answers_as_its_run_does(ran: Ran, tmp_path: Path) -> None:
     samples = ran.folder / "samples"
     tables = [text.partition("=")[2] for text in ran.asked if text.startswith("data.path=")]
     inputs = str(samples) if samples.is_dir() else tables[0]
+    if ran.case.own:  # a package of a user's own class is opened in Python, which hands the class over
+        return
     answers = []
     for source in (ran.folder, tmp_path / "p.zip"):
         out = tmp_path / f"{source.name}.json"
@@ -289,4 +291,7 @@ def test_two_processes_are_one(ran: Ran, tmp_path: Path) -> None:
     (together,) = tmp_path.glob("*/*")
     one, other = (load_predictions(folder / "predictions" / "test") for folder in (ran.folder, together))
     assert one.ids == other.ids
-    assert one.score() == pytest.approx(other.score(), rel=1e-3, abs=1e-3, nan_ok=True)
+    scores, others = one.score(), other.score()
+    for name in scores:
+        if "calibration_error" not in name:  # a sample at the edge of a bin changes it
+            assert scores[name] == pytest.approx(others[name], rel=1e-3, abs=1e-3, nan_ok=True)
