@@ -22,7 +22,7 @@ def create_data(name: str, **settings: Any) -> DataModule:
     """Make the data module of a named dataset.
 
     Args:
-        name: a name of the registry `DATA`.
+        name: a name of the registry `DATA`, or ``file.py:function`` as a user typed it.
         **settings: the dataset's own options, such as ``root``; those of its kinds of fields, such as ``image_size``;
             and those of `DataModule`, such as ``batch_size``.
 
@@ -35,7 +35,8 @@ def create_data(name: str, **settings: Any) -> DataModule:
         >>> len(create_data("digits").spec.target["classes"])
         10
     """
-    known = DATA.options(name)
+    entry = DATA.typed(name)
+    known = entry.options
     taken = {*known, *LOADING, *(key for kind in FIELDS for key in FIELDS.get(kind).settings_used)}
     faults: list[ConfigError] = [
         UnknownNameError(
@@ -50,7 +51,7 @@ def create_data(name: str, **settings: Any) -> DataModule:
     if faults:
         raise faults[0] if len(faults) == 1 else ManyErrors(faults)
     options = {key: settings.pop(key) for key in list(settings) if key in known}
-    return data_module(DATA.get(name)(**options), settings)
+    return data_module(entry.load()(**options), settings)
 
 
 def data_module(made: Any, settings: Mapping[str, Any]) -> DataModule:
