@@ -62,7 +62,7 @@ def commands(text: str) -> list[str]:
 
 
 def fenced_python(text: str) -> list[str]:
-    return [block for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)]
+    return re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def files(text: str) -> dict[str, str]:
@@ -70,13 +70,14 @@ def files(text: str) -> dict[str, str]:
     return {begin[1]: block for block in blocks(text) if (begin := FIRST_LINE.match(block))}
 
 
-COMMANDS = [(page, command) for page, text in PAGES.items() if page not in TESTED_ELSEWHERE for command in commands(text)]
-COMMANDS = list(dict.fromkeys(COMMANDS))
-SNIPPETS = [page for page, text in PAGES.items() if any(">>>" not in b for b in fenced_python(text))]
-SNIPPETS = [page for page in SNIPPETS if page not in NO_SNIPPETS and page not in TESTED_ELSEWHERE]
+HERE = {page: text for page, text in PAGES.items() if page not in TESTED_ELSEWHERE}
+COMMANDS = list(dict.fromkeys((page, command) for page, text in HERE.items() for command in commands(text)))
+SNIPPETS = [
+    page for page, text in HERE.items() if page not in NO_SNIPPETS and any(">>>" not in b for b in fenced_python(text))
+]
 
 
-class Parsed(Exception):
+class ParsedError(Exception):
     """The arguments are fine."""
 
 
@@ -116,10 +117,10 @@ def test_each_command_is_accepted(
 
         def parse_only(self: Arguments, *args: Any, **kwargs: Any) -> None:
             parse(self, *args, **kwargs)
-            raise Parsed
+            raise ParsedError
 
         monkeypatch.setattr(Arguments, "parse_args", parse_only)
-        with pytest.raises(Parsed):
+        with pytest.raises(ParsedError):
             main(words)
         return
     write(folder, page)
