@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,19 +82,28 @@ class ParsedError(Exception):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where a reader works; what is imported and registered there is forgotten afterwards."""
+def forget(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Forgets what was imported from the folder of the test, and registered there."""
     tables = [PREDICTIONS, *map(registry, ("fields", "tasks", "models", "plugins"))]
-    entries, before = [set(table._entries) for table in tables], set(sys.modules)
+    entries = [set(table._entries) for table in tables]
+
+    def forgotten() -> None:
+        for name in [n for n, m in sys.modules.items() if str(tmp_path) in str(getattr(m, "__file__", ""))]:
+            del sys.modules[name]
+        for table, kept in zip(tables, entries, strict=True):
+            for name in [n for n, entry in table._entries.items() if n not in kept and not entry.distribution]:
+                del table._entries[name]
+
+    yield forgotten
+    forgotten()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]) -> Path:
+    """Where a reader works."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-    for table, kept in zip(tables, entries, strict=True):
-        for name in [name for name, entry in table._entries.items() if name not in kept and not entry.distribution]:
-            del table._entries[name]
+    return tmp_path
 
 
 def write(folder: Path, page: str) -> None:
@@ -148,6 +157,22 @@ def test_snippets_run(folder: Path, page: str) -> None:
     for block in fenced_python(PAGES[page]):
         if not FIRST_LINE.match(block) and ">>>" not in block:
             exec(compile(small(block), page, "exec"), names)
+
+
+def test_a_run_of_files_of_ones_own_is_used_again(folder: Path, forget: Callable[[], None]) -> None:
+    """Its data's file brings a kind of field, which predicting needs too."""
+    import scirs_neural as sn
+    from scirs_neural import train
+
+    write(folder, "extending.md")
+    names = ["./waves.py:waves", "./wave_net.py:WaveNet"]
+    few = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger=none"]
+    assert not train.main([f"data={names[0]}", f"model={names[1]}", *few])
+    forget()
+    with pytest.raises(sn.ScirsError, match="names code"):
+        sn.load_run("runs", allow=names[1:]).predict([[0.0] * 64])
+    (prediction,) = sn.load_run("runs", allow=names).predict([[0.0] * 64])
+    assert prediction.answer["class"] in ("slow", "fast")
 
 
 def test_the_readme_shows_what_a_mistake_prints(capsys: pytest.CaptureFixture[str]) -> None:

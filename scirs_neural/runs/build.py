@@ -11,6 +11,7 @@ from torch import nn
 from scirs_neural.config.schema import ModelConfig, RunConfig, TaskConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.pipeline import Pipeline
+from scirs_neural.data.registry import DATA
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.models.create import create_model
 from scirs_neural.models.weights import load_strictly
@@ -24,7 +25,13 @@ _SET_BY_DATA = ("load", "input_size")  # beside num_classes and in_channels, whi
 
 
 def make_task(config: RunConfig, spec: DataSpec) -> Task:
-    """The task that a configuration names, or that follows from the data."""
+    """The task that a configuration names, or that follows from the data.
+
+    Data out of a file of the user's may bring kinds of fields: that file is imported. What a saved configuration names
+    has been held to what the user typed when it was read.
+    """
+    if ":" in config.data.name:
+        DATA.typed(config.data.name).load()
     default = TaskConfig()
     options = {key: value for key, value in settings_of(config.task).items() if value != getattr(default, key, None)}
     task = create_task(spec, config.task.name, **options)
