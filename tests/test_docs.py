@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = {
     "configuration.md": "tests/test_configuration_page.py",
     "text.md": "tests/test_pages_of_tasks.py",
     "segmentation.md": "tests/test_pages_of_tasks.py",
+    "plugins.md": "tests/plugins/test_page.py",
 }
 # Pages whose snippets are not whole programs, with where they are shown to run.
 NO_SNIPPETS = {"format.md": "tests/serialization/test_format.py", "evaluation.md": "tests/evaluation/test_own_kind.py"}
@@ -71,7 +72,10 @@ def files(text: str) -> dict[str, str]:
 
 
 HERE = {page: text for page, text in PAGES.items() if page not in TESTED_ELSEWHERE}
-COMMANDS = list(dict.fromkeys((page, command) for page, text in HERE.items() for command in commands(text)))
+COMMANDS = [  # what several pages say is tried once
+    (page, command)
+    for command, page in {command: page for page, text in reversed(HERE.items()) for command in commands(text)}.items()
+]
 SNIPPETS = [
     page for page, text in HERE.items() if page not in NO_SNIPPETS and any(">>>" not in b for b in fenced_python(text))
 ]
@@ -169,9 +173,10 @@ def test_a_run_of_files_of_ones_own_is_used_again(folder: Path, forget: Callable
     few = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger=none"]
     assert not train.main([f"data={names[0]}", f"model={names[1]}", *few])
     forget()
+    run = "runs/waves-wave_net/1"
     with pytest.raises(sn.ScirsError, match="names code"):
-        sn.load_run("runs", allow=names[1:]).predict([[0.0] * 64])
-    (prediction,) = sn.load_run("runs", allow=names).predict([[0.0] * 64])
+        sn.load_run(run, allow=names[1:]).predict([[0.0] * 64])
+    (prediction,) = sn.load_run(run, allow=names).predict([[0.0] * 64])
     assert prediction.answer["class"] in ("slow", "fast")
 
 

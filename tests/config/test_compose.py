@@ -22,7 +22,9 @@ def test_the_shipped_configuration(compose):
 
 
 def test_a_chosen_name_brings_its_options(compose):
-    config = compose("optimizer=sgd", "scheduler=step", "callbacks=[device_stats,timer]", "callbacks.device_stats.cpu_stats=true")
+    config = compose(
+        "optimizer=sgd", "scheduler=step", "callbacks=[device_stats,timer]", "callbacks.device_stats.cpu_stats=true"
+    )
     assert config.optimizer.options() | {"momentum": 0.0, "nesterov": False} == config.optimizer.options()
     assert config.scheduler.options() == {"step_size": 30, "gamma": 0.1}
     assert list(config.callbacks) == ["device_stats", "timer"]
@@ -162,7 +164,9 @@ def test_the_user_s_files_shadow_the_shipped_ones(compose, write):
 def test_the_user_s_primary_config_shadows_the_shipped_one(compose, faults, write):
     lines = "defaults:\n  - model: cnn\n  - data: mnist5k\n  - task: classification\n  - optimizer: sgd\n"
     write("configs/train.yaml", f"{lines}  - scheduler: constant\n  - _self_\noptimizer:\n  momentum: 0.5\n")
-    config = compose("trainer=smoke", "callbacks=[device_stats]", "optimizer.lr=0.25", "logger=csv")  # none in its defaults list
+    config = compose(
+        "trainer=smoke", "callbacks=[device_stats]", "optimizer.lr=0.25", "logger=csv"
+    )  # none in its defaults list
     assert (config.model.name, config.data.name, config.optimizer.name) == ("cnn", "mnist5k", "sgd")
     assert (config.optimizer.options()["momentum"], config.trainer.limit_train_batches) == (0.5, 2)
     assert (list(config.callbacks), list(config.logger)) == (["device_stats"], ["csv"])
@@ -209,7 +213,9 @@ def test_the_groups_and_their_values(home, write):
 
 
 def test_a_sweep_is_every_combination():
-    assert sweep_points(["seed=0,1", "model=cnn", "trainer.max_epochs=range(1,4)", "callbacks=[device_stats],[timer]"]) == [
+    assert sweep_points(
+        ["seed=0,1", "model=cnn", "trainer.max_epochs=range(1,4)", "callbacks=[device_stats],[timer]"]
+    ) == [
         [f"seed={seed}", "model=cnn", f"trainer.max_epochs={epochs}", f"callbacks={callbacks}"]
         for seed in (0, 1)
         for epochs in (1, 2, 3)
