@@ -22,6 +22,7 @@ _HARMLESS = (
     r"lr_scheduler.step\(\)` before `optimizer.step\(\)",  # fp16 skips the first step while it finds its scale
     r"The .* DataLoader .* does not implement",
     r"It is recommended to use `self.log\(.*sync_dist=True\)`",  # `EpochState` sums over ranks
+    r"You have overridden `on_before_batch_transfer` in `LightningModule` but",  # `Feed` hands the batches through
     r"Use torch_xla\.(device|sync) instead",  # lightning 2.6.6's own calls
 )
 

@@ -188,6 +188,8 @@ def test_it_is_judged_with_intervals_and_reported_with_its_panels(ran: Ran) -> N
     held = json.loads((ran.folder / "evaluation-test.json").read_text())
     main = next(iter(held["metrics"]))
     score = held["metrics"][main]
+    warned = json.loads((ran.folder / "summary.json").read_text())["warnings"]
+    assert not [text for text in warned if "Lightning" in text]
     assert score["low"] <= score["value"] <= score["high"]
     page = (ran.folder / "report.html").read_text()
     for title in ran.case.panels:
