@@ -134,7 +134,7 @@ def _part_faults(
             )
         elif value != MISSING and (expected := _mismatch(value, known[option])) is not None:
             faults.append(ConfigError(f"{dotted} must be {expected}, not {_yaml(value)}", where=where))
-    for option, default in known.items():
+    for option, default in known.items() if group != "model" else ():  # the data may supply what a network needs
         if default is Parameter.empty and part.get(option, MISSING) == MISSING:
             dotted = ".".join((*map(str, key), option))
             faults.append(

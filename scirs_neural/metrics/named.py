@@ -114,7 +114,7 @@ def named_metrics(
 
 
 def named_metric(
-    name: str, arrays: Sequence[Any], *, num_classes: int, multi_label: bool = False, where: str = WHERE
+    name: str, arrays: Sequence[Any], *, num_classes: int = 1, multi_label: bool = False, where: str = WHERE
 ) -> float:
     """The value of a metric. torchmetrics is imported only for a metric of its.
 

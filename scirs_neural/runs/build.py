@@ -14,6 +14,7 @@ from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.registry import DATA
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.models.create import create_model
+from scirs_neural.models.registry import MODELS
 from scirs_neural.models.weights import load_strictly
 from scirs_neural.plugins.build import create_plugins
 from scirs_neural.plugins.order import rebuild_all
@@ -43,15 +44,17 @@ def make_network(config: RunConfig, task: Task, **more: Any) -> nn.Module:
     """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
     name = config.model.name
     asked = {key: value for key, value in settings_of(config.model).items() if value is not None}
-    options = {**task.model_arguments(), **asked, **more}
+    from_data = task.model_arguments()
     if not name.endswith((".yaml", ".yml", ".json")):
-        return create_model(name, **options)
+        builder = MODELS.typed(name)
+        taken = {k: v for k, v in from_data.items() if k in MODELS.supplied or builder.takes({k: v})}
+        return create_model(name, **{**taken, **asked, **more})
+    options = {**from_data, **asked, **more}
     if options.get("weights") is not None:
         raise ConfigError("a network file cannot be given weights", where="model.weights")
     from scirs_neural.builder import load_model_file
 
-    from_task = set(task.model_arguments())
-    if wrong := [key for key in options if key not in {*_SET_BY_DATA, *from_task, *ModelConfig.model_fields}]:
+    if wrong := [key for key in options if key not in {*_SET_BY_DATA, *from_data, *ModelConfig.model_fields}]:
         raise ConfigError(f"a network file has no option '{wrong[0]}'", where=f"model.{wrong[0]}", fix=f"change {name}")
     shapes = [field.shape() for field in Pipeline(task.spec).inputs.values()]
     fixed = [side for shape in shapes for side in shape if side is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.data.context import Batch, Context
@@ -19,15 +19,16 @@ class Counting(Task):
 
     Args:
         spec: with one target of kind "count".
-        loss: "poisson", or the name of a loss of log counts.
+        loss: "poisson", or the name of a loss of log counts; "auto": the first.
+        metrics: names of further metrics.
     """
 
     name = "counting"
     main_metric = "deviance"
     traits = {"targets": ("count",)}
 
-    def __init__(self, spec: Any, *, loss: str = "poisson") -> None:
-        super().__init__(spec, loss=loss)
+    def __init__(self, spec: Any, *, loss: str = "auto", metrics: Sequence[str] = ()) -> None:
+        super().__init__(spec, loss=loss, metrics=list(metrics))
         self.target = next(iter(spec.targets))
 
     @property
@@ -44,7 +45,7 @@ class Counting(Task):
         from scirs_neural.losses import create_loss
 
         logs, counts = outputs.float(), batch[self.target]
-        if self.options["loss"] == "poisson":
+        if self.options["loss"] in ("auto", "poisson"):
             return {"poisson": poisson_nll_loss(logs, counts)}
         return {self.options["loss"]: create_loss(self.options["loss"])(logs, counts)}
 
