@@ -207,6 +207,12 @@ class Run:
 
     @cached_property
     def _config(self) -> Any:
+        if module := self.summary.get("lightning"):
+            raise ConfigError(
+                f"the run is of {module}, a LightningModule: what it takes and answers is not known",
+                where=str(self.folder.path),
+                fix="for intervals, predictions and packages make it a scirs_neural.tasks.Task",
+            )
         own = {*self.summary.get("own", []), *(["model"] if self._model is not None else [])}
         groups = {group: names for group, names in config_groups().items() if group not in own}
         made = () if self._model is None else ("model",)

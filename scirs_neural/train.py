@@ -39,6 +39,12 @@ def main(argv: list[str]) -> int | None:
         from scirs_neural.runs.sweep import run_sweep
 
         return run_sweep(request, terminal.console())
+    if ":" in config.task.name:
+        from scirs_neural.runs.lightning_module import is_lightning, train_lightning
+
+        if is_lightning(config):
+            train_lightning(config, terminal.console(), check=args.check)
+            return None
     if args.check:
         from scirs_neural.runs.check import check_run
 

@@ -78,5 +78,7 @@ def data_module(made: Any, settings: Mapping[str, Any]) -> DataModule:
         return from_arrays(*made, **settings)
     raise ConfigError(
         f"data is a {type(made).__name__}, not a name or data",
-        fix="a name, (images, labels), a torch dataset, or what sn.data.from_arrays or from_datasets makes",
+        fix="a LightningDataModule goes with a LightningModule: task=…, or sn.Trainer().fit(module, data)"
+        if hasattr(made, "train_dataloader")
+        else "a name, (images, labels), a torch dataset, or what sn.data.from_arrays or from_datasets makes",
     )

@@ -88,11 +88,11 @@ def make_module(config: RunConfig, task: Task, model: nn.Module) -> Module:
     return made
 
 
-def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
+def make_callbacks(config: RunConfig, task: Task | None) -> list[L.Callback]:
     """The callbacks that a configuration names, in an order that suits all of them.
 
     One of the user's has the ``name`` ``file.py:Class``. One that watches a metric and is not told its direction
-    (``mode``) gets the metric's own.
+    (``mode``) gets the metric's own, which a task knows.
 
     Raises:
         ConfigError: an unknown name or option, or callbacks that exclude each other.
@@ -102,7 +102,7 @@ def make_callbacks(config: RunConfig, task: Task) -> list[L.Callback]:
         name, options = settings.get("name", key), {k: v for k, v in settings.items() if k != "name"}
         entry = CALLBACKS.typed(name, where=f"callbacks.{key}.name")
         entry.check(options)
-        if entry.distribution == OURS and options.get("mode", entry.options.get("mode")) == "auto":
+        if task and entry.distribution == OURS and options.get("mode", entry.options.get("mode")) == "auto":
             monitor = options.get("monitor", entry.options["monitor"])
             options["mode"] = direction(task, monitor, f"callbacks.{key}.monitor")
         try:

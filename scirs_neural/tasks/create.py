@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.importing import resolve
-from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.tasks.registry import FIRST_NAMES, TASKS
 from scirs_neural.tasks.task import Task
@@ -38,14 +36,14 @@ def create_task(spec: DataSpec, name: str | None = None, **options: Any) -> Task
     else:
         chosen, reason = str(name), "it was named"
         _check_fit(chosen, spec)
-    is_users = ":" in chosen
-    kind = resolve(chosen, where="task") if is_users else TASKS.get(chosen)
-    if not is_users:
-        known = TASKS.options(chosen)
-        for option in options:
-            if option not in known and option != "spec":
-                near = did_you_mean(option, list(known))
-                raise ConfigError(f"the task '{chosen}' has no option '{option}'", where="task", suggestions=near)
+    entry = TASKS.typed(chosen, where="task")
+    kind = entry.load()
+    if isinstance(kind, type) and not issubclass(kind, Task):
+        raise ConfigError(
+            f"'{chosen}' is no Task: what its answers are worth is not known", where="task",
+            fix="derive it from scirs_neural.tasks.Task; a LightningModule is trained by scirs_neural.train alone",
+        )  # fmt: skip
+    entry.check(options, where="task", types=False)
     try:
         task: Task = kind(spec, **options)
     except TypeError as error:

@@ -33,7 +33,7 @@ class MetricsFile(Logger):
     def __init__(self, path: Path | None, on_row: Callable[[Row], None] | None = None) -> None:
         super().__init__()
         self.path, self.on_row = path, on_row
-        self.is_open = False
+        self.is_open, self.is_complete = False, True
         self.rows: list[Row] = []  # a resumed run gets them back from its checkpoint (`EpochState`)
 
     @property
@@ -58,9 +58,17 @@ class MetricsFile(Logger):
             return
         epoch = int(metrics["epoch"])
         if not self.rows or self.rows[-1]["epoch"] != epoch:
+            self.complete()
             self.rows.append({"epoch": epoch, "step": step or 0})
+        self.is_complete = False
         self.rows[-1] |= {"step": max(step or 0, self.rows[-1]["step"]), **values}  # validations within an epoch, too
         if any(name.startswith("train/") for name in values):
+            self.complete()
+
+    def complete(self) -> None:
+        """Write and show the last row, unless that was done; one of a module that logs no training values ends here."""
+        if not self.is_complete:
+            self.is_complete = True
             self._write()
             if self.on_row is not None:
                 self.on_row(self.rows[-1])

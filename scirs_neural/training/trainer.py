@@ -139,6 +139,7 @@ class Trainer:
         try:
             with self._quietly():
                 self.lightning.fit(module, feed, ckpt_path=checkpoint, weights_only=True)
+            self.metrics.complete()
         except NonFiniteError as error:
             raise self._traced(error, module, feed) from error
         except SystemExit as stopped:  # Lightning ends the process after Ctrl-C; who called us may want to go on

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,14 +16,17 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.importing import load_file
 from scirs_neural.core.registries import REGISTRIES, registry
 from scirs_neural.core.registry import REQUIRED, Registry
+from scirs_neural.data import create_data
 from scirs_neural.data.registry import DATA, FIELDS, PIPELINES
 from scirs_neural.losses import LOSSES, create_loss
 from scirs_neural.metrics import METRICS
+from scirs_neural.metrics.named import direction_of, named_metric
 from scirs_neural.models import MODELS, create_model
 from scirs_neural.optim import OPTIMIZERS, SCHEDULERS, build_optimizer, parameter_groups
 from scirs_neural.optim.build import build_scheduler, traits
 from scirs_neural.optim.schedules import Span
 from scirs_neural.plugins.registry import PLUGINS
+from scirs_neural.tasks import create_task
 from scirs_neural.tasks.registry import TASKS
 from scirs_neural.training.registry import CALLBACKS
 
@@ -32,6 +36,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+
+from scirs_neural.plugins.plugin import Plugin
+from scirs_neural.tasks import Classification
 
 
 class Optimizer(torch.optim.SGD):
@@ -58,9 +65,38 @@ def loss(output, truth, power: float = 1):
 
 def scheduler(optimizer, span, *, floor: float = 0):
     return LambdaLR(optimizer, lambda step: max(floor, 1 - step / span.total_steps))
+
+
+def data(rows: int = 30):
+    return torch.zeros(rows, 4, 4, dtype=torch.uint8).numpy(), torch.arange(rows).numpy() % 3
+
+
+class Task(Classification):
+    def __init__(self, spec, *, patience: int = 1, metrics=()):
+        super().__init__(spec, metrics=metrics)
+        self.patience = patience
+
+
+class Pull(Plugin):
+    def __init__(self, *, strength: float = 1):
+        super().__init__(strength=strength)
+
+
+def metric(probabilities, target):
+    return float((probabilities.argmax(1) != target).mean())
+
+
+metric.higher_is_better = False
 '''
 
-THINGS = {"optimizer": OPTIMIZERS, "model": MODELS, "loss": LOSSES, "scheduler": SCHEDULERS}
+THINGS = {
+    "optimizer": OPTIMIZERS, "model": MODELS, "loss": LOSSES, "scheduler": SCHEDULERS, "data": DATA, "task": TASKS,
+    "plugin": PLUGINS, "metric": METRICS,
+}  # fmt: skip
+KINDS = {
+    "Optimizer": "optimizer", "Sized": "optimizer", "model": "model", "loss": "loss", "scheduler": "scheduler",
+    "data": "data", "Task": "task", "Pull": "plugin", "metric": "metric",
+}  # fmt: skip
 WAYS = ("decorator", "entry point", "file")
 
 
@@ -69,19 +105,18 @@ def added(tmp_path, monkeypatch, request) -> Iterator[dict[str, str]]:
     """By attribute of the file: what a user types for it, in one of the three ways."""
     path = tmp_path / "three_ways_example.py"
     path.write_text(FILE)
-    names = {"Optimizer": "optimizer", "Sized": "optimizer", "model": "model", "loss": "loss", "scheduler": "scheduler"}
     way = request.param
-    typed = {attribute: f"{path}:{attribute}" if way == "file" else f"example_{attribute}" for attribute in names}
+    typed = {attribute: f"{path}:{attribute}" if way == "file" else f"example_{attribute}" for attribute in KINDS}
     for kind in THINGS.values():
         monkeypatch.setattr(kind, "_entries", dict(kind._entries))
         monkeypatch.setattr(kind, "_entry_points_loaded", way != "entry point")
     if way == "decorator":
         module = load_file(str(path))
-        for attribute, kind in names.items():
+        for attribute, kind in KINDS.items():
             THINGS[kind].register(typed[attribute])(getattr(module, attribute))
     points = [
         EntryPoint(typed[attribute], f"three_ways_example:{attribute}", f"scirs_neural.{kind}")
-        for attribute, kind in names.items()
+        for attribute, kind in KINDS.items()
     ]
     monkeypatch.setattr(registry_module, "_installed_entry_points", lambda: EntryPoints(points))
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -103,10 +138,12 @@ class TestTheThreeWays:
             "model": {"slope", "width"},
             "loss": {"power"},
             "scheduler": {"floor"},
+            "data": {"rows"},
+            "Task": {"patience", "metrics"},
+            "Pull": {"strength"},
         }
-        kinds = {"Optimizer": "optimizer", "Sized": "optimizer"}
         for attribute, options in expected.items():
-            assert set(THINGS[kinds.get(attribute, attribute)].typed(added[attribute]).options) == options
+            assert set(THINGS[KINDS[attribute]].typed(added[attribute]).options) == options
 
     def test_an_optimizer_steps_and_tells_its_traits(self, added):
         built = optimizer(added["Optimizer"], momentum=0.9)
@@ -139,6 +176,21 @@ class TestTheThreeWays:
         assert set(schedule.get_last_lr()) == {0.1}
         with pytest.raises(ConfigError, match="has no option 'span'"):
             build_scheduler(added["scheduler"], optimizer("sgd"), Span(10, 5), span=1)
+
+    def test_data_tasks_plugins_and_metrics_too(self, added):
+        made = create_data(added["data"], rows=60, batch_size=6)
+        assert sum(made.spec.sizes.values()) == 60
+        with pytest.raises(ConfigError, match="has no option 'rwos'"):
+            create_data(added["data"], rwos=60)
+        task = create_task(made.spec, added["Task"], patience=3, metrics=[added["metric"]])
+        assert (task.patience, task.name, task.reason) == (3, added["Task"], "it was named")
+        with pytest.raises(ConfigError, match=r"(?s)has no option 'patiense'"):
+            create_task(made.spec, added["Task"], patiense=3)
+        assert PLUGINS.typed(added["Pull"]).load()(strength=2).options == {"strength": 2}
+        with pytest.raises(ConfigError, match="has no option 'weight'"):
+            PLUGINS.typed(added["Pull"]).check({"weight": 1})
+        found = named_metric(added["metric"], [np.eye(3), np.array([0, 1, 1])], num_classes=3)
+        assert (found, direction_of(added["metric"])) == (pytest.approx(1 / 3), "min")
 
 
 def test_a_name_that_nobody_typed_never_runs_code():

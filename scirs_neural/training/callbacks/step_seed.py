@@ -30,6 +30,10 @@ class StepSeed(L.Callback):
         """Note which rank's numbers are drawn."""
         self.rank = rank_and_world_size()[0]
 
+    def seed_order(self, trainer: L.Trainer) -> None:
+        """Seed what a loader that knows no epochs shuffles by, before its pass over the samples begins."""
+        torch.default_generator.manual_seed(stream_seed("order", self.seed, trainer.current_epoch))
+
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed this step."""
         block, place = divmod(batch_idx, _BLOCK)

@@ -16,10 +16,19 @@ from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
+from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.loops.fast_path import FastPath
 from scirs_neural.training.loops.logged_values import LoggedValues
 from scirs_neural.training.loops.step import Optimization, Phases, Splitting
 from scirs_neural.training.module import Module
+
+
+def seed_order(trainer: L.Trainer) -> None:
+    """Let the loaders of a LightningModule of the user's shuffle as they would have without a resume."""
+    callbacks: list[L.Callback] = getattr(trainer, "callbacks", [])
+    for held in () if isinstance(trainer.lightning_module, Module) else callbacks:
+        if isinstance(held, StepSeed):
+            held.seed_order(trainer)
 
 
 class StepBoundary(Protocol):
@@ -57,6 +66,7 @@ class EpochLoop(_TrainingEpochLoop):
         if isinstance(self.trainer.lightning_module, Module):
             self.trainer.lightning_module.note_epoch()
         self.on_run_start(data_fetcher)
+        seed_order(self.trainer)
         lean = FastPath.planned(self, data_fetcher, self._between_steps)
         while not self.done:
             try:
@@ -108,6 +118,11 @@ class FitLoop(_FitLoop):
         limits = {"min_steps": old.epoch_loop.min_steps, "max_steps": old.epoch_loop.max_steps}
         self.epoch_loop = EpochLoop(trainer, listeners, on_out_of_memory, **limits)
         self.listeners = listeners
+
+    def setup_data(self) -> None:
+        """Get the loaders; one with workers begins its first pass here."""
+        seed_order(self.trainer)
+        super().setup_data()
 
     @_FitLoop.restarting.setter
     def restarting(self, restarting: bool) -> None:

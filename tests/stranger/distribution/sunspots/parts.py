@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scirs_neural.plugins.plugin import Plugin
+from scirs_neural.plugins import Plugin
 
 
 class SeriesNet(nn.Module):
