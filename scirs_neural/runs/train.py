@@ -37,6 +37,7 @@ from scirs_neural.runs.finalizing import finalize_run, load_checkpoint, write_ar
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.parts import Parts, build_parts, make_callbacks, module_from_spec
 from scirs_neural.tasks.collect import collect
+from scirs_neural.tasks.judging import further_scores
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
 from scirs_neural.training.finders import FINDERS, resolve_auto_settings
@@ -192,7 +193,7 @@ def judge(parts: Parts, split: str, config: RunConfig) -> tuple[Predictions, dic
 
     has_loss = task.has_eval_loss and type(task).answer is Task.answer
     found = collect(task, parts.model, batches, ctx=ctx, units=parts.data.units(split), each=add if has_loss else None)
-    return found, {**losses.scores(), **found.score()}
+    return found, {**losses.scores(), **found.score(), **(further_scores(task, found) if split == "test" else {})}
 
 
 def _whole_module(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> Module:

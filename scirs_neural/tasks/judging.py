@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.report import Evaluation, evaluate
 from scirs_neural.metrics.named import NamedMetric, named_metrics
@@ -26,3 +28,13 @@ def further_metrics(task: Task) -> dict[str, NamedMetric]:
     """
     kind, header = task.predictions, task.header()
     return named_metrics(task.options.get("metrics", ()), kind.metrics_of(header), targets=kind.targets_of(header))
+
+
+def further_scores(task: Task, pred: Predictions) -> dict[str, float]:
+    """The values of these metrics, without intervals."""
+    weights = (np.ones(len(pred)) if pred.weight is None else pred.weight)[None]
+    found = {}
+    for name, metric in further_metrics(task).items():
+        scorer = metric.scorer(pred)
+        found[name] = metric(pred) if scorer is None else float(scorer(weights)[name][0])
+    return found

@@ -106,7 +106,7 @@ def test_a_run_has_what_was_asked_for(run: Path) -> None:
 
 def test_the_plugin_is_heard(run: Path, tmp_path: Path) -> None:
     firm = trained(tmp_path, "plugins.pull_to_start.strength=1000")
-    assert "train/distance" in (firm / "metrics.csv").read_text()
+    assert "train/loss_pull_to_start/distance" in (firm / "metrics.csv").read_text()
     states = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (run, firm)]
     assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
 
