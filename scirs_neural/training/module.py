@@ -9,11 +9,11 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_leaves
 
 from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig
 from scirs_neural.config.validate import check_section
-from scirs_neural.core.errors import CheckpointError, ConfigError, ScirsError, ShapeError
+from scirs_neural.core.errors import CheckpointError
 from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.pipeline import Pipeline
@@ -25,6 +25,7 @@ from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
 from scirs_neural.plugins.order import overrides, prepare_all, rebuild_all, records_of, same_records
 from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.tasks.task import ALL_OTHERS, Phase, Task, count_of
+from scirs_neural.training.network_check import check_network
 from scirs_neural.training.scoring import EpochScores, direction
 from scirs_neural.training.taps import Taps
 
@@ -375,55 +376,6 @@ def no_loss(outputs: Any) -> Tensor:
         if isinstance(leaf, Tensor) and leaf.is_floating_point():
             total = total.to(leaf.device) + leaf.float().sum() * 0.0
     return total
-
-
-def check_network(task: Task, model: nn.Module, pipeline: Pipeline) -> None:
-    """Run a network and its loss once without values, where that is possible, before any heavy work.
-
-    Raises:
-        ShapeError: it does not take the data's inputs, or does not give what the task needs.
-    """
-    from scirs_neural.models.meta import failing_layer, run_on_meta
-
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
-        return  # a lazy layer learns its shape from the first batch
-    batch = tree_map_only(Tensor, lambda t: t.to("meta"), pipeline.example(2))
-    shapes = ", ".join(
-        f"{name} {tuple(batch[name].shape[1:])}" for name in task.spec.inputs if hasattr(batch[name], "shape")
-    )
-
-    def forward(network: Any) -> Any:
-        return task.forward(network, batch, Context("train"))
-
-    try:
-        outputs = run_on_meta(model, forward)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
-        if "meta" in str(error):
-            return  # a forward pass that looks at values cannot be checked without them
-        raise ShapeError(
-            f"the network cannot take the inputs of '{task.spec.name}' ({shapes}): {str(error).splitlines()[0]}",
-            where=failing_layer(model, forward),
-        ) from error
-    task.check_outputs(outputs, batch)
-    _check_loss(task, outputs, batch)
-
-
-def _check_loss(task: Task, outputs: Any, batch: Batch) -> None:
-    """Compute the loss once, of zeros, so that one that does not exist or fit is found before training."""
-
-    def zeros(like: Any) -> Any:
-        return tree_map_only(Tensor, lambda t: torch.zeros(t.shape, dtype=t.dtype, device="cpu"), like)
-
-    try:
-        task.losses(zeros(outputs), zeros(batch), Context("train"))
-    except ScirsError:
-        raise
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError) as error:
-        if "meta" not in str(error):  # of a loss that holds tensors, while the network is built without memory
-            what = str(error).splitlines()[0]
-            raise ConfigError(
-                f"the loss cannot be computed for '{task.spec.name}': {what}", where="task.loss"
-            ) from error
 
 
 def num_steps(trainer: Any) -> tuple[int, int]:
