@@ -33,22 +33,19 @@ IMPORTERS = {
 OWN = "a string of the package's own tables"
 SETTING = "a setting: typed, or out of a saved file and then held to what was typed by config.imports"
 ORIGINS = {  # module and function: where the string comes from
-    "__main__.py:dispatch": "a verb of the package's own list",
-    "builder/leaf.py:_target": "Python code, or a network file that the user named; files in packages may name no code",
+    "__main__.py:dispatch": "a command of the package's own list",
+    "builder/layer_node.py:_target": "Python code, or a network file that the user named; packages may name no code",
     "config/validate.py:_load_plugin_modules": SETTING,
     "core/importing.py:_import": "called by resolve",
     "core/importing.py:load_file": "called by resolve and for plugins_modules",
-    "core/registry.py:get": "an entry of the package's own tables or of an installed package",
+    "core/registry.py:load": "an entry of the package's tables or of an installed package; of `typed`, a setting",
     "core/lazy.py:__getattr__": OWN,
-    "losses/create.py:_build": SETTING,
     "metrics/named.py:_target": SETTING,
-    "models/create.py:_from_builder": SETTING + "; packages may name entries of the registry only",
     "models/vision/build.py:build": "the catalogue, a part of the package",
     "models/vision/generate_catalog.py:_own_row": OWN,
-    "optim/build.py:optimizer_class": SETTING,
     "plots/panel.py:sections_of": "an attribute of a class of predictions, which a folder names by a registered kind",
-    "registries.py:registry": OWN,
-    "runs/parts.py:make_callbacks": SETTING,
+    "core/registries.py:registry": OWN,
+    "tasks/create.py:create_task": SETTING + "; packages may name entries of the registry only",
     "training/loggers.py:check_loggers": SETTING,
     "training/loggers.py:create_loggers": SETTING,
 }  # fmt: skip
