@@ -7,7 +7,7 @@ from torch import nn
 
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.layers import create_layer
-from scirs_neural.layers.capabilities import holds, onnx_works
+from scirs_neural.layers.capabilities import has, onnx_works
 from scirs_neural.optim.weight_decay import no_decay_names
 
 X = torch.linspace(-6, 6, 101, dtype=torch.float64)
@@ -173,7 +173,7 @@ def test_parameters_of_activations_do_not_decay(name):
 @pytest.mark.feature(42)
 @pytest.mark.parametrize("name", ["prelu", "swish", "snake", "pau", "glu", "geglu"])
 def test_parametric_activations_become_onnx(name):
-    assert holds(onnx_works, name)
+    assert has(onnx_works, name)
 
 
 def extrapolation_error(activation):
