@@ -45,7 +45,6 @@ ORIGINS = {  # module and function: where the string comes from
     "models/vision/generate_catalog.py:_own_row": OWN,
     "plots/panel.py:sections_of": "an attribute of a class of predictions, which a folder names by a registered kind",
     "core/registries.py:registry": OWN,
-    "tasks/create.py:create_task": SETTING + "; packages may name entries of the registry only",
     "training/loggers.py:check_loggers": SETTING,
     "training/loggers.py:create_loggers": SETTING,
 }  # fmt: skip
