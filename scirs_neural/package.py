@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int | None:
 
     path = load_run(args.run, allow=args.allow).package(args.out)
     _show(verify_package(path))
-    print(f"written and verified: {path}\nnext: python -m scirs_neural.predict {path} 'images/*.png'")
+    print(f"written and verified: {path}\nnext: python -m scirs_neural.predict {path} FILES")
     return None
 
 

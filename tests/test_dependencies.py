@@ -58,9 +58,13 @@ def test_releases_with_known_holes_are_refused(name, release, reason):
         assert held > Version(release), reason
 
 
-def test_every_core_dependency_has_a_floor_and_no_ceiling():
+HELD = {"lightning"}  # `training/loops` replaces private parts of it, which `test_lightning_parts` names
+
+
+def test_every_core_dependency_has_a_floor_and_no_ceiling_without_a_reason():
     for need in CORE:
-        assert {part.operator for part in need.specifier} <= {">=", "!="}, str(need)
+        ceiling = {"<"} if need.name in HELD else set()
+        assert {part.operator for part in need.specifier} <= {">=", "!="} | ceiling, str(need)
         assert any(part.operator == ">=" for part in need.specifier), str(need)
         assert need.url is None
 

@@ -161,13 +161,13 @@ class Wide(torch.nn.Module):
 def test_a_network_of_the_users(digits):
     x, _, y, _ = digits
     net = sn.NeuralClassifier(Wide, model_options={"units": 7}, max_epochs=1).fit(x, y)
-    assert net.task_.model.layers[0].out_features == 7
+    assert net.module_.model.layers[0].out_features == 7
     assert len(cross_val_score(clone(net), x[:200], y[:200], cv=2)) == 2
     own = Wide(5)
     before = own.layers[0].weight.detach().clone()
     trained = sn.NeuralClassifier(own, max_epochs=1).fit(x, y)
     assert torch.equal(own.layers[0].weight, before)  # a copy is trained
-    assert not torch.equal(trained.task_.model.layers[0].weight, before)
+    assert not torch.equal(trained.module_.model.layers[0].weight, before)
 
 
 @pytest.mark.feature(149)

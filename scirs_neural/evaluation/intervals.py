@@ -120,8 +120,8 @@ def interval(values: np.ndarray, traits: MetricTraits, level: float = LEVEL) -> 
     """The percentile interval of the resamples of a metric, within its range; None if it is seldom defined.
 
     Example:
-        >>> interval(np.array([0.1, 0.2, 0.3]), MetricTraits("max", 0, 1), level=0.5)
-        (0.15, 0.25)
+        >>> interval(np.array([0.0, 0.5, 1.0]), MetricTraits("max", 0, 1), level=0.5)
+        (0.25, 0.75)
     """
     defined = values[np.isfinite(values)]
     if not len(defined) or len(defined) < 0.5 * len(values):

@@ -140,6 +140,9 @@ def train_run(
     checkpoint = finalize_run(parts, folder) or checkpoint
     artifacts = write_artifacts(parts.module.plugins, folder)
     scores: dict[str, float] = {}
+    if not all(value.isfinite().all() for value in parts.model.parameters()):
+        splits = ()
+        trainer.warned.counts["the weights are not finite: nothing was judged"] += 1
     for split in sorted(splits, key=SPLITS.index):  # what follows from the validation set goes into the test
         if parts.data.spec.sizes[split]:
             found, scores = judge(parts, split, config)

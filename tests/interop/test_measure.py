@@ -32,7 +32,9 @@ def test_a_model_against_itself() -> None:
         assert (one.max_difference, one.relative_difference, one.label_agreement) == (0.0, 0.0, 1.0)
         assert one.size_bytes == 4 * (100 * 200 + 200 + 200 * 10 + 10)
     assert same.latency_ratio == (1.0, 1.0, 1.0)
-    assert again.latency_ratio[1] <= 1.0 <= again.latency_ratio[2]
+    low, high = again.latency_ratio[1:]  # of 95 %: one of twenty leaves out the truth, but not by much
+    assert low <= 1.25
+    assert high >= 0.8
 
 
 def test_a_variant_that_computes_eight_times_as_much() -> None:

@@ -88,10 +88,10 @@ def test_tensorboard_reads_back_the_numbers_of_metrics_csv(finished: RunResult) 
         rtol=0,
         atol=0.02,
     )
-    names = {f"{kind}/{name}" for name, _ in finished.task.named_parameters() for kind in ("weights", "gradients")}
+    names = {f"{kind}/{name}" for name, _ in finished.module.named_parameters() for kind in ("weights", "gradients")}
     assert set(events.Tags()["histograms"]) == names
     last = read_checkpoint(finished.folder.last)["state_dict"]
-    for name, weight in finished.task.named_parameters():
+    for name, weight in finished.module.named_parameters():
         held = events.Histograms(f"weights/{name}")
         assert len(held) == len(rows)
         assert held[-1].histogram_value.num == weight.numel()

@@ -26,7 +26,12 @@ class Losses(L.Callback):
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.losses.append(outputs["loss"].detach())
         if not self.seen:
-            self.seen = {"device": module.device.type, "dtype": module.seen_dtype, "batch": batch[0], "module": module}
+            self.seen = {
+                "device": module.device.type,
+                "dtype": module.seen_dtype,
+                "batch": (batch[0] if isinstance(batch, list) else batch)["image"],
+                "module": module,
+            }
             self.look()
 
     def look(self) -> None:

@@ -28,4 +28,4 @@ def test_the_commands_pass_their_check(command, tmp_path, monkeypatch, capsys):
     wine = load_wine(as_frame=True).frame.rename(columns={"target": "cultivar"})
     wine.assign(cultivar=[f"no {c}" for c in wine.cultivar], region=["n", "s"] * 89).to_csv(tmp_path / "wine.csv")
     monkeypatch.chdir(tmp_path)
-    assert not main([*shlex.split(command), "task=table_classification", "--check"])
+    assert not main([*shlex.split(command), "--check"])
