@@ -28,7 +28,7 @@ import torch
 
 from scirs_neural.core.errors import DataError
 from scirs_neural.data.batching import BatchKey, BatchSource
-from tests.training.recipes import BATCHES, EPOCHS, RECIPES, fit
+from tests.training.recipes import EPOCHS, RECIPES, fit
 
 POINTS = (
     "forward", "backward", "optimizer", "scheduler", "validation", "save", "between batches", "SIGTERM", "SIGKILL",
@@ -80,7 +80,8 @@ class Kill(L.Callback):
             schedule.step = lambda *a, **k: die() if self.armed else step(*a, **k)
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
-        self.armed = self.armed or (trainer.current_epoch == KILL_EPOCH and batch_idx == KILL_BATCH)
+        at = min(KILL_BATCH, trainer.num_training_batches // 2)  # a step of several batches counts as one
+        self.armed = self.armed or (trainer.current_epoch == KILL_EPOCH and batch_idx == at)
 
     def on_validation_batch_start(self, trainer: Any, *args: Any) -> None:
         if self.point == "validation" and self.armed:
@@ -89,7 +90,8 @@ class Kill(L.Callback):
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.point == "between batches" and self.armed:
             die()
-        if self.point == "last step" and trainer.current_epoch == EPOCHS - 1 and batch_idx == BATCHES - 1:
+        is_last = batch_idx == trainer.num_training_batches - 1
+        if self.point == "last step" and trainer.current_epoch == EPOCHS - 1 and is_last:
             die()
 
     def _hook(self, register: Callable[[Any], Any], number: int = signal.SIGKILL) -> None:
