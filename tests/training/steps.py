@@ -1,10 +1,17 @@
-"""One optimizer step of every registered task, cut in different ways: whole, into batches, into parts, over ranks."""
+"""One optimizer step of every registered task, cut in different ways: whole, into batches, into parts, over ranks.
+
+    python -m tests.training.steps FOLDER   # the gradient that each of two ranks has, for every task
+
+Ranks are forks, which only a process whose autograd has started no threads can have: one of its own.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +24,7 @@ import scirs_neural as sn
 from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.training.loops.cached import joined
+from tests.training.killing import forked
 
 SAMPLES = 13
 EVENLY = (4, 4, 4, 1)  # the last batch of a step is a smaller one
@@ -165,10 +173,10 @@ def gradient(
     return look.found, rows[0]["train/loss"] if rows else float("nan")
 
 
-def save_rank_gradient(name: str, folder: Path, task: dict[str, Any]) -> None:
+def save_rank_gradient(name: str, folder: Path) -> None:
     """What each of two ranks has as its gradient, in a file."""
-    found, loss = gradient(examples()[name], EVENLY, ranks=2, **task)
-    torch.save({"gradient": found, "loss": loss}, folder / f"rank{os.environ['LOCAL_RANK']}.pt")
+    found, loss = gradient(examples()[name], EVENLY, ranks=2)
+    torch.save({"gradient": found, "loss": loss}, folder / f"{name}-{os.environ['LOCAL_RANK']}.pt")
 
 
 def off(found: Tensor, wanted: Tensor) -> float:
@@ -176,4 +184,14 @@ def off(found: Tensor, wanted: Tensor) -> float:
     return float((found - wanted).norm() / wanted.norm())
 
 
-__all__ = ["EVENLY", "SAMPLES", "Batches", "Example", "examples", "gradient", "joined", "off", "save_rank_gradient"]
+def main(folder: Path) -> None:
+    for name in examples():
+        said = folder / f"{name}.txt"
+        if status := forked(partial(save_rank_gradient, name, folder), said, 2):
+            raise SystemExit(f"{name} ended with {status}: {said.read_text()[-2000:]}")
+
+
+__all__ = ["EVENLY", "SAMPLES", "Batches", "Example", "examples", "gradient", "joined", "off"]
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
