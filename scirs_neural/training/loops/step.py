@@ -162,9 +162,10 @@ class StepClosure(Closure):
         module.now.shares = None
         if self.phase is not None and world_size > 1:
             _average_gradients(self.optimizer, world_size)
-        loss = _sum(terms)
+        counts = [counts for _, counts in parts]
+        loss = _sum(terms if world_size == 1 else _as_of_all_ranks(terms, counts, shares, world_size))
         with logging_as(module, "training_step"):
-            self._log(loss, terms, [counts for _, counts in parts])
+            self._log(loss, terms, counts)
         return ClosureResult(loss)
 
     def _add_up(self, parts: Sequence[Part], shares: Sequence[Mapping[str, Any] | None]) -> dict[str, Tensor]:
@@ -385,6 +386,19 @@ def _means(found: Sequence[Mapping[str, Tensor]], parts: Sequence[Counts]) -> di
         ]  # fmt: skip
         means[name] = torch.stack(weighed).sum() if weighed else torch.zeros(())
     return means
+
+
+def _as_of_all_ranks(
+    terms: Mapping[str, Tensor], parts: Sequence[Counts], shares: Sequence[Mapping[str, Any] | None], world_size: int
+) -> dict[str, Tensor]:
+    """A rank's terms scaled so that their mean over ranks, weighed by samples as logged values are, is the step's."""
+
+    def factor(name: str) -> Any:
+        if _total([count_of(counts, name) for counts in parts]) is None:
+            return world_size
+        return sum(count_of(share, name) for share in shares if share is not None)
+
+    return {name: (value * (factor(name) / factor(ALL_OTHERS))).to(value.dtype) for name, value in terms.items()}
 
 
 def _sum(terms: Mapping[str, Tensor]) -> Tensor:
