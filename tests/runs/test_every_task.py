@@ -109,7 +109,7 @@ def texts(folder: Path) -> list[str]:
     _write(folder / "reviews.csv", held)
     return ["data=text", f"data.path={folder / 'reviews.csv'}", "data.text=review", "data.target=mood",
             "data.tokenizer=words", "data.vocab_size=50", "data.num_workers=0", "model=text_lstm",
-            "model.hidden_size=4", "model.embed_dim=4"]  # fmt: skip
+            "model.hidden_size=4", "model.embed_dim=4", "model.dropout=0"]  # fmt: skip
 
 
 def masks(folder: Path) -> list[str]:
@@ -295,5 +295,4 @@ def test_two_processes_are_one(ran: Ran, tmp_path: Path) -> None:
     assert one.ids == other.ids
     scores, others = one.score(), other.score()
     for name in scores:
-        if "calibration_error" not in name:  # a sample at the edge of a bin changes it
-            assert scores[name] == pytest.approx(others[name], rel=1e-3, abs=1e-3, nan_ok=True)
+        assert scores[name] == pytest.approx(others[name], rel=1e-5, abs=1e-6, nan_ok=True), name
