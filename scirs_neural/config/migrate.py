@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,9 @@ def _averages(settings: dict[str, Any], registries: Mapping[str, Registry]) -> d
         return settings
     saved, names = callbacks["ema"] or {}, {"decay": "decay", "update_every_n_steps": "every_n_steps"}
     options = {names[key]: value for key, value in saved.items() if key in names}
+    lost = [f"{key}={value}" for key, value in saved.items() if key not in names and value not in (None, True)]
+    if lost:
+        warnings.warn(f"callbacks.ema is a plugin now, which has no {' and no '.join(lost)}", stacklevel=2)
     others = {key: value for key, value in callbacks.items() if key != "ema"}
     return {**settings, "callbacks": others, "plugins": {**(settings.get("plugins") or {}), "ema": options}}
 

@@ -9,22 +9,24 @@ MODELS = Registry(
     "model", supplied=("num_classes", "in_channels", "input_size", "num_features", "vocab_size", "padding_idx")
 )
 for _entry in catalogue().values():
-    MODELS.add(_entry.name, _entry.builder, summary=_entry.summary, options=_entry.options)
+    _takes = ("image", "table") if _entry.name == "mlp" else ("image",)
+    MODELS.add(_entry.name, _entry.builder, summary=_entry.summary, options=_entry.options, traits={"inputs": _takes})
 MODELS.add(
     "tabular_mlp",
     "scirs_neural.models.table.tabular_mlp:TabularMLP",
     summary="A multi-layer perceptron on rows of a table that learns a vector for each category",
     options={"category_sizes": (), "embed_dim": None, "hidden": (256, 128), "dropout": 0.0},
+    traits={"inputs": ("table",)},
 )
 
-# Small networks of ours. "inputs" are the kinds of fields that one takes, in order; what the data says of them
+# Small networks of ours. "inputs" are the kinds of fields, one of which the network takes; what the data says of it
 # (``in_channels``, ``vocab_size``, ``num_classes``, …) is no option.
 MODELS.add(
     "unet",
     "scirs_neural.builder.unet:unet",
     summary="U-Net: Convolutional Networks for Biomedical Image Segmentation (2015)",
     options={"width": 32, "depth": 4, "dropout": 0.0},
-    traits={"inputs": ("image",), "outputs": "mask"},
+    traits={"inputs": ("image",)},
 )
 MODELS.add(
     "bag_of_embeddings",

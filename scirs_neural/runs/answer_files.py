@@ -167,4 +167,8 @@ def shown(found: Prediction, top_k: int) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and value and isinstance(value[0], list):  # a mask
+        return f"{len(value)}x{len(value[0])}"
+    return str(value)

@@ -10,6 +10,8 @@ from torch import nn
 
 from scirs_neural.config.schema import ModelConfig, RunConfig, TaskConfig
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.registry import Entry
+from scirs_neural.core.signatures import KEYWORDS
 from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.registry import DATA
 from scirs_neural.data.spec import DataSpec
@@ -40,6 +42,26 @@ def make_task(config: RunConfig, spec: DataSpec) -> Task:
     return task
 
 
+def _check_inputs(builder: Entry, task: Task, given: Mapping[str, Any]) -> None:
+    """Refuse a network that is not for the kind of the data's input."""
+    kinds = [field.kind for field in Pipeline(task.spec).inputs.values()]
+    own = builder.traits.get("inputs", ())
+    entries = [MODELS.entry(name) for name in MODELS.names()] if len(kinds) == 1 else []
+    fitting = [entry.name for entry in entries if kinds[0] in (entry.declared_traits or {}).get("inputs", ())]
+    needed = [p.name for p in builder.parameters.values() if p.default is p.empty and p.kind in KEYWORDS]
+    if missing := [name for name in needed if name not in given]:
+        what = f"the {builder.label} needs {' and '.join(missing)}"
+    elif fitting and own and kinds[0] not in own:
+        what = f"the {builder.label} takes inputs of the kind {' or '.join(own)}"
+    else:
+        return
+    raise ConfigError(
+        f"{what}, and '{task.spec.name}' gives {' and '.join(kinds)}",
+        where="model",
+        fix=f"networks for it: {', '.join(fitting[:4])}{', …' if len(fitting) > 4 else ''}" if fitting else None,
+    )
+
+
 def make_network(config: RunConfig, task: Task, **more: Any) -> nn.Module:
     """A network of the zoo, of a registered builder, of the user's Python file, or of a network file."""
     name = config.model.name
@@ -48,6 +70,7 @@ def make_network(config: RunConfig, task: Task, **more: Any) -> nn.Module:
     if not name.endswith((".yaml", ".yml", ".json")):
         builder = MODELS.typed(name)
         taken = {k: v for k, v in from_data.items() if k in MODELS.supplied or builder.takes({k: v})}
+        _check_inputs(builder, task, {**taken, **asked, **more})
         return create_model(name, **{**taken, **asked, **more})
     options = {**from_data, **asked, **more}
     if options.get("weights") is not None:

@@ -120,6 +120,8 @@ def _summary(run: RunRecord) -> page.Section:
         ("Data", ", ".join(filter(None, [_name(run, "data"), data.get("description")]))),
         ("Samples", ", ".join(f"{split} {n:,}" for split, n in (data.get("sizes") or {}).items())),
         *((what, _fields(held)) for what, held in fields),
+        ("About the data", "; ".join(run.summary.get("notes") or ())),
+        ("Task", _part(run, "task").get("name")),
         ("Licence of the data", data.get("licence")),
         ("Weights", "" if best.get("epoch") else f"of {_part(run, 'weights').get('of', '')}".removesuffix("of ")),
         (

@@ -160,6 +160,7 @@ def train_run(
         "own": own,
         "model": facts["model"],
         "data": parts.data.spec.to_dict(),
+        "notes": parts.data.source.notes,
         "task": parts.task.record(),
         "answer": dict(parts.task.settings),
         "best": best,
@@ -312,6 +313,7 @@ def run_facts(config: RunConfig, parts: Parts) -> dict[str, Any]:
                 "target": ", ".join(field.describe() for field in pipeline.targets.values()) or "none",
                 **spec.sizes,
             },
+            *parts.data.source.notes,
         ],
         "task": f"{parts.task.name}: {parts.task.reason}",
         "optimizer": [

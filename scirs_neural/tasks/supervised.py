@@ -86,9 +86,10 @@ class Supervised(Task):
         wanted, shape = len(self.output_names), getattr(outputs, "shape", None)
         if shape is None or tuple(shape) != (len(batch["id"]), wanted):
             found = type(outputs).__name__ if shape is None else tuple(shape[1:])
+            is_row = isinstance(found, tuple) and len(found) == 1
             raise ShapeError(
                 f"the network gives {found} for a sample, '{self.spec.name}' needs ({wanted},)",
-                fix=f"build it with num_classes={wanted}",
+                fix=f"build it with num_classes={wanted}" if is_row else "a network that gives one row a sample",
             )
 
 

@@ -346,6 +346,14 @@ def test_names_of_tasks_are_migrated():
     assert migrate({"task": 3, "logger": None}, {}) == {"task": 3, "logger": None}
 
 
+def test_what_averages_no_longer_have_is_said():
+    from scirs_neural.config.migrate import migrate
+
+    saved = {"decay": 0.9, "use_buffers": True, "update_starting_at_epoch": 3, "update_starting_at_step": None}
+    with pytest.warns(UserWarning, match="which has no update_starting_at_epoch=3"):
+        assert migrate({"callbacks": {"ema": saved}}, {})["plugins"] == {"ema": {"decay": 0.9}}
+
+
 def test_what_is_wrong_in_a_saved_configuration_or_its_changes_is_found(faults, compose, saved):
     file = saved(compose())
     file.write_text(file.read_text().replace("max_epochs: 8", "max_epochs: eight") + "epoch: 3\n")

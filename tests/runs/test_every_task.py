@@ -184,6 +184,24 @@ def test_what_check_passes_runs(ran: Ran, capsys: pytest.CaptureFixture[str]) ->
     assert len(capsys.readouterr().err.splitlines()) <= 7
 
 
+OTHERS = {"images": "text_lstm", "labels": "tabular_mlp", "rows": "resnet18", "numbers": "bag_of_embeddings",
+          "texts": "resnet18", "masks": "tabular_mlp"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_network_for_another_kind_of_input_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = CASES[name].make(tmp_path)
+    fitting = next(text for text in asked if text.startswith("model=")).partition("=")[2]
+    asked = [text for text in asked if not text.startswith("model")]
+    assert run_command(train.main, [*asked, f"model={OTHERS[name]}", "--check"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the model '{OTHERS[name]}'" in said
+    assert "networks for it" in said
+    assert name in ("images", "labels", "masks") or fitting in said  # of many the first are named
+
+
 def test_it_is_judged_with_intervals_and_reported_with_its_panels(ran: Ran) -> None:
     held = json.loads((ran.folder / "evaluation-test.json").read_text())
     main = next(iter(held["metrics"]))
@@ -261,15 +279,13 @@ def test_two_runs_are_compared(ran: Ran, tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_package_answers_as_its_run_does(ran: Ran, tmp_path: Path) -> None:
     assert run_command(package.main, [str(ran.folder), "--out", str(tmp_path / "p.zip"), *ran.allow]) == 0
-    samples = ran.folder / "samples"
-    tables = [text.partition("=")[2] for text in ran.asked if text.startswith("data.path=")]
-    inputs = str(samples) if samples.is_dir() else tables[0]
+    samples = str(ran.folder / "samples")  # which the run leaves to try it on
     if ran.case.own:  # a package of a user's own class is opened in Python, which hands the class over
         return
     answers = []
     for source in (ran.folder, tmp_path / "p.zip"):
         out = tmp_path / f"{source.name}.json"
-        assert run_command(predict.main, [str(source), inputs, "--output", str(out), *ran.allow]) == 0
+        assert run_command(predict.main, [str(source), samples, "--output", str(out), *ran.allow]) == 0
         answers.append(json.loads(out.read_text()))
     assert answers[0] == answers[1]
     assert len(answers[0]) > 3

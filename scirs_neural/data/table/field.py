@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import warnings
 from collections import Counter
@@ -237,6 +238,13 @@ class TableField(Field):
         file = f"{table.where}:" if isinstance(inputs, str | Path) else ""
         for number, row in enumerate(table.rows(), start=table.first):
             yield f"{file}{number}", row
+
+    def write_samples(self, values: Mapping[str, Any], folder: Path) -> None:
+        """Write rows into one CSV file."""
+        with open(folder / "rows.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(self.names)
+            writer.writerows([row[name] for name in self.names] for row in values.values())
 
     def _match(self, table: RawTable) -> None:
         """Hold the columns of a table to those of training."""
