@@ -44,6 +44,10 @@ def replay(place: str | Path, *, model: nn.Module | None = None, allow: Collecti
     run = RunFolder(place.parent.parent)
     made = () if model is None else ("model",)
     config = run.read_config(config_groups() if model is None else {}, allow=allow, made=made)
+    if config.plugins:
+        raise ConfigError(
+            "a step of a run with plugins cannot be met again here", fix="look at weights and batch yourself"
+        )
     module = module_from_spec(config, DataSpec.from_dict(step["data"]), model)
     module.model.load_state_dict(read_state_dict(place / "weights.safetensors"))
     tensors = read_state_dict(place / "batch.safetensors")

@@ -7,6 +7,7 @@ import copy
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,8 @@ def resolve_auto_settings(config: RunConfig, module: Module, data: Any, console:
     if asked.devices not in ("auto", 1) or asked.num_nodes > 1 or launcher() is not None:
         fix = "find them with trainer.devices=1 first, then give what was found"
         raise ConfigError(f"{settings} work in one process", fix=fix)
+    if config.plugins:
+        warnings.warn(f"{settings} measure the network as it is without its plugins", stacklevel=2)
     settled: dict[str, Any] = dict.fromkeys(FINDERS, False)
     if asked.find_batch_size:
         data.batch_size = find_batch_size(module, data, asked)

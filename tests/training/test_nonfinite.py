@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scirs_neural.core.errors import NonFiniteError
+from scirs_neural.core.errors import ConfigError, NonFiniteError
 from scirs_neural.runs.replay import main, replay
 
 
@@ -59,6 +59,15 @@ def test_the_step_is_found_named_kept_and_met_again(train: Any, tmp_path: Path, 
     assert len(step["samples"]) == 32
     assert replay(place, model=Fragile(limit, kind)) == step["found"]
     assert replay(place, model=Fragile(1e9, kind)) is None
+
+
+def test_a_step_of_a_run_with_plugins_is_kept_but_not_met_again(train: Any, tmp_path: Path, limit: float) -> None:
+    network = Fragile(limit, "output")
+    with pytest.raises(NonFiniteError):
+        train("data.batch_size=32", "data.transforms=none", "scheduler=constant", "plugins=[ema]", model=network)
+    place = next((tmp_path / "runs").rglob("step.json")).parent
+    with pytest.raises(ConfigError, match="with plugins"):
+        replay(place, model=Fragile(limit, "output"))
 
 
 def test_replay_wants_a_kept_step(tmp_path: Path) -> None:

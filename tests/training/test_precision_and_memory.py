@@ -318,7 +318,8 @@ class Limited(nn.Module):
 @pytest.mark.feature(104)
 def test_finders_settle_rate_and_batch_size_before_the_run(train: Any, tmp_path: Path) -> None:
     options = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none")
-    done = train(*options, "trainer.find_lr=true", "trainer.find_batch_size=true", model=Limited())
+    with pytest.warns(UserWarning, match="without its plugins"):
+        done = train(*options, "trainer.find_lr=true", "trainer.find_batch_size=true", "plugins=[ema]", model=Limited())
     import yaml
 
     kept = yaml.safe_load(done.folder.config.read_text())
