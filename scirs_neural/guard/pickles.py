@@ -47,8 +47,9 @@ _BYTES_A_STEP = 4  # a tensor of one number has about 60 steps, and its member o
 _FIRST_READ = 64 * KIB
 
 # What stands for a value: its cost to be copied or hashed; for a list, dict or set, which may still grow, a negative
-# number, its place in the machine's table; for a tuple, that cost and its parts; a text itself; for a name, a str.
-_Value = int | tuple[int, tuple["_Value", ...]] | bytes | str
+# number, its place in the machine's table; for a tuple, that cost, its parts and its levels; a text itself; for a name,
+# a str.
+_Value = int | tuple[int, tuple["_Value", ...], int] | bytes | str
 
 
 def scan(file: BinaryIO, where: str, beside: int = 0) -> int:
@@ -146,7 +147,7 @@ class _Machine:
             elif step in _EMPTY:
                 self.make_container(1)
             elif step == 0x29:  # )
-                stack.append((1, ()))
+                stack.append((1, (), 1))
             elif self.ended(step):
                 return
 
@@ -181,7 +182,7 @@ class _Machine:
             self.cost += self.cost_of(stack.pop())
             stack.append(1)
         elif step == 0x81:
-            if (stack.pop(), stack.pop()) != ((1, ()), _NAMESPACE):
+            if (stack.pop(), stack.pop()) != ((1, (), 1), _NAMESPACE):
                 _refuse("its pickle makes an object, and of no kind that is known", self.where)
             self.make_container(1)
         elif step == 0x8A:  # a whole number of any size
@@ -225,9 +226,16 @@ class _Machine:
         return found
 
     def make_tuple(self, start: int) -> None:
-        """Put what lies there into a tuple, whose hash goes through all of it each time that it is asked for."""
+        """Put what lies there into a tuple, whose hash goes through all of it each time that it is asked for.
+
+        The hash calls itself for every level, and Python does not count how deep; lists, which have none, are counted
+        when they are there.
+        """
         parts = self.pop_from(start)
-        self.stack.append((1 + sum(map(self.cost_of, parts)), tuple(parts)))
+        levels = 1 + max((part[2] for part in parts if isinstance(part, tuple)), default=0)
+        if levels > BUDGETS.depth:
+            _refuse(f"it is nested deeper than {BUDGETS.depth}", self.where)
+        self.stack.append((1 + sum(map(self.cost_of, parts)), tuple(parts), levels))
 
     def make_container(self, cost: int) -> None:
         """Put a list, dict or set on the stack."""

@@ -226,6 +226,10 @@ def pickle_of_laughs(folder: Path) -> Cases:
         deep = (deep,)
     torch.save(deep, folder / "deep.ckpt")
     yield "deep", folder / "deep.ckpt"
+    beside = {"data/0": bytes(5 << 20)}  # which buys the pickle its steps
+    for number, levels in ((1, b"\x85" * 150_000), (2, b"K\x00\x86" * 150_000)):
+        key = torch_zip(folder / f"key{number}.ckpt", b"\x80\x02}()" + levels + b"Nu.", beside)
+        yield f"deep key {number}", key
     yield "stack", torch_zip(folder / "stack.ckpt", b"\x80\x02" + b"(" * 500_000 + b"l" * 500_000 + b".")
     yield "marks", torch_zip(folder / "marks.ckpt", b"\x80\x02" + b"]" * 3_000_000 + b".")
 
