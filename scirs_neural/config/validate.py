@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import Parameter
 from typing import Any, TypeVar, get_args
 
 from omegaconf import MISSING
@@ -16,6 +15,8 @@ from scirs_neural.config.schema import Named, RunConfig
 from scirs_neural.config.tree import SIDE_BY_SIDE, Tree
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
 from scirs_neural.core.importing import is_file, load_file, resolve
+from scirs_neural.core.registry import REQUIRED
+from scirs_neural.core.signatures import as_text
 from scirs_neural.core.suggestions import MAX_NEAR, did_you_mean
 
 _EXPECTED = {
@@ -108,7 +109,7 @@ def check_section(section: type[S], values: S | Mapping[str, Any], where: str) -
 
 def _part_faults(
     tree: Tree, group: str, name: str, part: Mapping[str, Any], key: Key, origin: Origin, declared: tuple[str, ...]
-) -> list[ScirsError]:
+) -> Sequence[ScirsError]:
     """What is wrong with a part chosen by name: the name, or an option that the part does not take or still needs."""
     if ":" in name or name.endswith((".yaml", ".yml", ".json")):
         return []  # a file or module of the user's: its own code judges its options when it is built
@@ -116,50 +117,15 @@ def _part_faults(
     if name not in registry:
         where = origin.of((*key, "name")) or origin.of_choice(group)
         return [registry.unknown(name, where=where, suggestions=did_you_mean(name, tree.values(group)))]
-    known, options = registry.options(name), {option: value for option, value in part.items() if option not in declared}
-    faults: list[ScirsError] = []
-    for option, value in options.items():
-        where, dotted = origin.of((*key, option)), ".".join(map(str, (*key, option)))
-        if option not in known:
-            suggestions = [".".join(map(str, (*key, n))) for n in did_you_mean(str(option), [*declared, *known])]
-            taken = ", ".join([*declared, *known]) or "no options"
-            fix = None if suggestions else f"{name} takes {taken}"
-            faults.append(
-                ConfigError(
-                    f"unknown setting '{dotted}' of {registry.kind} '{name}'",
-                    where=where,
-                    suggestions=suggestions,
-                    fix=fix,
-                )
-            )
-        elif value != MISSING and (expected := _mismatch(value, known[option])) is not None:
-            faults.append(ConfigError(f"{dotted} must be {expected}, not {_yaml(value)}", where=where))
-    for option, default in known.items() if group != "model" else ():  # the data may supply what a network needs
-        if default is Parameter.empty and part.get(option, MISSING) == MISSING:
-            dotted = ".".join((*map(str, key), option))
-            faults.append(
-                ConfigError(
-                    f"{registry.kind} '{name}' needs the setting '{dotted}'",
-                    where=origin.of_choice(group),
-                    fix=f"write {dotted}=…",
-                )
-            )
-    return faults
+    entry = registry.entry(name)
+    options = {option: value for option, value in part.items() if option not in declared and value != MISSING}
+    if group == "model":  # the data may supply what a network needs
+        options = {option: REQUIRED for option, default in entry.options.items() if default is REQUIRED} | options
 
+    def where_of(option: str | None) -> str | None:
+        return origin.of_choice(group) if option is None else origin.of((*key, option))
 
-def _mismatch(value: Any, default: Any) -> str | None:
-    """What a value should have been, judged by the type of the option's default; None if it may pass."""
-    if isinstance(default, bool):
-        return None if isinstance(value, bool) else _EXPECTED["bool"]
-    if isinstance(default, int | float):
-        fits = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = isinstance(default, int) and isinstance(value, float) and not value.is_integer()
-        return _EXPECTED["float"] if not fits else _EXPECTED["int"] if whole else None
-    if isinstance(default, str):
-        return None if isinstance(value, str) else _EXPECTED["string"]
-    if isinstance(default, list | tuple):
-        return None if isinstance(value, list | tuple) else _EXPECTED["list"]
-    return None
+    return entry.faults(options, section=".".join(map(str, key)), where=where_of, also=declared)
 
 
 def _once(details: list[ErrorDetails], root: type[BaseModel] = RunConfig) -> list[ErrorDetails]:
@@ -201,7 +167,7 @@ def _schema_fault(
         choices = [str(choice) for choice in _literal_choices(key, root)]
         suggestions = did_you_mean(str(value), choices)
         return ConfigError(
-            f"{dotted} cannot be {_yaml(value)}",
+            f"{dotted} cannot be {as_text(value)}",
             where=where,
             suggestions=suggestions,
             fix=f"choose one of {', '.join(choices)}",
@@ -212,13 +178,7 @@ def _schema_fault(
         if expected
         else "m" + detail["msg"].removeprefix("Input should").strip().replace("be", "ust be", 1)
     )
-    return ConfigError(f"{dotted} {message}, not {_yaml(value)}", where=where)
-
-
-def _yaml(value: Any) -> str:
-    """A value as the user would write it."""
-    words = {True: "true", False: "false"}
-    return "null" if value is None else words[value] if isinstance(value, bool) else repr(value)
+    return ConfigError(f"{dotted} {message}, not {as_text(value)}", where=where)
 
 
 def _section_of(key: Key, root: type[BaseModel]) -> type[BaseModel]:
