@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from scirs_neural.data.field import Field as Field
     from scirs_neural.data.image.augment import build_augment as build_augment
     from scirs_neural.data.image.image_file import load_image as load_image
-    from scirs_neural.data.image.preprocess import build_preprocess as build_preprocess
+    from scirs_neural.data.image.preprocess import Preprocessor as Preprocessor
     from scirs_neural.data.image.spec import Preprocess as Preprocess
     from scirs_neural.data.in_memory import from_arrays as from_arrays
     from scirs_neural.data.in_memory import from_datasets as from_datasets
@@ -31,7 +31,7 @@ lazy(
         "field": ["Field"],
         "image.augment": ["build_augment"],
         "image.image_file": ["load_image"],
-        "image.preprocess": ["build_preprocess"],
+        "image.preprocess": ["Preprocessor"],
         "image.spec": ["Preprocess"],
         "in_memory": ["from_arrays", "from_datasets"],
         "module": ["DataModule"],

@@ -6,22 +6,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
+
 from scirs_neural.core.errors import DataError
 from scirs_neural.core.suggestions import did_you_mean
+from scirs_neural.data.split_names import SPLIT_NAMES
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
-
-Listed = list[tuple[Path, str]]
-"""Files, each with its class."""
+Listed = tuple[list[Path], np.ndarray]
+"""Files, and the class number of each (N,) int64."""
 
 
 def class_folders(root: Path, suffixes: Collection[str], what: str) -> tuple[tuple[str, ...], dict[str, Listed]]:
@@ -45,7 +37,8 @@ def class_folders(root: Path, suffixes: Collection[str], what: str) -> tuple[tup
     classes = _class_names(folders["train"], suffixes, what, layout)
     found: dict[str, Listed] = {}
     for split, folder in folders.items():
-        found[split] = []
+        paths: list[Path] = []
+        numbers: list[int] = []
         for name in classes if split == "train" else _class_names(folder, suffixes, what, layout):
             if name not in classes:
                 raise DataError(
@@ -53,11 +46,13 @@ def class_folders(root: Path, suffixes: Collection[str], what: str) -> tuple[tup
                     where=str(folder / name),
                     suggestions=did_you_mean(name, classes),
                 )
-            files = _files(folder / name, suffixes)
+            files = files_below(folder / name, suffixes)
             if not files and split == "train":
                 kinds = f"files count by their suffix: {' '.join(sorted(suffixes))}"
                 raise DataError(f"class folder '{name}' has no {what}", where=str(folder / name), fix=kinds)
-            found[split] += [(path, name) for path in files]
+            paths += files
+            numbers += [classes.index(name)] * len(files)
+        found[split] = paths, np.array(numbers, dtype=np.int64)
     return classes, found
 
 
@@ -85,7 +80,8 @@ def _class_names(folder: Path, suffixes: Collection[str], what: str, layout: str
     return classes
 
 
-def _files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files of some suffixes in a folder and those in it, in order; hidden ones are passed over."""
     found = []
     for parent, inner, files in os.walk(folder):
         inner.sort()

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scirs_neural.core.errors import ConfigError, ManyErrors, UnknownNameError
+from scirs_neural.core.errors import ConfigError, ManyErrors
 from scirs_neural.core.registry import REQUIRED
-from scirs_neural.core.suggestions import did_you_mean
+from scirs_neural.core.signatures import signature_options
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.registry import DATA, FIELDS
 from scirs_neural.data.source import DataSource
-
-LOADING = (
-    "seed", "batch_size", "val_fraction", "test_fraction", "split_seed", "stratify", "group_by", "folds", "num_workers",
-    "prefetch_factor", "pin_memory", "persistent_workers", "on_corrupt", "drop_last", "spec",
-)  # fmt: skip
 
 
 def create_data(name: str, **settings: Any) -> DataModule:
@@ -27,7 +22,8 @@ def create_data(name: str, **settings: Any) -> DataModule:
             and those of `DataModule`, such as ``batch_size``.
 
     Raises:
-        UnknownNameError: no such dataset or option.
+        UnknownNameError: no such dataset.
+        ConfigError: no such option, or one is missing.
         DataError: the data is not usable.
         OfflineError: it would have to be downloaded.
 
@@ -36,22 +32,12 @@ def create_data(name: str, **settings: Any) -> DataModule:
         10
     """
     entry = DATA.typed(name)
-    known = entry.options
-    taken = {*known, *LOADING, *(key for kind in FIELDS for key in FIELDS.get(kind).settings_used)}
-    faults: list[ConfigError] = [
-        UnknownNameError(
-            f"data '{name}' has no option '{key}'", suggestions=did_you_mean(key, [*known, *sorted(taken)]),
-            fix=f"its options are {', '.join(known)}" if known else "it has no options of its own",
-        )
-        for key in settings
-        if key not in taken
-    ]  # fmt: skip
-    missing = [key for key, default in known.items() if default is REQUIRED and settings.get(key) is None]
-    faults += [ConfigError(f"data '{name}' needs {key}", fix=f"data.{key}=…") for key in missing]
-    if faults:
+    loading = {*signature_options(DataModule), *(key for kind in FIELDS for key in FIELDS.get(kind).settings_used)}
+    own = {key: settings.pop(key) for key in list(settings) if key in entry.options or key not in loading}
+    given = {key: value for key, value in own.items() if value is not None or entry.options.get(key) is not REQUIRED}
+    if faults := entry.faults(given, types=False, also=sorted(loading)):
         raise faults[0] if len(faults) == 1 else ManyErrors(faults)
-    options = {key: settings.pop(key) for key in list(settings) if key in known}
-    return data_module(entry.load()(**options), settings)
+    return data_module(entry.load()(**given), settings)
 
 
 def data_module(made: Any, settings: Mapping[str, Any]) -> DataModule:

@@ -66,27 +66,16 @@ def from_arrays(
     images = _images(x)
     scale = value_range or _value_range(images)
     names = _class_names(y, classes)
-    given = {"val": val, "test": test}
-    splits = {
-        key: _samples(_images(parts[0]), parts[1], names, classes, *parts[2:]) for key, parts in given.items() if parts
-    }
-    train = _samples(images, y, names, classes, columns)
+    samples = {"train": _samples(images, y, names, classes, columns)}
+    for split, parts in (("val", val), ("test", test)):
+        if parts:
+            samples[split] = _samples(_images(parts[0]), parts[1], names, classes, *parts[2:])
     seen = "" if images.dtype == torch.uint8 else f", {scale[0]:g} as black and {scale[1]:g} as white"
-    labels = train.known("label")
-    assert labels is not None
     source = image_source(
-        name,
-        names,
-        train,
-        splits.get("val"),
-        splits.get("test"),
-        picture=kind,
-        channels=images.shape[1],
-        size=(images.shape[2], images.shape[3]),
-        multi_label=labels.ndim == 2,
-        description=f"arrays in memory{seen}",
+        name, names, samples, picture=kind, channels=images.shape[1], size=(images.shape[2], images.shape[3]),
+        multi_label=samples["train"].fields["label"].ndim == 2, description=f"arrays in memory{seen}",
         value_range=(0.0, 1.0) if images.dtype == torch.uint8 else scale,
-    )
+    )  # fmt: skip
     return DataModule(source, **loading)
 
 
@@ -157,19 +146,10 @@ def from_datasets(
         _check_numbers(rows, len(names), f"the {key} dataset")
     channels, size, value_range = _look_at(samples["train"])
     source = image_source(
-        name,
-        names,
-        samples["train"],
-        samples.get("val"),
-        samples.get("test"),
-        picture=kind,
-        channels=channels,
-        size=size,
-        value_range=value_range,
-        multi_label=targets["train"].ndim == 2,
-        description=f"a {type(train).__name__} of the user's",
+        name, names, samples, picture=kind, channels=channels, size=size, value_range=value_range,
+        multi_label=targets["train"].ndim == 2, description=f"a {type(train).__name__} of the user's",
         shuffle_window=shuffle_window if isinstance(train, IterableDataset) else None,
-    )
+    )  # fmt: skip
     return DataModule(source, **loading)
 
 

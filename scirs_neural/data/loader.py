@@ -72,11 +72,6 @@ class ResumableLoader(DataLoader["Made | ScirsError"]):
         self.epoch, self.place = state["epoch"], start
         self._order.epoch, self._order.start = state["epoch"] + finished, 0 if finished else start
 
-    def batch_sizes(self) -> list[list[int]]:
-        """How many samples each batch of an epoch has, for each rank."""
-        world_size = rank_and_world_size()[1]
-        return [[len(batch) for batch in self._order.batches(rank, world_size)] for rank in range(world_size)]
-
     def report(self) -> None:
         """Say which samples could not be read since the last time. Called by itself once a pass."""
         skipped, self._unreported = self._unreported, {}

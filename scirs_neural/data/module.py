@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -135,10 +136,8 @@ class DataModule:
             DataError: the split is empty.
         """
         if split not in SPLITS:
-            known = ", ".join(SPLITS)
-            raise UnknownNameError(
-                f"unknown split '{split}'", suggestions=did_you_mean(split, SPLITS), fix=f"one of {known}"
-            )
+            near = did_you_mean(split, SPLITS)
+            raise UnknownNameError(f"unknown split '{split}'", suggestions=near, fix=f"one of {', '.join(SPLITS)}")
         if not len(self._samples[split]):
             raise DataError(
                 f"data '{self.spec.name}' has no {split} split", fix=f"data.{split}_fraction=0.1, or give one"
@@ -169,7 +168,6 @@ class DataModule:
 
     def eval_dataloader(self, split: str) -> ResumableLoader:
         """Any split, the training one too, in order and without augmentation."""
-        self.dataset(split)
         return self._loader(split)
 
     def units(self, split: str) -> dict[str, str] | None:
@@ -205,15 +203,8 @@ class DataModule:
         def fit(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
             return {n: FIELDS.get(known["kind"]).fit(n, known, train, self.settings) for n, known in fields.items()}
 
-        return DataSpec(
-            source.name,
-            fit(source.inputs),
-            fit(source.targets),
-            {},
-            source.description,
-            source.licence,
-            source.pipeline,
-        )
+        inputs, targets = fit(source.inputs), fit(source.targets)
+        return DataSpec(source.name, inputs, targets, {}, source.description, source.licence, source.pipeline)
 
     def _pipeline(self, *, training: bool) -> Pipeline:
         made: Pipeline = PIPELINES.get(self.spec.pipeline)(self.spec)
@@ -240,17 +231,9 @@ class DataModule:
         if self.num_workers:
             workers |= {"prefetch_factor": self.prefetch_factor, "persistent_workers": self.persistent_workers}
         pin = torch.cuda.is_available() if self.pin_memory is None else self.pin_memory
-        loader = ResumableLoader(batches, order, on_skip=_Reporter(self, split), pin_memory=pin, **workers)
+        loader = ResumableLoader(batches, order, on_skip=partial(self.note_skipped, split), pin_memory=pin, **workers)
         self._loaders.add(loader)
         return loader
-
-
-class _Reporter:
-    def __init__(self, module: DataModule, split: str) -> None:
-        self.module, self.split = module, split
-
-    def __call__(self, found: dict[int, str]) -> None:
-        self.module.note_skipped(self.split, found)
 
 
 def _check_settings(source: DataSource, settings: Mapping[str, Any]) -> None:

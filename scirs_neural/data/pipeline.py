@@ -130,10 +130,6 @@ class Pipeline:
         """Outside of training, only samples with equal keys share a batch: a size, where padding changes answers."""
         return None
 
-    def num_samples(self, batch: Batch) -> int:
-        """How many samples a batch has."""
-        return len(batch[ID])
-
     def split(self, batch: Batch, parts: int) -> list[Batch]:
         """A batch as so many smaller ones, or as many as it has samples.
 
@@ -145,7 +141,7 @@ class Pipeline:
             >>> [(part["id"], part["x"].tolist()) for part in parts]
             [(['a', 'b'], [0, 1]), (['c'], [2])]
         """
-        count = self.num_samples(batch)
+        count = len(batch[ID])
         step = -(-count // min(parts, count))
         edges = [(start, min(start + step, count)) for start in range(0, count, step)]
         streams = {k: self.split(v, len(edges)) for k, v in batch.items() if isinstance(v, dict) and ID in v}

@@ -127,11 +127,11 @@ class ReadSamples:
         self.ids: Sequence[Any] = [str(value) for value in values] if ids is None else ids
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.ids)
 
     def raw(self, index: int) -> Mapping[str, Any]:
         """One sample: what is to be read, and what is known."""
-        return {self.name: self.values[index], **{name: values[index] for name, values in self.fields.items()}}
+        return {self.name: self._read(index), **{name: values[index] for name, values in self.fields.items()}}
 
     def stacked(self, indices: Sequence[int]) -> None:
         """Nothing: they are read one by one."""
@@ -144,6 +144,9 @@ class ReadSamples:
         """Some of the samples."""
         return ChosenSamples(self, indices)
 
+    def _read(self, index: int) -> Any:
+        return self.values[index]
+
 
 def file_samples(
     name: str, paths: Sequence[str | Path], columns: Mapping[str, Sequence[str]] | None = None, **targets: np.ndarray
@@ -152,44 +155,23 @@ def file_samples(
     return ReadSamples(name, [str(path) for path in paths], targets, columns=columns)
 
 
-class DatasetSamples:
+class DatasetSamples(ReadSamples):
     """Samples of any torch dataset whose items are (input, target).
 
     Args:
         dataset: with a length and an index.
         input_name: field of an item's first part.
         targets: field to encoded values (N, …).
-        ids: one a sample; None counts from 0.
     """
 
-    def __init__(
-        self, dataset: Any, input_name: str, targets: Mapping[str, np.ndarray], ids: Sequence[Any] | None = None
-    ) -> None:
-        self.dataset, self.input_name, self.targets = dataset, input_name, dict(targets)
-        self.columns: Mapping[str, Sequence[str]] = {}
-        self.ids: Sequence[Any] = range(len(dataset)) if ids is None else ids
+    def __init__(self, dataset: Any, input_name: str, targets: Mapping[str, np.ndarray]) -> None:
+        super().__init__(input_name, dataset, targets, range(len(dataset)))
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def raw(self, index: int) -> Mapping[str, Any]:
-        """One sample, as the dataset gives it."""
+    def _read(self, index: int) -> Any:
         try:
-            value = self.dataset[index][0]
+            return self.values[index][0]
         except (OSError, ValueError, SyntaxError, EOFError) as error:  # what readers raise; bugs stay what they are
             raise DataError(f"the sample cannot be read: {error}", where=str(self.ids[index])) from error
-        return {self.input_name: value, **{name: values[index] for name, values in self.targets.items()}}
-
-    def stacked(self, indices: Sequence[int]) -> None:
-        """Nothing: they are read one by one."""
-
-    def known(self, name: str) -> np.ndarray | None:
-        """All values of a target."""
-        return self.targets.get(name)
-
-    def chosen(self, indices: Sequence[int]) -> ChosenSamples:
-        """Some of the samples."""
-        return ChosenSamples(self, indices)
 
 
 class ChosenSamples:
@@ -224,6 +206,11 @@ class ChosenSamples:
 def chosen_columns(columns: Mapping[str, Sequence[str]], indices: Sequence[int]) -> dict[str, list[str]]:
     """The values at some places of every column."""
     return {name: [values[i] for i in indices] for name, values in columns.items()}
+
+
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """Places among so many samples, at most so many of them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()
 
 
 def class_numbers(values: Any) -> np.ndarray:

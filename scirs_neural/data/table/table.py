@@ -15,18 +15,14 @@ from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.source import DataSource
+from scirs_neural.data.split_names import splits_of
 from scirs_neural.data.table.kinds import TYPES, Column, read_column, to_floats
-from scirs_neural.data.table.read import read_table
+from scirs_neural.data.table.read import need_columns, read_table
 from scirs_neural.data.table.samples import ROW, TableSamples, TextColumns
 from scirs_neural.data.table.target import Targets, read_targets, target_columns
 from scirs_neural.guard.table import RawTable
 
 SPLIT, WEIGHT, UNIT = "split", "weight", "unit"
-_SPLITS = {
-    "train": "train", "training": "train", "": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _NAMED = 8  # of many columns, so many are named in a line
 
 
@@ -58,13 +54,11 @@ class Roles:
                 raise ConfigError(
                     f"data.{key} is {' or '.join(allowed)}, not '{value}'", suggestions=did_you_mean(value, allowed)
                 )
-        for name in (*self.target, *(self.columns or {}), *self.leave_out, self.weight, self.unit, self.id):
-            if name is not None and name not in table.columns:
-                raise DataError(
-                    f"no column '{name}'", where=table.where, suggestions=did_you_mean(name, table.columns),
-                    fix=f"its columns are {', '.join(table.columns)[:200]}",
-                )  # fmt: skip
-            if name is not None and f"{name} (2)" in table.columns:
+        asked = (*self.target, *(self.columns or {}), *self.leave_out, self.weight, self.unit, self.id)
+        names = [name for name in asked if name is not None]
+        need_columns(table, names)
+        for name in names:
+            if f"{name} (2)" in table.columns:
                 raise DataError(f"two columns are called '{name}'", where=table.where, fix="give each its own name")
 
     def purposes(self) -> dict[str, str]:
@@ -261,10 +255,11 @@ def _source(
 
     roles.check(given)
     notes = list(given.notes)
-    split = _splits(given) if SPLIT in given.columns and SPLIT not in roles.target else None
-    train = np.ones(len(given), dtype=bool) if split is None else split == "train"
+    has_splits = SPLIT in given.columns and SPLIT not in roles.target
+    split = splits_of(TextColumns(given.columns)[SPLIT] if has_splits else [""] * len(given), given.at)
+    train = split == "train"
     targets = read_targets(given, roles.target, train, roles.target_kind, roles.classes)
-    left_out = roles.purposes() | ({SPLIT: "the split"} if split is not None else {})
+    left_out = roles.purposes() | ({SPLIT: "the split"} if has_splits else {})
     inputs = []
     for column in list(given.columns):
         if column in left_out:
@@ -293,13 +288,10 @@ def _source(
     fields = {ROW: np.stack([column.values for column in inputs], axis=1), **targets.values}
     samples = _samples(given, fields, inputs, roles)
     parts: dict[str, TableSamples] = {}
-    for part in ("train", "val", "test"):
-        places = np.flatnonzero(~unlabelled & (train if split is None else split == part))
-        if len(places) or part == "train":
-            parts[part] = samples if len(places) == len(samples) else samples.chosen(places.tolist())
-        if split is None:
-            break
-    if not len(parts["train"]):
+    for part in np.unique(split[~unlabelled]).tolist():
+        places = np.flatnonzero(~unlabelled & (split == part))
+        parts[part] = samples if len(places) == len(samples) else samples.chosen(places.tolist())
+    if "train" not in parts:
         raise DataError("no rows to learn from", where=given.where)
     for part, table in (others or {}).items():
         parts[part] = _like(table, inputs, roles, targets)
@@ -311,10 +303,7 @@ def _source(
 
 def _like(given: RawTable, inputs: Sequence[Column], roles: Roles, like: Targets) -> TableSamples:
     """A split of its own, read as the training rows are."""
-    names = [column.spec["name"] for column in inputs]
-    for name in (*names, *roles.target):
-        if name not in given.columns:
-            raise DataError(f"no column '{name}'", where=given.where, suggestions=did_you_mean(name, given.columns))
+    need_columns(given, (*(column.spec["name"] for column in inputs), *roles.target))
     targets = read_targets(given, roles.target, np.ones(len(given), dtype=bool), classes=roles.classes, like=like)
     alike = [Column(c.spec, to_floats(given.columns[c.spec["name"]], c.spec, given.at)) for c in inputs]
     fields = {ROW: np.stack([column.values for column in alike], axis=1), **targets.values}
@@ -338,18 +327,6 @@ def _samples(given: RawTable, fields: dict[str, np.ndarray], inputs: Sequence[Co
         if twice:
             raise DataError(f"the id '{twice[0]}' is empty or stands twice in '{roles.id}'", where=given.where)
     return TableSamples(fields, [column.spec for column in inputs], ids, columns)
-
-
-def _splits(given: RawTable) -> np.ndarray:
-    words = TextColumns(given.columns)[SPLIT]
-    known = {word: _SPLITS.get(word.strip().lower()) for word in set(words)}
-    for row, word in enumerate(words):
-        if known[word] is None:
-            raise DataError(
-                f"a split is train, val or test, not '{word}'", where=given.at(row),
-                fix="correct it, or give the column another name",
-            )  # fmt: skip
-    return np.array([known[word] for word in words])
 
 
 def _check_missing(given: RawTable, inputs: Sequence[Column], missing: str, notes: list[str]) -> None:

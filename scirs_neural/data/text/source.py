@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError, UnknownNameError
-from scirs_neural.core.suggestions import did_you_mean
-from scirs_neural.data.class_folders import SPLIT_NAMES, class_folders
+from scirs_neural.core.errors import DataError
+from scirs_neural.data.class_folders import class_folders
 from scirs_neural.data.samples import ReadSamples
 from scirs_neural.data.source import DataSource
-from scirs_neural.data.targets import class_targets
+from scirs_neural.data.split_names import splits_of
 from scirs_neural.data.text.field import MAX_LENGTH, TEXT_SUFFIX, VOCAB_SIZE, read_text
 from scirs_neural.data.text.tokenizer import KINDS
 
@@ -59,11 +58,10 @@ def text(
         names = [target] if isinstance(target, str) else list(target)
         return _from_table("text", read_table(path), known, names, target_kind, f"texts of {path}")
     classes, listed = class_folders(path, {TEXT_SUFFIX}, "texts")
-    splits = {}
-    for split, rows in listed.items():
-        files = [str(file) for file, _ in rows]
-        numbers = class_targets([label for _, label in rows], classes, files)
-        splits[split] = ReadSamples(TEXT, [read_text(file) for file, _ in rows], {TARGET: numbers}, files)
+    splits = {
+        split: ReadSamples(TEXT, [read_text(file) for file in files], {TARGET: numbers}, list(map(str, files)))
+        for split, (files, numbers) in listed.items()
+    }
     return _source("text", splits, {TARGET: {"kind": "class", "classes": list(classes)}}, f"texts in {path}", known)
 
 
@@ -133,17 +131,13 @@ def _from_table(
     target_kind: str | None,
     description: str,
 ) -> DataSource:
+    from scirs_neural.data.table.read import need_columns, plain_columns
     from scirs_neural.data.table.target import read_targets
 
     text = known["column"]
-    for column in (text, *targets):
-        if column not in table.columns:
-            near = did_you_mean(column, table.columns)
-            fix = f"its columns are {', '.join(table.columns)[:200]}"
-            raise DataError(f"no column '{column}'", where=table.where, suggestions=near, fix=fix)
-    columns = {key: ["" if v is None else str(v) for v in held.to_pylist()] for key, held in table.columns.items()}
-    given = columns.get(SPLIT, [""] * len(table))
-    split_of = np.asarray([_split_name(each, table.at(row)) for row, each in enumerate(given)])
+    need_columns(table, (text, *targets))
+    columns = plain_columns(table)
+    split_of = splits_of(columns.get(SPLIT, [""] * len(table)), table.at)
     if "train" not in split_of:
         raise DataError("no rows to learn from", where=table.where)
     found = read_targets(table, targets, split_of == "train", target_kind)
@@ -174,10 +168,3 @@ def _source(
     return DataSource(
         name, splits["train"], inputs, targets, splits.get("val"), splits.get("test"), description, notes=list(notes)
     )
-
-
-def _split_name(given: str, where: str) -> str:
-    name = given.strip().lower() or "train"
-    if name not in SPLIT_NAMES:
-        raise UnknownNameError(f"unknown split '{given}'", where=where, suggestions=did_you_mean(name, SPLIT_NAMES))
-    return SPLIT_NAMES[name]

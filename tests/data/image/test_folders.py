@@ -176,11 +176,11 @@ def test_numbers_are_ordered_as_numbers(photo_root, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (["file,class", "a.jpg,b"], "no column label and path"),
-        (["path,label"], "no samples"),
+        (["file,class", "a.jpg,b"], "no column 'path'"),
+        (["path,label"], "no rows below the first line"),
         (["path,label", "china/00.jpg,a", "china/99.jpg,b"], r"no such file: .*china/99.jpg"),
         (["path,label", "china/00.jpg,a", "china/01.jpg,"], "a label is missing"),
-        (["path,label", "china/00.jpg"], "more or fewer values"),
+        (["path,label", "china/00.jpg"], "1 values for 2 columns"),
         (["path,label,split", "china/00.jpg,a,train", "china/00.jpg,a,test"], "is in the splits train and test"),
         (["path,label,split", "china/00.jpg,a,train", "china/01.jpg,b,train", "china/02.jpg,c,val"], "label 'c'"),
         (["path,label,split", "china/00.jpg,a,test"], "no training samples"),
@@ -203,7 +203,7 @@ def test_a_row_is_named_by_its_line(photo_root, tmp_path):
 
 
 def test_a_file_that_is_no_table(tmp_path, digit_png):
-    with pytest.raises(DataError, match="not a table in UTF-8"):
+    with pytest.raises(DataError, match="no table that can be read"):
         create_data("csv", path=digit_png)
     with pytest.raises(DataError, match="no such file"):
         create_data("csv", path=tmp_path / "none.csv")

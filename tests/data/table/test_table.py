@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
-from scirs_neural.core.errors import ConfigError, DataError
+from scirs_neural.core.errors import ConfigError, DataError, UnknownNameError
 from scirs_neural.data import DataSpec, create_data, from_table
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.table.table import table, table_source
@@ -109,7 +109,7 @@ def test_a_column_divides_the_rows(csv):
         ("a,y\nb,2\nc,3\n", {"target": "y"}, "(?s)no column is left as an input .*a: an identifier"),
         ("a,y\n1,x\n2,z\n", {"target": "y", "target_kind": "numbers"}, "holds no numbers"),
         ("a,y\n", {"target": "y"}, "no rows"),
-        ("a,y,split\n1,x,train\n2,x,tran\n", {"target": "y"}, "(?s)a split is train, val or test.*line 3"),
+        ("a,y,split\n1,x,train\n2,x,tran\n", {"target": "y"}, "(?s)unknown split 'tran'.*line 3"),
         ("a,y\n1,x\n2,x\n3,x\n4,x\n5,x\n", {"target": "y"}, "one class"),
         ("a,y,split\n1,x,\n2,y,\n3,z,test\n", {"target": "y"}, "(?s)label 'z' is not among the 2 classes.*line 4"),
         ("a,w,y\n1,1,x\n2,-1,y\n", {"target": "y", "weight": "w"}, "(?s)missing or negative.*line 3"),
@@ -118,7 +118,7 @@ def test_a_column_divides_the_rows(csv):
     ],
 )
 def test_tables_that_cannot_be_used(csv, text, options, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, UnknownNameError), match=message):
         create_data("table", path=csv(text), **options)
 
 
