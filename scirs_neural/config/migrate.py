@@ -8,7 +8,8 @@ from typing import Any
 
 from scirs_neural.core.registry import Registry
 
-TASK_NAMES = {"image_classification": "auto", "table_classification": "auto"}  # the data alone says which one it is
+TASK_NAMES = {"image_classification": "auto", "table_classification": "auto"}
+"""What tasks were called in the first run folders and packages; the data alone says which one it is now."""
 
 
 def migrate(settings: dict[str, Any], registries: Mapping[str, Registry]) -> dict[str, Any]:

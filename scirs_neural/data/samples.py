@@ -25,9 +25,12 @@ class Samples(Protocol):
     """
 
     ids: Sequence[Any]
-    columns: Mapping[str, Sequence[str]]
 
     def __len__(self) -> int: ...
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """What else is known of each sample."""
 
     def raw(self, index: int) -> Mapping[str, Any]:
         """The inputs and targets of one sample, by field, as `Field.encode` takes them.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from scirs_neural.config.migrate import TASK_NAMES
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.spec import DataSpec
-from scirs_neural.tasks.registry import FIRST_NAMES, TASKS
+from scirs_neural.tasks.registry import TASKS
 from scirs_neural.tasks.task import Task
 
 AUTO = "auto"
@@ -31,7 +32,7 @@ def create_task(spec: DataSpec, name: str | None = None, **options: Any) -> Task
         >>> task.name, task.reason
         ('classification', "the target 'label' is of the kind class")
     """
-    if name in (None, AUTO, *FIRST_NAMES):
+    if name in (None, AUTO, *TASK_NAMES):
         chosen, reason = task_of(spec)
     else:
         chosen, reason = str(name), "it was named"

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.data.targets import IGNORED
 from scirs_neural.losses.composite import CompositeLoss
 from scirs_neural.losses.create import create_loss
+from scirs_neural.tasks.supervised import without_half
 from scirs_neural.tasks.task import ALL_OTHERS
 
-IGNORED = -100
 SINGLE = "loss"
 """The name of the term of a loss that has only one."""
 
@@ -65,8 +66,7 @@ class Criterion:
 
         Shape: outputs (N, …), targets (N, …), weight (N,); each term ().
         """
-        if outputs.dtype.itemsize < 4:
-            outputs = outputs.float()
+        outputs = without_half(outputs)
         if targets.is_floating_point() and targets.dtype != outputs.dtype:
             targets = targets.to(outputs.dtype)
         if outputs.device != self._device:

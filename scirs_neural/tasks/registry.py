@@ -33,6 +33,3 @@ TASKS.add(
     summary="several targets, each with a head and a task of its own",
     options={"tasks": None, "weights": None, "main": None}, traits={"heads": True},
 )  # fmt: skip
-
-FIRST_NAMES = ("image_classification", "table_classification")
-"""What tasks are called in the first run folders and packages; the data alone says which one it is now."""

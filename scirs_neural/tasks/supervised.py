@@ -30,10 +30,12 @@ class Supervised(Task):
     Attributes:
         automatic_loss: what "auto" means.
         is_of_classes: floating-point targets are probabilities of classes, a row a sample.
+        names_in: what the target's description calls the names of the outputs.
     """
 
     automatic_loss: ClassVar[str]
     is_of_classes: ClassVar[bool] = False
+    names_in: ClassVar[str] = "classes"
 
     def __init__(self, spec: DataSpec, *, loss: Any = "auto", metrics: Sequence[str] = (), **options: Any) -> None:
         super().__init__(spec, loss=loss, metrics=list(metrics), **options)
@@ -42,10 +44,11 @@ class Supervised(Task):
     @property
     def output_names(self) -> Sequence[str]:
         """What each output of the network stands for."""
-        raise NotImplementedError
+        names: Sequence[str] = self.description[self.names_in]
+        return names
 
     @property
-    def mixes_samples(self) -> bool:  # type: ignore[override]
+    def mixes_samples(self) -> bool:  # type: ignore[override]  # making the loss imports torch
         """Whether the loss couples the samples of a batch."""
         return self.criterion.mixes_samples
 

@@ -70,6 +70,7 @@ class Task:
     Attributes:
         name: under which it is registered.
         version: of its record.
+        predictions: the class of the predictions that hold its columns; it imports no torch.
         main_metric: the metric of its predictions that ranks epochs.
         mixes_samples: the loss couples the samples of a batch, as a contrastive loss does.
         has_eval_loss: `losses` can be computed from outputs in evaluation mode.
@@ -81,6 +82,7 @@ class Task:
 
     name: str
     version: ClassVar[int] = 1
+    predictions: type[Predictions]
     main_metric: str
     epoch_metrics: Sequence[str] = ()
     mixes_samples: bool = False
@@ -91,11 +93,6 @@ class Task:
 
     def __init__(self, spec: DataSpec, **options: Any) -> None:
         self.spec, self.options = spec, options
-
-    @property
-    def predictions(self) -> type[Predictions]:
-        """The class of the predictions that hold this task's columns. It imports no torch."""
-        raise NotImplementedError
 
     def use_settings(self, settings: Mapping[str, Any]) -> None:
         """Answer with other settings than the defaults.
@@ -197,7 +194,7 @@ class Task:
         """The exportable parts by name: by default `answer` and `to_tensors` in one, over all inputs of the batch."""
         from scirs_neural.tasks.graph import answer_graph
 
-        return {"main": Graph(*answer_graph(self, model, batch))}
+        return {"main": answer_graph(self, model, batch)}
 
     def record(self) -> dict[str, Any]:
         """The task as plain data, from which it is made again."""

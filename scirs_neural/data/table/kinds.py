@@ -80,11 +80,11 @@ def read_column(table: RawTable, name: str, declared: str | None = None, *, keep
         return Column(spec, _no_values(values), f"values of type {arrow}")
     if spec["type"] == "text":
         found = _from_text(spec, values, table.comma)
-        if isinstance(found, Column):
-            return found if not keep else as_categories(spec, values)
-        spec, numbers = found
+        if found.left_out:
+            return as_categories(spec, values) if keep else found
+        spec, numbers = found.spec, found.values
         if spec["type"] == "category":
-            return as_categories(spec, values) if keep else _few_levels(as_categories(spec, values))
+            return found if keep else _few_levels(found)
     elif spec["type"] == "category":
         return as_categories(spec, values)
     else:
@@ -176,12 +176,12 @@ def _type_of(arrow: Any) -> str:
     return "number" if any(is_one(arrow) for is_one in numbers) else "other"
 
 
-def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, comma: bool) -> Any:
-    """Description and numbers of a column of text, or a `Column` that is no input."""
+def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, comma: bool) -> Column:
+    """A column of text; it is left out if it has no values, or dates that can be read in two ways."""
     name, fast = spec["name"], _cast(values) if _is_text(values.type) else None
     if fast is not None and not (is_whole(fast) and _has_leading_zero(values)):
         if not np.isnan(fast).all():
-            return {"name": name, "type": "number"}, fast
+            return Column({"name": name, "type": "number"}, fast)
         return Column(spec, fast, "no values")
     texts, codes = distinct(values)
     known = [text.strip() for text in texts if not is_missing(text)]
@@ -190,7 +190,7 @@ def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, comma: bool) -> An
     if {text.lower() for text in known} <= set(BOOLEANS):
         made: dict[str, Any] = {"name": name, "type": "boolean"}
     elif any(_LEADING_ZERO.match(text) and parse_number(text) is not None and text.isdecimal() for text in known):
-        made = {"name": name, "type": "category"}
+        return as_categories(spec, values)
     elif (decimal := decimal_of(known, comma)) is not None:
         made = {"name": name, "type": "number"} | ({"decimal": ","} if decimal == "," else {})
     elif formats := date_formats_of(known):
@@ -200,10 +200,8 @@ def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, comma: bool) -> An
             return Column(spec, _no_values(values), reason)
         made = {"name": name, "type": "date"} | ({"format": formats[0]} if formats[0] else {})
     else:
-        return {"name": name, "type": "category"}, np.empty(0)
-    if made["type"] == "category":
-        return made, np.empty(0)
-    return made, _looked_up([_parsed(text, made, codes, place, str) for place, text in enumerate(texts)], codes)
+        return as_categories(spec, values)
+    return Column(made, _looked_up([_parsed(text, made, codes, place, str) for place, text in enumerate(texts)], codes))
 
 
 def as_categories(spec: Mapping[str, Any], values: pa.ChunkedArray) -> Column:

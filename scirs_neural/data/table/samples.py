@@ -32,15 +32,17 @@ class TableSamples(ArraySamples):
         columns: all columns of the table, as texts.
     """
 
+    columns: TextColumns
+
     def __init__(
         self,
         fields: Mapping[str, np.ndarray],
         specs: Sequence[Mapping[str, Any]],
         ids: Sequence[Any],
-        columns: Mapping[str, Sequence[str]],
+        columns: TextColumns,
     ) -> None:
-        super().__init__(fields, ids, columns)
-        self.specs = specs
+        super().__init__(fields, ids)
+        self.specs, self.columns = specs, columns
 
     def raw(self, index: int) -> Mapping[str, Any]:
         """One row, by column, with its targets."""
@@ -58,7 +60,6 @@ class TableSamples(ArraySamples):
         if list(map(_coding, wanted)) == list(map(_coding, self.specs)):
             return self
         have = {_coding(column): i for i, column in enumerate(self.specs)}
-        assert isinstance(self.columns, TextColumns)
         rows = np.empty((len(self), len(wanted)))
         for i, column in enumerate(wanted):
             same = have.get(_coding(column))
@@ -69,13 +70,9 @@ class TableSamples(ArraySamples):
     def chosen(self, indices: Sequence[int]) -> TableSamples:
         """Some of the rows, copied."""
         places = np.asarray(indices, dtype=np.int64)
-        held = self.columns
-        columns = (
-            held.chosen(places) if isinstance(held, TextColumns) else {n: [held[n][i] for i in places] for n in held}
-        )
         ids = [self.ids[i] for i in places.tolist()]
         fields = {name: np.asarray(values)[places] for name, values in self.fields.items()}
-        return TableSamples(fields, self.specs, ids, columns)
+        return TableSamples(fields, self.specs, ids, self.columns.chosen(places))
 
 
 class TextColumns(Mapping[str, Sequence[str]]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,21 @@ _NAMED = 8  # of many columns, so many are named in a line
 
 @dataclass(frozen=True)
 class Roles:
-    """What the columns of a table are for; as the options of `table`."""
+    """What the columns of a table are for, and how they are taken.
+
+    Args:
+        target: the columns to predict. Rows without any target are left out.
+        target_kind: "class", "numbers" or "labels"; None: text and truth are classes, fractions are numbers, whole
+            numbers are classes if they are few.
+        columns: name to type, where it is not to be inferred: number, boolean, date, category; ``date:%d/%m/%Y``.
+        leave_out: columns that are no inputs.
+        missing: "impute": the median of the training rows, and a column that says so; "error".
+        categories: "onehot", or "embed" for networks that learn a vector for each, such as ``tabular_mlp``.
+        weight: a column of how much each row counts, in loss and metrics.
+        unit: a column whose equal values belong to one independent unit, such as a patient, for intervals.
+        id: a column of unique names of the rows; None: lines of the file.
+        classes: names of the classes, where a target in memory holds their numbers.
+    """
 
     target: Sequence[str]
     target_kind: str | None = None
@@ -68,19 +82,7 @@ class Roles:
         return given | ({self.weight: "the weights"} if self.weight else {}) | dict.fromkeys(self.target, "the target")
 
 
-def table(
-    path: str | Path,
-    target: str | Sequence[str],
-    *,
-    target_kind: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    leave_out: Sequence[str] = (),
-    missing: str = "impute",
-    categories: str = "onehot",
-    weight: str | None = None,
-    unit: str | None = None,
-    id: str | None = None,
-) -> DataSource:
+def table(path: str | Path, target: str | Sequence[str], **roles: Any) -> DataSource:
     """Rows of a table file; one column, or several, are to be predicted.
 
     What each column holds is inferred from all its values, and said: numbers, truth, dates, text of few different
@@ -89,26 +91,15 @@ def table(
 
     Args:
         path: a CSV, TSV, Parquet, JSONL or JSON file.
-        target: the column to predict, or several. Rows without any target are left out.
-        target_kind: "class", "numbers" or "labels"; None: text and truth are classes, fractions are numbers, whole
-            numbers are classes if they are few.
-        columns: name to type, where it is not to be inferred: number, boolean, date, category; ``date:%d/%m/%Y``.
-        leave_out: columns that are no inputs.
-        missing: "impute": the median of the training rows, and a column that says so; "error".
-        categories: "onehot", or "embed" for networks that learn a vector for each, such as ``tabular_mlp``.
-        weight: a column of how much each row counts, in loss and metrics.
-        unit: a column whose equal values belong to one independent unit, such as a patient, for intervals.
-        id: a column of unique names of the rows; None: lines of the file.
+        target: the column to predict, or several.
+        **roles: of `Roles`.
 
     Raises:
         ConfigError: an option has a value that is not offered.
         DataError: there is no such file or column, the file is no table, or no column is left as an input.
     """
-    given = read_table(path)
-    roles = Roles(
-        _names(target), target_kind, columns, _names(leave_out), missing, categories, weight, unit, id,
-    )  # fmt: skip
-    return _source("table", given, roles, f"rows of {path}: {', '.join(roles.target)}")
+    asked = Roles(_names(target), **roles)
+    return _source("table", read_table(path), asked, f"rows of {path}: {', '.join(asked.target)}")
 
 
 def from_table(x: Any, y: Any, **settings: Any) -> DataModule:
@@ -128,7 +119,7 @@ def from_table(x: Any, y: Any, **settings: Any) -> DataModule:
         >>> data.spec.target["classes"], len(data.spec.input["columns"])
         (['cat', 'dog'], 2)
     """
-    own = {*signature(table_source).parameters, *signature(table).parameters}
+    own = {*signature(table_source).parameters, *signature(Roles).parameters}
     options = {key: settings.pop(key) for key in list(settings) if key in own}
     return DataModule(table_source(x, y, **options), **settings)
 
@@ -154,12 +145,12 @@ def table_source(
         y: targets, one a row or a row of several; or the names of columns of ``x``.
         val: (x, y) of your own validation rows; else a share of ``x`` is held out.
         test: the same for the test rows.
-        columns: see `table`.
+        columns: see `Roles`.
         classes: names of the classes, where ``y`` holds their numbers; of the outputs, where it has several.
         extra: more of each row, by name, for ``group_by``; no inputs.
         name: of the data.
-        target_kind: see `table`.
-        **options: see `table`: ``leave_out``, ``missing``, ``categories``, ``weight``, ``unit``, ``id``.
+        target_kind: see `Roles`.
+        **options: see `Roles`: ``leave_out``, ``missing``, ``categories``, ``weight``, ``unit``, ``id``.
 
     Raises:
         DataError: x is no table, or y does not fit it.
@@ -170,22 +161,19 @@ def table_source(
         (['blue', 'red'], ['0', '1'])
     """
     notes: list[str] = []
-    whole = _joined(x, y, extra, notes, classes, target_kind)
-    if whole.plain:
-        columns = {**dict.fromkeys(whole.inputs, "number"), **(columns or {})}
-    several = [whole.targets] if isinstance(whole.targets, str) else list(whole.targets)
-    leave_out = [*_names(options.pop("leave_out", ())), *(extra or {})]
-    roles = Roles(
-        several, target_kind or whole.kind, columns, leave_out,
-        classes=classes if whole.kind in (None, "class") else None, **options,
-    )  # fmt: skip
-    parts = {
-        key: _joined(*pair, {}, [], classes, target_kind)
-        for key, pair in (("val", val), ("test", test))
+    whole, targets, kind = _joined(x, y, extra, notes, classes, target_kind)
+    inputs = [column for column in whole.columns if column not in (*targets, *(extra or {}))]
+    if not whole.named and np.asarray(x).dtype.kind in "biuf":
+        columns = {**dict.fromkeys(inputs, "number"), **(columns or {})}
+    options["leave_out"] = [*_names(options.get("leave_out", ())), *(extra or {})]
+    of_classes = classes if kind in (None, "class") else None
+    roles = Roles(targets, target_kind or kind, columns, classes=of_classes, **options)
+    tables = {
+        split: _joined(*pair, {}, [], classes, target_kind)[0]
+        for split, pair in (("val", val), ("test", test))
         if pair is not None
     }
-    tables = {key: part.table for key, part in parts.items()}
-    source = _source(name, whole.table, roles, f"{len(whole.table):,} rows in memory", tables)
+    source = _source(name, whole, roles, f"{len(whole):,} rows in memory", tables)
     source.notes[:0] = notes
     return source
 
@@ -205,15 +193,6 @@ def diabetes() -> DataSource:
     return source
 
 
-@dataclass
-class _Joined:
-    table: RawTable
-    inputs: list[str]
-    targets: list[str]
-    kind: str | None
-    plain: bool
-
-
 def _joined(
     x: Any,
     y: Any,
@@ -221,10 +200,9 @@ def _joined(
     notes: list[str],
     classes: Sequence[str] | None,
     target_kind: str | None,
-) -> _Joined:
-    """Inputs and targets in one table."""
-    given = read_table(x)
-    inputs, kind = list(given.columns), None
+) -> tuple[RawTable, list[str], str | None]:
+    """Inputs and targets in one table, the names of the targets, and their kind if their shape tells it."""
+    given, kind = read_table(x), None
     by_name = isinstance(y, str) or (
         isinstance(y, list | tuple) and len(y) > 0 and all(isinstance(n, str) and n in given.columns for n in y)
     )
@@ -243,8 +221,7 @@ def _joined(
         given.columns |= read_table({key: list(map(str, values)) for key, values in extra.items()}).columns
     if len({len(values) for values in given.columns.values()}) > 1:
         raise DataError("x, y and extra columns have different lengths")
-    plain = not given.named and np.asarray(x).dtype.kind in "biuf"
-    return _Joined(given, [n for n in inputs if n not in targets], targets, kind, plain)
+    return given, targets, kind
 
 
 def _source(
@@ -253,6 +230,7 @@ def _source(
     """The table divided into inputs and targets, and by its column ``split``; ``others`` are whole splits."""
     import pyarrow as pa
 
+    roles = replace(roles, leave_out=_names(roles.leave_out))
     roles.check(given)
     notes = list(given.notes)
     has_splits = SPLIT in given.columns and SPLIT not in roles.target

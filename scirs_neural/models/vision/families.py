@@ -88,143 +88,103 @@ _THREE = {"kernel_size": 3, "stride": 1, "padding": 1}
 _TWO = {"kernel_size": 2, "stride": 2}
 
 _RESNET = Layout(
-    "conv1",
-    "fc",
-    _FAN_OUT,
-    ("zero_init_residual", "replace_stride_with_dilation"),
+    "conv1", "fc", _FAN_OUT, ("zero_init_residual", "replace_stride_with_dilation"),
     SmallStem(conv=_THREE, drop_pools=1),
-)
+)  # fmt: skip
 _DENSENET = Layout(
-    "features.conv0",
-    "classifier",
-    ("kaiming_normal_", {}),
-    ("drop_rate", "memory_efficient"),
-    SmallStem(conv=_THREE, drop_pools=1),
-    renames=((r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2"),),
-)
+    "features.conv0", "classifier", ("kaiming_normal_", {}), ("drop_rate", "memory_efficient"),
+    SmallStem(conv=_THREE, drop_pools=1), renames=((r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2"),),
+)  # fmt: skip
 _EFFICIENTNET = Layout(
-    "features.0.0",
-    "classifier.1",
-    ("kaiming_normal_", {"mode": "fan_out"}),
-    ("dropout", "stochastic_depth_prob"),
+    "features.0.0", "classifier.1", ("kaiming_normal_", {"mode": "fan_out"}), ("dropout", "stochastic_depth_prob"),
     SmallStem(unstride=2),
-)
+)  # fmt: skip
 _CONVNEXT = Layout(
-    "features.0.0",
-    "classifier.2",
-    ("trunc_normal_", {"std": 0.02}),
-    ("stochastic_depth_prob", "layer_scale"),
+    "features.0.0", "classifier.2", ("trunc_normal_", {"std": 0.02}), ("stochastic_depth_prob", "layer_scale"),
     SmallStem(conv=_TWO),
-)
+)  # fmt: skip
 _VIT = Layout(
-    "conv_proj",
-    "heads.head",
-    ("trunc_normal_", {"std": "fan_in"}),
-    ("dropout", "attention_dropout", "patch_size"),
-    SmallStem(patches_per_side=8),
-    size_option="image_size",
-)
+    "conv_proj", "heads.head", ("trunc_normal_", {"std": "fan_in"}), ("dropout", "attention_dropout", "patch_size"),
+    SmallStem(patches_per_side=8), size_option="image_size",
+)  # fmt: skip
 _SWIN = Layout("features.0.0", "head", None, ("dropout", "attention_dropout"), SmallStem(conv=_TWO))
 _MAXVIT = Layout(
-    "stem.0.0",
-    "classifier.5",
-    ("normal_", {"std": 0.02}),
-    ("mlp_dropout", "attention_dropout"),
+    "stem.0.0", "classifier.5", ("normal_", {"std": 0.02}), ("mlp_dropout", "attention_dropout"),
     size_option="input_size",
-)
+)  # fmt: skip
 _MOBILENET_V2 = Layout(
-    "features.0.0",
-    "classifier.1",
-    ("kaiming_normal_", {"mode": "fan_out"}),
-    ("width_mult", "dropout"),
+    "features.0.0", "classifier.1", ("kaiming_normal_", {"mode": "fan_out"}), ("width_mult", "dropout"),
     SmallStem(unstride=2),
-)
+)  # fmt: skip
 _MOBILENET_V3 = Layout(
-    "features.0.0",
-    "classifier.3",
-    ("kaiming_normal_", {"mode": "fan_out"}),
-    ("width_mult", "dropout"),
+    "features.0.0", "classifier.3", ("kaiming_normal_", {"mode": "fan_out"}), ("width_mult", "dropout"),
     SmallStem(unstride=2),
-)
+)  # fmt: skip
 _MNASNET = Layout("layers.0", "classifier.1", _FAN_OUT, ("dropout",), SmallStem(unstride=2))
 _REGNET = Layout("stem.0", "fc", _FAN_OUT, (), SmallStem(unstride=3))  # the stem, and both branches of the first block
 _SHUFFLENET = Layout("conv1.0", "fc", None, (), SmallStem(conv=_THREE, drop_pools=1))
 _SQUEEZENET = Layout(
-    "features.0", "classifier.1", ("kaiming_uniform_", {}), ("dropout",), SmallStem(conv=_THREE, drop_pools=1)
-)
+    "features.0", "classifier.1", ("kaiming_uniform_", {}), ("dropout",), SmallStem(conv=_THREE, drop_pools=1),
+)  # fmt: skip
 _ALEXNET = Layout("features.0", "classifier.6", None, ("dropout",), SmallStem(conv=_THREE))
 _VGG = Layout("features.0", "classifier.6", _FAN_OUT, ("dropout",), SmallStem(drop_pools=2))
 _GOOGLENET = Layout(
-    "conv1.conv",
-    "fc",
-    ("trunc_normal_", {"std": 0.01, "a": -2.0, "b": 2.0}),
-    ("dropout", "transform_input"),
-    SmallStem(conv=_THREE, drop_pools=1),
-    aux=("aux1", "aux2"),
-)
+    "conv1.conv", "fc", ("trunc_normal_", {"std": 0.01, "a": -2.0, "b": 2.0}), ("dropout", "transform_input"),
+    SmallStem(conv=_THREE, drop_pools=1), aux=("aux1", "aux2"),
+)  # fmt: skip
 _INCEPTION = Layout(
-    "Conv2d_1a_3x3.conv",
-    "fc",
-    ("trunc_normal_", {"std": 0.1, "a": -2.0, "b": 2.0}),
-    ("dropout", "transform_input"),
-    SmallStem(unstride=1, drop_pools=1),
-    aux=("AuxLogits",),
-)
+    "Conv2d_1a_3x3.conv", "fc", ("trunc_normal_", {"std": 0.1, "a": -2.0, "b": 2.0}), ("dropout", "transform_input"),
+    SmallStem(unstride=1, drop_pools=1), aux=("AuxLogits",),
+)  # fmt: skip
 
 FAMILIES: dict[str, Family] = {
     "alexnet": Family(
-        "One weird trick for parallelizing convolutional neural networks", "arXiv:1404.5997", 2014, _ALEXNET
+        "One weird trick for parallelizing convolutional neural networks", "arXiv:1404.5997", 2014, _ALEXNET,
     ),
     "convnext": Family("A ConvNet for the 2020s", "arXiv:2201.03545", 2022, _CONVNEXT),
     "densenet": Family("Densely Connected Convolutional Networks", "arXiv:1608.06993", 2016, _DENSENET),
     "efficientnet": Family(
-        "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
-        "arXiv:1905.11946",
-        2019,
+        "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", "arXiv:1905.11946", 2019,
         _EFFICIENTNET,
     ),
     "efficientnet_v2": Family(
-        "EfficientNetV2: Smaller Models and Faster Training", "arXiv:2104.00298", 2021, _EFFICIENTNET
+        "EfficientNetV2: Smaller Models and Faster Training", "arXiv:2104.00298", 2021, _EFFICIENTNET,
     ),
     "googlenet": Family("Going Deeper with Convolutions", "arXiv:1409.4842", 2014, _GOOGLENET),
     "inception": Family(
-        "Rethinking the Inception Architecture for Computer Vision", "arXiv:1512.00567", 2015, _INCEPTION
+        "Rethinking the Inception Architecture for Computer Vision", "arXiv:1512.00567", 2015, _INCEPTION,
     ),
     "maxvit": Family("MaxViT: Multi-Axis Vision Transformer", "arXiv:2204.01697", 2022, _MAXVIT),
     "mnasnet": Family(
-        "MnasNet: Platform-Aware Neural Architecture Search for Mobile", "arXiv:1807.11626", 2018, _MNASNET
+        "MnasNet: Platform-Aware Neural Architecture Search for Mobile", "arXiv:1807.11626", 2018, _MNASNET,
     ),
     "mobilenet_v2": Family(
-        "MobileNetV2: Inverted Residuals and Linear Bottlenecks", "arXiv:1801.04381", 2018, _MOBILENET_V2
+        "MobileNetV2: Inverted Residuals and Linear Bottlenecks", "arXiv:1801.04381", 2018, _MOBILENET_V2,
     ),
     "mobilenet_v3": Family("Searching for MobileNetV3", "arXiv:1905.02244", 2019, _MOBILENET_V3),
     "regnet": Family("Designing Network Design Spaces", "arXiv:2003.13678", 2020, _REGNET),
     "resnet": Family("Deep Residual Learning for Image Recognition", "arXiv:1512.03385", 2015, _RESNET),
     "resnext": Family(
-        "Aggregated Residual Transformations for Deep Neural Networks", "arXiv:1611.05431", 2016, _RESNET
+        "Aggregated Residual Transformations for Deep Neural Networks", "arXiv:1611.05431", 2016, _RESNET,
     ),
     "shufflenet_v2": Family(
-        "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
-        "arXiv:1807.11164",
-        2018,
+        "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", "arXiv:1807.11164", 2018,
         _SHUFFLENET,
     ),
     "squeezenet": Family(
-        "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
-        "arXiv:1602.07360",
-        2016,
+        "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size", "arXiv:1602.07360", 2016,
         _SQUEEZENET,
     ),
     "swin": Family(
-        "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", "arXiv:2103.14030", 2021, _SWIN
+        "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", "arXiv:2103.14030", 2021, _SWIN,
     ),
     "swin_v2": Family("Swin Transformer V2: Scaling Up Capacity and Resolution", "arXiv:2111.09883", 2021, _SWIN),
     "vgg": Family("Very Deep Convolutional Networks for Large-Scale Image Recognition", "arXiv:1409.1556", 2014, _VGG),
     "vit": Family(
-        "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale", "arXiv:2010.11929", 2020, _VIT
+        "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale", "arXiv:2010.11929", 2020, _VIT,
     ),
     "wide_resnet": Family("Wide Residual Networks", "arXiv:1605.07146", 2016, _RESNET),
-}
+}  # fmt: skip
 
 SMALL_BY_DEFAULT: frozenset[str] = frozenset(name for name, family in FAMILIES.items() if family.layout.small)
 

@@ -23,12 +23,21 @@ def class_panels(evaluation: Evaluation, pred: Predictions, easel: Easel) -> Seq
     triples = counts["true"], counts["predicted"], counts["count"]
     pairs = [f"{names[t]} taken for {names[p]} {n} times" for t, p, n in most_confused(*triples, 3)]
     alt = f"Confusion matrix. Most frequent: {'; '.join(pairs)}." if pairs else "Confusion matrix without confusions."
-    error = evaluation.metrics["calibration_error"].value
-    reliability = reliability_diagram(details["reliability"], error=error)
-    gap = f"Accuracy against confidence in {len(details['reliability'])} bins; the mean gap is {percent(error)}."
+    drawn = easel.draw("confusion", confusion_matrix(*triples, names), alt)
+    return of_classes(evaluation, easel, page.Section("confusion", "Confusion", [drawn]))
+
+
+def of_classes(
+    evaluation: Evaluation, easel: Easel, confusion: page.Section, *, multi_label: bool = False
+) -> Sequence[page.Section]:
+    """What panels of one class and of several labels share: scores, reliability and worst errors below confusion."""
+    details, error = evaluation.details, evaluation.metrics["calibration_error"].value
+    what = "Fraction that is there against probability" if multi_label else "Accuracy against confidence"
+    gap = f"{what} in {len(details['reliability'])} bins; the mean gap is {percent(error)}."
+    reliability = reliability_diagram(details["reliability"], error=error, multi_label=multi_label)
     return (
-        page.Section("confusion", "Confusion", [easel.draw("confusion", confusion_matrix(*triples, names), alt)]),
-        page.Section("classes", "Classes", class_tables(details["per_class"])),
+        confusion,
+        page.Section("classes", "Labels" if multi_label else "Classes", class_tables(details["per_class"])),
         page.Section("reliability", "Reliability", [easel.draw("reliability", reliability, gap)]),
         page.Section("errors", "Worst errors", mistakes(details["worst"], evaluation.samples, easel)),
     )

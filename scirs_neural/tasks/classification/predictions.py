@@ -17,7 +17,7 @@ from scirs_neural.evaluation.scorers import ByClass, Ranked, Scorer, additive, d
 
 MAX_WORST = 25
 MAX_ROWS = 30  # of a table in the terminal
-_TINY = float(np.finfo(np.float64).eps)  # scikit-learn's, below which a probability is not let fall
+TINY = float(np.finfo(np.float64).eps)  # scikit-learn's, below which a probability is not let fall
 _TOP = 5
 
 
@@ -42,7 +42,28 @@ class Facts:
     ahead: np.ndarray
 
 
-class ClassPredictions(Predictions):
+class OfClasses(Predictions):
+    """What predictions of named classes share: columns ``probabilities`` (N, K) and ``target``, header ``classes``."""
+
+    without_interval = {"calibration_error": "its bootstrap lies above it, as resampling adds noise to every bin"}
+    averaged = ("probabilities",)
+
+    @property
+    def classes(self) -> list[str]:
+        """Their names."""
+        return list(self.header.get("classes", ()))
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Of each class (N, K)."""
+        return self.array("probabilities", len(self.classes))
+
+    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
+        """The classes, the weakest of very many, and the worst errors."""
+        return [class_table(details["per_class"]), *mistake_table(details["worst"][:5])]
+
+
+class ClassPredictions(OfClasses):
     """Columns ``probabilities`` (N, K) and ``target`` (N,), below 0 where it is not known; header ``classes``.
 
     The names of the metrics mean what they mean in `scirs_neural.metrics.METRICS`; averages over classes are over
@@ -66,14 +87,11 @@ class ClassPredictions(Predictions):
         "log_loss": (0, np.inf), "calibration_error": (0, 1), "auroc": (0, 1), "average_precision": (0, 1),
     }  # fmt: skip
     percentages = frozenset({"accuracy", "balanced_accuracy", "top5_accuracy", "calibration_error"})
-    without_interval = {"calibration_error": "its bootstrap lies above it, as resampling adds noise to every bin"}
-    averaged = ("probabilities",)
     panels = "scirs_neural.tasks.classification.panels:class_panels"
 
     def check(self) -> None:
         """Hold probabilities, targets and class names to each other."""
-        k = len(self.classes)
-        self.array("probabilities", k)
+        k = self.probabilities.shape[1]
         if "target" not in self.columns or not len(self):
             return
         target = self.array("target")
@@ -87,16 +105,9 @@ class ClassPredictions(Predictions):
         return {name: end for name, end in cls.metrics.items() if not (few and name == "top5_accuracy")}
 
     @property
-    def classes(self) -> list[str]:
-        """Their names."""
-        return list(self.header.get("classes", ()))
-
-    @property
     def target(self) -> np.ndarray:
         """The true class (N,); below 0 where it is not known."""
-        if "target" not in self.columns:
-            raise DataError("the predictions hold no true classes, so there is nothing to judge them by")
-        return self.array("target")
+        return truth_of(self, "classes")
 
     @property
     def known(self) -> np.ndarray:
@@ -120,14 +131,12 @@ class ClassPredictions(Predictions):
         Raises:
             DataError: a probability lies outside of 0..1.
         """
-        probabilities, found, start = self.array("probabilities", len(self.classes)), [], 0
+        probabilities, found, start = self.probabilities, [], 0
         target = self.array("target") if "target" in self.columns else np.full(len(self), -1)
         for block in blocks(probabilities):
             p, true = np.asarray(block), np.maximum(target[start : start + len(block)], 0)
             start += len(block)
-            if p.size and not (p.min() >= 0 and p.max() <= 1 + 1e-4):  # NaN fails too
-                what = f"probabilities reach from {p.min()} to {p.max()}, but must be 0 to 1"
-                raise DataError(what, fix="apply softmax")
+            check_range(p, "softmax")
             top, of_true = p.argmax(axis=1), np.take_along_axis(p, true[:, None], axis=1)
             ahead = (p > of_true).sum(axis=1) + ((p == of_true) & (np.arange(p.shape[1]) < true[:, None])).sum(axis=1)
             total, squared = p.sum(axis=1, dtype=np.float64), np.einsum("nk,nk->n", p, p, dtype=np.float64)
@@ -139,7 +148,7 @@ class ClassPredictions(Predictions):
     @cached_property
     def log_losses(self) -> np.ndarray:
         """Minus the log of the true class's probability (N,); 0 where that is not known."""
-        return np.where(self.known, -np.log((self.facts.true / self.facts.total).clip(_TINY, 1)), 0.0)
+        return np.where(self.known, -np.log((self.facts.true / self.facts.total).clip(TINY, 1)), 0.0)
 
     @cached_property
     def brier_scores(self) -> np.ndarray:
@@ -184,11 +193,11 @@ class ClassPredictions(Predictions):
         target = np.asarray(self.target)
         onehot = (target[:, None] == np.arange(len(self.classes))).astype(np.float64)
         onehot[target < 0] = np.nan
-        return Ranked(self.array("probabilities", len(self.classes)), onehot, (metric,))
+        return Ranked(self.probabilities, onehot, (metric,))
 
     def arguments(self, metric: str) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
         """Probabilities (N, K) and true classes (N,)."""
-        probabilities, known = self.array("probabilities", len(self.classes)), self.known
+        probabilities, known = self.probabilities, self.known
         arrays = (probabilities, self.target) if known.all() else (probabilities[known], self.target[known])
         return tuple(np.asarray(array) for array in arrays), {"num_classes": len(self.classes), "multi_label": False}
 
@@ -227,9 +236,27 @@ class ClassPredictions(Predictions):
         names, said, sure = self.classes, self.predicted, self.facts.confidence
         return [Mistake(self.ids[i], names[self.target[i]], names[said[i]], float(sure[i])) for i in order.tolist()]
 
-    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
-        """The classes, the weakest of very many, and the worst errors."""
-        return [class_table(details["per_class"]), *mistake_table(details["worst"][:5])]
+
+def truth_of(pred: Predictions, what: str, *shape: int) -> np.ndarray:
+    """The column "target", by which predictions are judged.
+
+    Raises:
+        DataError: there is none.
+    """
+    if "target" not in pred.columns:
+        raise DataError(f"the predictions hold no true {what}, so there is nothing to judge them by")
+    return pred.array("target", *shape)
+
+
+def check_range(p: np.ndarray, remedy: str) -> None:
+    """Refuse probabilities outside of 0..1.
+
+    Raises:
+        DataError: there is one, or NaN.
+    """
+    if p.size and not (p.min() >= 0 and p.max() <= 1 + 1e-4):  # NaN fails too
+        what = f"probabilities reach from {p.min()} to {p.max()}, but must be 0 to 1"
+        raise DataError(what, fix=f"apply {remedy}")
 
 
 def class_table(rows: Sequence[Any], limit: int = MAX_ROWS) -> Table:

@@ -12,12 +12,11 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.context import Batch
 from scirs_neural.data.spec import DataSpec
+from scirs_neural.tasks.classification.predictions import ClassPredictions
 from scirs_neural.tasks.supervised import Supervised, top_answers, without_half
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from scirs_neural.tasks.classification.predictions import ClassPredictions
 
 
 class Classification(Supervised):
@@ -49,6 +48,7 @@ class Classification(Supervised):
     """
 
     name = "classification"
+    predictions = ClassPredictions
     main_metric = "accuracy"
     automatic_loss = "cross_entropy"
     is_of_classes = True
@@ -64,19 +64,6 @@ class Classification(Supervised):
         metrics: Sequence[str] = (),
     ) -> None:
         super().__init__(spec, loss=loss, metrics=metrics, label_smoothing=label_smoothing, class_weights=class_weights)
-
-    @property
-    def predictions(self) -> type[ClassPredictions]:
-        """Columns ``probabilities`` (N, K) and ``target`` (N,)."""
-        from scirs_neural.tasks.classification.predictions import ClassPredictions
-
-        return ClassPredictions
-
-    @property
-    def output_names(self) -> Sequence[str]:
-        """The names of the classes."""
-        names: Sequence[str] = self.description["classes"]
-        return names
 
     def loss_options(self) -> dict[str, Any]:
         """Label smoothing and class weights."""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from scirs_neural.core.errors import DataError
 from scirs_neural.evaluation.columns import blocks
-from scirs_neural.evaluation.predictions import Predictions, Table
 from scirs_neural.evaluation.rows import NUM_BINS, Mistake, bin_of, bins, class_scores
 from scirs_neural.evaluation.scorers import Additive, Ranked, Scorer, Several, divide, mean_of_defined
-from scirs_neural.tasks.classification.predictions import MAX_WORST, class_table, mistake_table
+from scirs_neural.tasks.classification.predictions import MAX_WORST, TINY, OfClasses, check_range, truth_of
 
 THRESHOLD = 0.5
-_TINY = float(np.finfo(np.float64).eps)
 _BLOCK = 2**20  # label decisions that are looked at at a time
 
 
-class LabelPredictions(Predictions):
+class LabelPredictions(OfClasses):
     """Columns ``probabilities`` and ``target`` (N, K), of 1, 0, or below 0 or NaN where it is not known.
 
     Header: ``classes``, and ``answer.threshold``, above which a label is predicted: a number, or one a label.
@@ -44,22 +41,15 @@ class LabelPredictions(Predictions):
         "log_loss": (0, np.inf), "calibration_error": (0, 1), "auroc": (0, 1),
     }  # fmt: skip
     percentages = frozenset({"accuracy", "exact_match", "calibration_error"})
-    without_interval = {"calibration_error": "its bootstrap lies above it, as resampling adds noise to every bin"}
-    averaged = ("probabilities",)
     panels = "scirs_neural.tasks.multi_label.panels:label_panels"
 
     def check(self) -> None:
         """Hold probabilities, targets and class names to each other."""
-        self.array("probabilities", len(self.classes))
+        k = self.probabilities.shape[1]
         if "target" in self.columns:
-            self.array("target", len(self.classes))
-        if np.shape(self.threshold) not in ((), (len(self.classes),)):
-            raise DataError(f"{np.size(self.threshold)} thresholds for {len(self.classes)} labels")
-
-    @property
-    def classes(self) -> list[str]:
-        """Their names."""
-        return list(self.header.get("classes", ()))
+            self.array("target", k)
+        if np.shape(self.threshold) not in ((), (k,)):
+            raise DataError(f"{np.size(self.threshold)} thresholds for {k} labels")
 
     @property
     def threshold(self) -> np.ndarray:
@@ -69,14 +59,12 @@ class LabelPredictions(Predictions):
     @property
     def target(self) -> np.ndarray:
         """The true labels (N, K)."""
-        if "target" not in self.columns:
-            raise DataError("the predictions hold no true labels, so there is nothing to judge them by")
-        return self.array("target", len(self.classes))
+        return truth_of(self, "labels", len(self.classes))
 
     @property
     def predicted(self) -> np.ndarray:
         """The labels that are predicted (N, K), 0 or 1."""
-        return (self.array("probabilities", len(self.classes)) > self.threshold).astype(np.int64)
+        return (self.probabilities > self.threshold).astype(np.int64)
 
     @property
     def right(self) -> np.ndarray:
@@ -98,18 +86,17 @@ class LabelPredictions(Predictions):
         target = self.target
         if target.dtype.kind == "f" or (len(target) and target.min() < 0):
             target = np.where(target >= 0, target, np.nan)
-        return Ranked(self.array("probabilities", len(self.classes)), target, (name,))
+        return Ranked(self.probabilities, target, (name,))
 
     def _sums(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        p = np.asarray(self.array("probabilities", len(self.classes))[start:stop], dtype=np.float64)
-        if p.size and not (p.min() >= 0 and p.max() <= 1 + 1e-4):
-            raise DataError(f"probabilities reach from {p.min()} to {p.max()}, but must be 0 to 1", fix="apply sigmoid")
+        p = np.asarray(self.probabilities[start:stop], dtype=np.float64)
+        check_range(p, "sigmoid")
         target = np.asarray(self.target[start:stop])
         if target.size and target[target >= 0].max(initial=0) > 1:
             raise DataError(f"a label is {target.max()}, but must be 0 or 1")
         known, true, said = target >= 0, target == 1, p > self.threshold
         said &= known
-        wrong, clipped = (said != true) & known, p.clip(_TINY, 1 - _TINY)
+        wrong, clipped = (said != true) & known, p.clip(TINY, 1 - TINY)
         loss = -np.where(true, np.log(clipped), np.log1p(-clipped)) * known
         cell = np.arange(len(p))[:, None] * NUM_BINS + bin_of(p)
         shape = (len(p), NUM_BINS)
@@ -141,7 +128,7 @@ class LabelPredictions(Predictions):
         """Probabilities and true labels (N, K) of the samples of which all labels are known."""
         target = np.asarray(self.target)
         known = (target >= 0).all(axis=1)
-        probabilities = np.asarray(self.array("probabilities", len(self.classes)))[known]
+        probabilities = np.asarray(self.probabilities)[known]
         return (probabilities, target[known].astype(np.int64)), {"num_classes": len(self.classes), "multi_label": True}
 
     def outcomes(self) -> dict[str, np.ndarray]:
@@ -178,7 +165,7 @@ class LabelPredictions(Predictions):
     def worst(self, limit: int = MAX_WORST) -> list[Mistake]:
         """The samples with the surest wrong label; equal ones in the order of the samples."""
         label, wrongness, start = [], [], 0
-        for block in blocks(self.array("probabilities", len(self.classes))):
+        for block in blocks(self.probabilities):
             p, target = np.asarray(block), np.asarray(self.target[start : start + len(block)])
             start += len(block)
             said = p > self.threshold
@@ -193,7 +180,3 @@ class LabelPredictions(Predictions):
             true, said_name = (name, f"not {name}") if self.target[i, labels[i]] == 1 else (f"not {name}", name)
             found.append(Mistake(self.ids[i], true, said_name, float(sure[i])))
         return found
-
-    def tables(self, details: Mapping[str, Any]) -> Sequence[Table]:
-        """The labels, the weakest of very many, and the worst errors."""
-        return [class_table(details["per_class"]), *mistake_table(details["worst"][:5])]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scirs_neural.data.context import Batch
+from scirs_neural.tasks.multi_label.predictions import THRESHOLD, LabelPredictions
 from scirs_neural.tasks.supervised import Supervised, without_half
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from scirs_neural.evaluation.predictions import Predictions
-    from scirs_neural.tasks.multi_label.predictions import LabelPredictions
 
 AUTO = "auto"
 
@@ -42,22 +42,10 @@ class MultiLabel(Supervised):
     """
 
     name = "multi_label"
+    predictions = LabelPredictions
     main_metric = "f1"
     automatic_loss = "bce_with_logits"
-    answer_settings = MappingProxyType({"threshold": 0.5})
-
-    @property
-    def predictions(self) -> type[LabelPredictions]:
-        """Columns ``probabilities`` (N, K) and ``target`` (N, K)."""
-        from scirs_neural.tasks.multi_label.predictions import LabelPredictions
-
-        return LabelPredictions
-
-    @property
-    def output_names(self) -> Sequence[str]:
-        """The names of the classes."""
-        names: Sequence[str] = self.description["classes"]
-        return names
+    answer_settings = MappingProxyType({"threshold": THRESHOLD})
 
     def to_tensors(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """``probabilities`` (N, K), each of its own class, in float32 or wider."""
@@ -70,8 +58,8 @@ class MultiLabel(Supervised):
     @property
     def threshold(self) -> float | list[float]:
         """Above which probability a class applies: a number, or one a class; 0.5 as long as "auto" is not settled."""
-        threshold = self.settings.get("threshold", 0.5)
-        return 0.5 if threshold == AUTO else threshold
+        threshold = self.settings.get("threshold", THRESHOLD)
+        return THRESHOLD if threshold == AUTO else threshold
 
     def fitted_settings(self, predictions: Predictions) -> dict[str, Any]:
         """With ``answer.threshold=auto``, for each class the threshold of the best F1 on the validation set."""

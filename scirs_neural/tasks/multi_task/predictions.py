@@ -65,7 +65,7 @@ class ManyPredictions(Predictions):
 
     def check(self) -> None:
         """Hold the columns of each target to its kind."""
-        self.parts  # noqa: B018
+        list(self.parts)  # each is checked when it is made
 
     def columns_of(self, role: Literal["truth", "averaged"]) -> tuple[str, ...]:
         """The names of the columns of a role, of all targets."""

@@ -9,12 +9,11 @@ from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.spec import DataSpec
+from scirs_neural.tasks.multi_task.predictions import ManyPredictions
 from scirs_neural.tasks.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from scirs_neural.tasks.multi_task.predictions import ManyPredictions
 
 
 class MultiTask(Task):
@@ -31,6 +30,7 @@ class MultiTask(Task):
     """
 
     name = "multi_task"
+    predictions = ManyPredictions
 
     def __init__(
         self,
@@ -57,11 +57,10 @@ class MultiTask(Task):
         self.main_metric = main or f"{first}/{part.main_metric}"
         names = (f"{t}/{name}" for t, p in self.parts.items() for name in (p.main_metric, *p.epoch_metrics))
         self.epoch_metrics = tuple(name for name in names if name != self.main_metric)
-
-    @property
-    def answer_settings(self) -> Mapping[str, Any]:  # type: ignore[override]
-        """Those of the parts; one of a name is for every part that has it."""
-        return {name: value for part in self.parts.values() for name, value in part.answer_settings.items()}
+        self.answer_settings = {  # one of a name is for every part that has it
+            name: value for part in self.parts.values() for name, value in part.answer_settings.items()
+        }
+        self.has_eval_loss = all(part.has_eval_loss for part in self.parts.values())
 
     def use_settings(self, settings: Mapping[str, Any]) -> None:
         """Hand settings of answering to the parts that have them."""
@@ -70,21 +69,9 @@ class MultiTask(Task):
             part.use_settings({name: value for name, value in settings.items() if name in part.answer_settings})
 
     @property
-    def mixes_samples(self) -> bool:  # type: ignore[override]
+    def mixes_samples(self) -> bool:  # type: ignore[override]  # asking a part makes its loss, which imports torch
         """Whether the loss of a part couples samples."""
         return any(part.mixes_samples for part in self.parts.values())
-
-    @property
-    def has_eval_loss(self) -> bool:  # type: ignore[override]
-        """Whether every part has a loss in evaluation mode."""
-        return all(part.has_eval_loss for part in self.parts.values())
-
-    @property
-    def predictions(self) -> type[ManyPredictions]:
-        """Columns ``<target>.<column>``, metrics ``<target>/<metric>``."""
-        from scirs_neural.tasks.multi_task.predictions import ManyPredictions
-
-        return ManyPredictions
 
     def model_arguments(self) -> dict[str, Any]:
         """Those of the inputs, and ``heads``: how many outputs each target needs."""

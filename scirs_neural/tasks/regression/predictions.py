@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError
 from scirs_neural.evaluation.predictions import Predictions, Table
 from scirs_neural.evaluation.rows import Miss, OutputScores
 from scirs_neural.evaluation.scorers import Scorer, additive, divide, mean_of_defined
-
-MAX_WORST = 25
+from scirs_neural.tasks.classification.predictions import MAX_WORST, truth_of
 
 
 class NumberPredictions(Predictions):
@@ -54,9 +52,7 @@ class NumberPredictions(Predictions):
     @property
     def target(self) -> np.ndarray:
         """The true numbers (N, K)."""
-        if "target" not in self.columns:
-            raise DataError("the predictions hold no true numbers, so there is nothing to judge them by")
-        return np.asarray(self.array("target", len(self.names)), dtype=np.float64)
+        return np.asarray(truth_of(self, "numbers", len(self.names)), dtype=np.float64)
 
     def scorer(self) -> Scorer:
         """R2, mean absolute and root mean squared error."""

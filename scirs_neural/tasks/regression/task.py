@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scirs_neural.data.context import Batch
+from scirs_neural.tasks.regression.predictions import NumberPredictions
 from scirs_neural.tasks.supervised import Supervised, without_half
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from scirs_neural.tasks.regression.predictions import NumberPredictions
 
 _OFFSET = 1000.0  # deviations from zero to the mean
 
@@ -41,22 +40,11 @@ class Regression(Supervised):
     """
 
     name = "regression"
+    predictions = NumberPredictions
+    names_in = "names"
     main_metric = "r2"
     epoch_metrics = ("mae", "rmse")
     automatic_loss = "mse"
-
-    @property
-    def predictions(self) -> type[NumberPredictions]:
-        """Columns ``numbers`` (N, K) and ``target`` (N, K), in the units of the data."""
-        from scirs_neural.tasks.regression.predictions import NumberPredictions
-
-        return NumberPredictions
-
-    @property
-    def output_names(self) -> Sequence[str]:
-        """The names of the numbers."""
-        names: Sequence[str] = self.description["names"]
-        return names
 
     def prepared_target(self, batch: Batch) -> Tensor:
         """The targets scaled to mean 0 and deviation 1.

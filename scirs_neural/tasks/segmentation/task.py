@@ -17,6 +17,7 @@ from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.image.spec import UNKNOWN_PIXEL
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.tasks.segmentation.predictions import BOTH, PREDICTED, TRUE, MaskPredictions
+from scirs_neural.tasks.supervised import without_half
 from scirs_neural.tasks.task import ALL_OTHERS, Task
 
 if TYPE_CHECKING:
@@ -52,27 +53,14 @@ class Segmentation(Task):
     """
 
     name = "segmentation"
+    predictions = MaskPredictions
     main_metric = "mean_iou"
     epoch_metrics = ("pixel_accuracy",)
     answer_settings = MappingProxyType({"mask": False})
 
     def __init__(self, spec: DataSpec, *, loss: Any = "auto", metrics: Sequence[str] = ()) -> None:
         super().__init__(spec, loss=loss, metrics=list(metrics))
-
-    @property
-    def predictions(self) -> type[MaskPredictions]:
-        """Pixels a picture and class."""
-        return MaskPredictions
-
-    @property
-    def target(self) -> str:
-        """The name of the target."""
-        return next(iter(self.spec.targets))
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes."""
-        return list(self.spec.target["classes"])
+        self.target, self.classes = next(iter(spec.targets)), list(spec.target["classes"])
 
     @cached_property
     def terms(self) -> list[_Term]:
@@ -93,7 +81,7 @@ class Segmentation(Task):
         import torch
 
         target = batch[self.target].long()
-        logits = outputs if outputs.dtype.itemsize >= 4 else outputs.float()
+        logits = without_half(outputs)
         found: dict[str, Tensor] = {}
         for term in self.terms:
             loss = term.loss.to(logits)
@@ -174,15 +162,17 @@ class Segmentation(Task):
 
 def _terms(asked: Any) -> list[_Term]:
     """The terms of what stands in ``task.loss``."""
+    from scirs_neural.losses import LOSSES
     from scirs_neural.losses.composite import CompositeLoss
     from scirs_neural.losses.create import create_loss
 
-    specs = [asked] if isinstance(asked, str | Mapping) else list(asked)
+    if isinstance(asked, Mapping):  # one loss: what it calls a weight is that of the classes
+        asked = [{"name": asked.get("name"), "options": {k: v for k, v in asked.items() if k != "name"}}]
     complete: list[dict[str, Any]] = []
     over_pixels: list[bool] = []
-    for each in specs:
+    for each in [asked] if isinstance(asked, str) else asked:
         plain = {"name": each} if isinstance(each, str) else dict(each)
-        options = _options_of(str(plain.get("name")))
+        options = LOSSES.typed(str(plain.get("name")), where="task.loss").options
         if "ignore_index" not in options:
             raise ConfigError(
                 f"the loss '{plain.get('name')}' cannot leave out pixels of no known class (it has no ignore_index)",
@@ -190,23 +180,12 @@ def _terms(asked: Any) -> list[_Term]:
             )  # fmt: skip
         over_pixels.append("reduction" in options)
         complete.append({**plain, "ignore_index": UNKNOWN_PIXEL, **({"reduction": "sum"} if over_pixels[-1] else {})})
-    if isinstance(asked, str | Mapping):
-        whole = create_loss(complete[0], where="task.loss")
-        named = [(str(complete[0]["name"]), whole, 1.0)]
-    else:
-        whole = create_loss(complete, where="task.loss")
-        assert isinstance(whole, CompositeLoss)
-        named = [(name, loss, weight) for loss, (name, weight) in zip(whole.losses, whole.weights.items(), strict=True)]
+    whole = create_loss(complete, where="task.loss")
+    assert isinstance(whole, CompositeLoss)
     return [
         _Term(name, loss, weight, pixels, getattr(loss, "weight", None) if pixels else None)
-        for (name, loss, weight), pixels in zip(named, over_pixels, strict=True)
+        for (name, weight), loss, pixels in zip(whole.weights.items(), whole.losses, over_pixels, strict=True)
     ]
-
-
-def _options_of(name: str) -> Mapping[str, Any]:
-    from scirs_neural.losses import LOSSES
-
-    return LOSSES.typed(name, where="task.loss").options
 
 
 def _pixels(target: Tensor, term: _Term) -> Tensor:
