@@ -1,4 +1,4 @@
-"""The help of a door that takes a configuration: its groups with their values, its settings with their meaning."""
+"""The help of a command that takes a configuration: its groups with their values, its settings with their meaning."""
 
 from __future__ import annotations
 

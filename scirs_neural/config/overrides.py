@@ -1,4 +1,4 @@
-"""What was typed after the verb: choices of a group's value, settings of a key, sweeps over either."""
+"""What was typed after the command: choices of a group's value, settings of a key, sweeps over either."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class FoldConfig(Section):
 
     index: NonNegativeInt = Field(description="which part, from 0")
     of: Annotated[int, Field(ge=2)] = Field(description="how many parts there are")
-    repeat: NonNegativeInt = Field(default=0, description="which of several dealings")
+    repeat: NonNegativeInt = Field(default=0, description="which of several repeats, each with another seed")
 
     @model_validator(mode="after")
     def _is_a_part(self) -> FoldConfig:
@@ -78,15 +78,17 @@ class DataConfig(Named):
     mixup: NonNegativeFloat = Field(default=0.0, description="alpha of MixUp; 0 is off")
     cutmix: NonNegativeFloat = Field(default=0.0, description="alpha of CutMix; 0 is off")
     val_fraction: Fraction = Field(
-        default=0.1, description="share of the training samples held out, where the data has no split of its own"
+        default=0.1, description="fraction of the training samples held out, where the data has no split of its own"
     )
     test_fraction: Fraction = Field(
-        default=0.2, description="share of all samples held out, where the data has no split of its own"
+        default=0.2, description="fraction of all samples held out, where the data has no split of its own"
     )
     split_seed: NonNegativeInt = Field(
         default=0, description="seed of the split; apart from `seed`, so that runs share one test set"
     )
-    stratify: bool = Field(default=True, description="every class gives its share to each split, to within one sample")
+    stratify: bool = Field(
+        default=True, description="every class gives its fraction to each split, to within one sample"
+    )
     group_by: str | None = Field(
         default=None, description="a column of the data: samples with the same value stay in one split"
     )
@@ -114,7 +116,7 @@ class TaskConfig(Named):
         description="a name, file.py:Class, or a list of weighted terms; auto: cross_entropy, or bce_with_logits "
         "for several labels a sample",
     )
-    label_smoothing: Fraction = Field(default=0.0, description="share of the target spread over all classes")
+    label_smoothing: Fraction = Field(default=0.0, description="fraction of the target spread over all classes")
     metrics: list[str] = Field(default_factory=list, description="by name, beside the task's own; or file.py:function")
 
 
@@ -155,7 +157,7 @@ class SchedulerConfig(Named):
 
     warmup: NonNegativeFloat | None = Field(
         default=None,
-        description="linear warm-up: a share of all steps if below 1, else steps; null: 0.3 for one_cycle, else 0",
+        description="linear warm-up: a fraction of all steps if below 1, else steps; null: 0.3 for one_cycle, else 0",
     )
 
 
@@ -348,7 +350,9 @@ class CrossValidationConfig(Section):
     """Cross-validation. Each part of the training samples is tested by a network that learnt from the others."""
 
     folds: NonNegativeInt = Field(default=0, description="parts, each tested once; cv=5 is short for it; 0: off")
-    repeats: PositiveInt = Field(default=1, description="dealings of the samples to parts, each with another seed")
+    repeats: PositiveInt = Field(
+        default=1, description="how often the samples are divided into parts, each time with another seed"
+    )
     grid: dict[str, list[Any]] = Field(
         default_factory=dict,
         description="nested: settings with the values to choose among within each fold: {optimizer.lr:[0.01,0.001]}",

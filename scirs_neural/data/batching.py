@@ -7,7 +7,7 @@ number of loader workers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +18,7 @@ from scirs_neural.core.errors import DataError, ScirsError
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.mixing import Mix
-from scirs_neural.data.pipeline import ID, WEIGHT, Pipeline
+from scirs_neural.data.pipeline import ID, Pipeline
 from scirs_neural.data.samples import Samples
 
 
@@ -177,27 +177,12 @@ class BatchSource(Dataset["Made | ScirsError"]):
         skipped: list[tuple[int, str]] = []
         columns = self.samples.stacked(indices)
         if columns is None:
-            columns, indices, skipped = self._read(indices)
+            read = [(index, row) for index, row in (self._readable(i, skipped) for i in indices) if row is not None]
+            indices, columns = [index for index, _ in read], self.pipeline.columns([row for _, row in read])
         batch = self.pipeline.batch([self.names[index] for index in indices], columns, ctx, indices)
         if self.mix is not None and indices:
             batch = self.mix(batch, ctx)
         return Made(batch, tuple(skipped))
-
-    def _read(self, wanted: Sequence[int]) -> tuple[dict[str, list[Any]], list[int], list[tuple[int, str]]]:
-        """The encoded columns of samples that are read one by one, which samples they are, and what was left out."""
-        names = [*self.pipeline.inputs, *self.pipeline.targets]
-        columns: dict[str, list[Any]] = {name: [] for name in names}
-        indices: list[int] = []
-        skipped: list[tuple[int, str]] = []
-        for place in wanted:
-            index, row = self._readable(place, skipped)
-            if row is not None:
-                indices.append(index)
-                for name, values in columns.items():
-                    values.append(row[name])
-                if WEIGHT in row:
-                    columns.setdefault(WEIGHT, []).append(row[WEIGHT])
-        return columns, indices, skipped
 
     def _readable(self, wanted: int, skipped: list[tuple[int, str]]) -> tuple[int, dict[str, Any] | None]:
         is_training = self.stage == "train"

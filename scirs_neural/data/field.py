@@ -142,5 +142,5 @@ class Field:
         """Write a few raw values, by name, as files that ``predict`` takes; a kind may have none."""
 
     def refuse(self, what: str, where: str = "") -> DataError:
-        """The error for a value that is none of this kind."""
+        """The error for a value that is not of this kind."""
         return DataError(f"'{self.name}': {what}", where=where or None)

@@ -39,7 +39,7 @@ def from_arrays(
     Args:
         x: images of 1 or 3 channels, in uint8 (0..255) or any other numbers.
         y: labels: numbers or names, or rows of zeros and ones if an image has several.
-        val: (x, y) or (x, y, columns) of a validation split of your own; else a share of ``x`` is held out.
+        val: (x, y) or (x, y, columns) of a validation split of your own; else a fraction of ``x`` is held out.
         test: the same for the test split.
         classes: names of the classes; then ``y`` holds numbers from 0. None: the different values of ``y``.
         columns: more of each image, by name, such as ``{"patient": ids}``: for ``group_by="patient"``, which keeps the
@@ -102,8 +102,8 @@ def from_datasets(
 
     Args:
         train: the training samples.
-        val: the validation samples; None takes a share of ``train``.
-        test: the test samples; None takes a share of ``train``.
+        val: the validation samples; None takes a fraction of ``train``.
+        test: the test samples; None takes a fraction of ``train``.
         classes: names of the classes; None: the dataset's own ``classes``, else the numbers of the targets.
         name: of the data, as it appears in run folders.
         kind: what is in the pictures, for augmentation (see `build_augment`).

@@ -84,9 +84,13 @@ class Pipeline:
             keys: the samples' places in their split.
         """
         rows = [self.encode(raw, targets=targets) for raw in raws]
-        names = [*self.inputs, *(self.targets if targets else ()), *((WEIGHT,) if rows and WEIGHT in rows[0] else ())]
-        columns = {name: [row[name] for row in rows] for name in names}
+        columns = self.columns(rows, targets=targets)
         return self.batch([row[ID] for row in rows], columns, ctx or Context(), keys or range(len(rows)))
+
+    def columns(self, rows: Sequence[Mapping[str, Any]], *, targets: bool = True) -> dict[str, list[Any]]:
+        """The fields of samples that `encode` made, as lists by name."""
+        names = [*self.inputs, *(self.targets if targets else ()), *((WEIGHT,) if rows and WEIGHT in rows[0] else ())]
+        return {name: [row[name] for row in rows] for name in names}
 
     def batch(self, ids: Sequence[str], columns: Mapping[str, Any], ctx: Context, keys: Sequence[int]) -> Batch:
         """A batch of samples that are encoded already.

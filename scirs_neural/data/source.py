@@ -18,8 +18,8 @@ class DataSource:
         train: its training samples.
         inputs: name to what is known of the field: its "kind", and all that its `Field.fit` cannot learn from samples.
         targets: the same of the targets.
-        val: its own validation samples; None takes a share of ``train``.
-        test: its own test samples; None takes a share of ``train``.
+        val: its own validation samples; None takes a fraction of ``train``.
+        test: its own test samples; None takes a fraction of ``train``.
         description: one line.
         licence: of the data.
         shuffle_window: how many training samples in a row are shuffled among each other; None: all.

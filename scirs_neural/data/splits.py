@@ -15,7 +15,7 @@ from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.samples import Samples
 from scirs_neural.data.source import DataSource
 
-MAX_PARTS = 10  # groups are dealt to so many parts at most, of which some are held out
+MAX_PARTS = 10  # groups are divided into so many parts at most, of which some are held out
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class SplitRule:
 
     Args:
         seed: of every draw.
-        stratify: whether each class gives its share; has no meaning with several labels a sample.
+        stratify: whether each class gives its fraction; has no meaning with several labels a sample.
         group_by: a column of the data: samples with the same value stay together. None: every sample for itself.
-        val_fraction: share of the training samples held out, if there is no validation split.
-        test_fraction: share of all samples held out, if there is no test split.
+        val_fraction: fraction of the training samples held out, if there is no validation split.
+        test_fraction: fraction of all samples held out, if there is no test split.
         folds: ``{"index": 0, "of": 5, "repeat": 0}``: that part of the training samples is the test split; with
             several of them, each divides what those before it left to learn from.
     """
@@ -54,7 +54,7 @@ def divide(source: DataSource, rule: SplitRule) -> dict[str, Samples]:
         train, taken = hold_out(train, targets, rule.test_fraction, rule.seed, "test", groups)
         test = held.chosen(taken.tolist())
     for fold in rule.folds:
-        parts = list(deal(train, targets, fold["of"], rule.seed + fold.get("repeat", 0), groups))
+        parts = list(folds_of(train, targets, fold["of"], rule.seed + fold.get("repeat", 0), groups))
         train, taken = parts[fold["index"]]
         test = held.chosen(taken.tolist())
     if val is None:
@@ -80,25 +80,25 @@ def hold_out(
     split: str,
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take a share of the samples out for another split.
+    """Take a fraction of the samples out for another split.
 
-    Every class gives its fraction, to within one sample; without ``classes`` the draw is plain. Groups are dealt to at
-    most ten parts of like size (and classes), and whole parts are taken, so the fraction is met as nearly as parts and
-    groups allow.
+    Every class gives its fraction, to within one sample; without ``classes`` the draw is plain. Groups are divided into
+    at most ten parts of like size (and classes), and whole parts are taken, so the fraction is met as nearly as parts
+    and groups allow.
 
     Args:
         indices: the samples to divide.
         classes: the class number of every sample, or None, where there is none to stratify by.
-        fraction: share of ``indices`` to take out; 0 takes none, more takes at least one a class.
+        fraction: of ``indices`` to take out; 0 takes none, more takes at least one a class.
         seed: of the draw.
-        split: what the share is for, for the error.
+        split: what they are for, for the error.
         groups: of all samples: those with the same value stay together.
 
     Returns:
         Those that stay and those taken out, each in ascending order.
 
     Raises:
-        DataError: a class has a single sample, or the share leaves none.
+        DataError: a class has a single sample, or the fraction leaves none.
 
     Source: scikit-learn's `train_test_split`, `StratifiedGroupKFold` and `GroupKFold`.
     """
@@ -120,17 +120,17 @@ def hold_out(
     return np.sort(kept), np.sort(taken)
 
 
-def deal(
+def folds_of(
     indices: np.ndarray,
     classes: np.ndarray | None,
     parts: int,
     seed: int,
     groups: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Deal samples to so many parts; for each part, the samples outside of it and those in it.
+    """Divide samples into so many parts; for each part, the samples outside of it and those in it.
 
     Example:
-        >>> [held.tolist() for _, held in deal(np.arange(6), np.array([0, 1] * 3), 3, seed=0)]
+        >>> [held.tolist() for _, held in folds_of(np.arange(6), np.array([0, 1] * 3), 3, seed=0)]
         [[3, 4], [2, 5], [0, 1]]
 
     Raises:
@@ -145,8 +145,8 @@ def deal(
     if available < parts:
         what = "groups" if together is not None and available < scarce else "samples of the rarest class"
         raise DataError(
-            f"{available} {what if labels is not None or together is not None else 'samples'} cannot be dealt to "
-            f"{parts} parts",
+            f"{available} {what if labels is not None or together is not None else 'samples'} cannot be "
+            f"divided into {parts} parts",
             fix="ask for fewer folds" if labels is None else "ask for fewer folds, or set data.stratify=false",
         )
     kinds = (KFold, StratifiedKFold) if together is None else (GroupKFold, StratifiedGroupKFold)
@@ -170,10 +170,10 @@ def _hold_out_groups(
             f"{len(indices)} samples in {len(np.unique(groups[indices]))} groups cannot give a {split} split",
             fix=f"every class needs two samples, and there must be two groups; or set data.{split}_fraction=0",
         )
-    share = Fraction(fraction).limit_denominator(most) or Fraction(1, most)
-    share = share if share < 1 else Fraction(most - 1, most)
-    dealt = list(deal(indices, classes, share.denominator, seed, groups))
-    taken = np.sort(np.concatenate([held for _, held in dealt[: share.numerator]]))
+    nearest = Fraction(fraction).limit_denominator(most) or Fraction(1, most)
+    nearest = min(nearest, Fraction(most - 1, most))
+    parts = list(folds_of(indices, classes, nearest.denominator, seed, groups))
+    taken = np.sort(np.concatenate([held for _, held in parts[: nearest.numerator]]))
     return np.setdiff1d(indices, taken), taken
 
 

@@ -21,7 +21,7 @@ class StreamSamples(ReadSamples):
 
     One is found by reading on until it comes; the last few windows of items stay in memory, as they were given. So
     what is asked for nearly in order, as an order shuffled within windows is, costs one pass; where more turns out to
-    be needed, more is held. Each process that reads goes through the whole stream, and works on its own share.
+    be needed, more is held. Each process that reads goes through the whole stream, and works on its own part.
 
     Args:
         dataset: its items are (image, target).

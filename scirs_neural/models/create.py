@@ -82,12 +82,13 @@ def create_model(
     size = _sides(input_size)
     entry = catalogue().get(name)
     source = None if weights is None else find_weights(weights, entry, name)
+    published = source if isinstance(source, WeightsEntry) else None
     load = load and source is not None and not is_on_meta()
     with _seeded(seed):
         if entry is not None and entry.family in FAMILIES:
             layout: Layout | None = FAMILIES[entry.family].layout
             small = wants_small(entry, stem, size, pretrained=source is not None)
-            model = _from_catalogue(entry, source, num_classes, in_channels, small, size, options)
+            model = _from_catalogue(entry, published, num_classes, in_channels, small, size, options)
         else:
             if stem == "small":
                 raise ConfigError(f"{name} has no small stem", fix="stem=standard or stem=auto, or another network")
@@ -96,37 +97,18 @@ def create_model(
             plain = {key: value for key, value in options.items() if key not in MODELS.supplied}
             model = _from_builder(name, supplied, plain)
             layout, small = None, False
-    setattr(model, RECIPE, _recipe(name, entry, source, num_classes, in_channels, small, size, options))
+    built_for = size
+    if size is None and published and entry is not None and published.input_size != entry.input_size:
+        built_for = (published.input_size, published.input_size)
+    recipe = {"name": name, "num_classes": num_classes, "in_channels": in_channels, "input_size": built_for, **options}
+    setattr(model, RECIPE, {**recipe, "stem": "small" if small else "standard"})
     if entry is not None and size is not None:
         check_input(model, name, (in_channels or entry.in_channels, *size))
     if load:
-        path = weights_file(name, source) if isinstance(source, WeightsEntry) else source
-        assert path is not None
+        path = weights_file(name, published) if published else source
+        assert isinstance(path, Path)
         load_weights(model, path, layout=layout, new_head=num_classes is not None, new_stem=small)
     return model.to("meta") if is_on_meta() else model
-
-
-def _recipe(
-    name: str,
-    entry: ModelEntry | None,
-    source: Path | WeightsEntry | None,
-    num_classes: int | None,
-    in_channels: int | None,
-    small: bool,
-    size: tuple[int, int] | None,
-    options: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What `create_model` is called with for the same network without its weights."""
-    if isinstance(source, WeightsEntry) and entry is not None and source.input_size != entry.input_size:
-        size = size or (source.input_size, source.input_size)
-    return {
-        "name": name,
-        "num_classes": num_classes,
-        "in_channels": in_channels,
-        "stem": "small" if small else "standard",
-        "input_size": size,
-        **options,
-    }
 
 
 def check_input(model: nn.Module, name: str, input_shape: tuple[int, int, int]) -> None:
@@ -157,7 +139,7 @@ def check_input(model: nn.Module, name: str, input_shape: tuple[int, int, int]) 
 
 def _from_catalogue(
     entry: ModelEntry,
-    source: Path | WeightsEntry | None,
+    published: WeightsEntry | None,
     num_classes: int | None,
     in_channels: int | None,
     small: bool,
@@ -165,7 +147,6 @@ def _from_catalogue(
     options: Mapping[str, Any],
 ) -> nn.Module:
     MODELS.check_options(entry.name, options)
-    published = source if isinstance(source, WeightsEntry) else None
     own = published.input_size if published else entry.input_size
     wanted = Adaptation(num_classes or entry.num_classes, in_channels or entry.in_channels, size or (own, own), small)
     if published and "transform_input" in entry.options and wanted.in_channels == entry.in_channels:

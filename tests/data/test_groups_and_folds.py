@@ -132,11 +132,11 @@ def test_a_column_that_is_not_there_is_named_with_near_ones(listed, photo_root):
         create_data("digits", group_by="writer")
 
 
-def test_what_cannot_be_dealt_is_said():
+def test_what_cannot_be_divided_is_said():
     images, labels = np.zeros((12, 8, 8)), [0] * 9 + [1] * 3
-    with pytest.raises(DataError, match="3 samples of the rarest class cannot be dealt to 5 parts"):
+    with pytest.raises(DataError, match="3 samples of the rarest class cannot be divided into 5 parts"):
         from_arrays(images, labels, test_fraction=0, folds=[{"index": 0, "of": 5}])
-    with pytest.raises(DataError, match="2 groups cannot be dealt to 3 parts"):
+    with pytest.raises(DataError, match="2 groups cannot be divided into 3 parts"):
         from_arrays(
             images, labels, test_fraction=0, columns={"g": [0, 1] * 6}, group_by="g", folds=[{"index": 0, "of": 3}]
         )

@@ -282,7 +282,7 @@ def test_wrong_settings_are_named(tmp_path, overrides, text):
         (["cv=3", "cv.grid={optimizer.lr:[]}"], "no value for optimizer.lr", ConfigError),
         (["cv=3", "cv.grid={cv.folds:[2]}"], "cannot choose 'cv.folds'", ConfigError),
         (["cv=3", "trainer.devices=2"], "each run on one device", ConfigError),
-        (["cv=400"], "cannot be dealt to 400 parts", DataError),
+        (["cv=400"], "cannot be divided into 400 parts", DataError),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_run(tmp_path, overrides, text, kind):

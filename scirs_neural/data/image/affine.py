@@ -20,8 +20,8 @@ class SmallAffine(v2.Transform):
 
     Args:
         degrees: largest turn, either way.
-        shift: largest shift as a share of the side, either way.
-        scale: largest change of size, as a share, either way.
+        shift: largest shift as a fraction of the side, either way.
+        scale: largest change of size, as a fraction, either way.
         shear: largest shear in degrees, either way.
 
     Source: torchvision.transforms.v2.functional.affine, whose parameters these are.

@@ -39,7 +39,7 @@ class PairedSamples(ReadSamples):
 def mask_folder(root: str | Path, classes: Sequence[str] | None = None) -> DataSource:
     """Pictures in a folder ``images`` and masks of the same stem in a folder ``masks``.
 
-    The two lie in ``root``, of which shares are held out, or in ``root/train`` and as far as they exist ``root/val``
+    The two lie in ``root``, of which fractions are held out, or in ``root/train`` and as far as they exist ``root/val``
     and ``root/test``; or they hold such folders themselves.
 
     Args:

@@ -143,7 +143,7 @@ def table_source(
         x: a frame, an array (N, C), a dict of columns, or a list of dicts. The columns of an array of numbers are all
             inputs, and numbers.
         y: targets, one a row or a row of several; or the names of columns of ``x``.
-        val: (x, y) of your own validation rows; else a share of ``x`` is held out.
+        val: (x, y) of your own validation rows; else a fraction of ``x`` is held out.
         test: the same for the test rows.
         columns: see `Roles`.
         classes: names of the classes, where ``y`` holds their numbers; of the outputs, where it has several.

@@ -81,7 +81,7 @@ class NumberPredictions(Predictions):
         return arrays, {"num_classes": len(self.names), "multi_label": False}
 
     def per_sample(self) -> dict[str, np.ndarray]:
-        """The absolute error of each output, and of each sample the largest as a share of the targets' deviation."""
+        """The absolute error of each output, and of each sample the largest as a fraction of the targets' deviation."""
         errors = np.abs(self.numbers - self.target)
         known = [held[~np.isnan(held)] for held in self.target.T]
         scale = np.array([held.std() if len(held) else 0.0 for held in known])

@@ -128,7 +128,7 @@ def test_folders_that_cannot_be_used_say_why(spoil, reason, tmp_path, make_class
 
 
 def test_a_root_must_be_given():
-    with pytest.raises(ConfigError, match="needs root"):
+    with pytest.raises(ConfigError, match="needs 'root'"):
         create_data("image_folder")
 
 
