@@ -168,13 +168,12 @@ def import_graph(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
     return graph
 
 
-def lazy_names(parsed: ast.Module, package: str) -> dict[str, str]:
-    """The public names that a package imports at their first use: name to module."""
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy":
-            table = ast.literal_eval(node.args[1])
-            return {name: f"{package}.{module}" for module, names in table.items() for name in names}
-    return {}
+def lazy_names(parsed: ast.Module) -> dict[str, str]:
+    """The public names that a package imports at their first use (see `core.lazy`): name to module."""
+    calls = {node.func.id for node in ast.walk(parsed) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    blocks = [node for node in parsed.body if isinstance(node, ast.If)] if "lazy" in calls else []
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -209,7 +208,7 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 def test_no_modules_import_each_other_not_even_inside_functions():
     sources = {dotted(path): tree(path) for path in FILES}
     graph = import_graph(sources)
-    public = {name: lazy_names(parsed, name) for name, parsed in sources.items()}
+    public = {name: lazy_names(parsed) for name, parsed in sources.items()}
     for path in FILES:  # a public name of a package is an import of the module that defines it
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ImportFrom) and node.module in public and dotted(path) not in public[node.module]:
