@@ -170,7 +170,8 @@ def import_graph(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
 
 def lazy_names(parsed: ast.Module) -> dict[str, str]:
     """The public names that a package imports at their first use (see `core.lazy`): name to module."""
-    calls = {node.func.id for node in ast.walk(parsed) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    names = (node.func for node in ast.walk(parsed) if isinstance(node, ast.Call))
+    calls = {name.id for name in names if isinstance(name, ast.Name)}
     blocks = [node for node in parsed.body if isinstance(node, ast.If)] if "lazy" in calls else []
     imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: str(node.module) for node in imports for alias in node.names}

@@ -13,8 +13,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.targets import IGNORED
 from scirs_neural.losses.composite import CompositeLoss
 from scirs_neural.losses.create import create_loss
-from scirs_neural.tasks.supervised import without_half
-from scirs_neural.tasks.task import ALL_OTHERS
+from scirs_neural.tasks.task import ALL_OTHERS, without_half
 
 SINGLE = "loss"
 """The name of the term of a loss that has only one."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from scirs_neural.data.context import Batch, Context
-from scirs_neural.tasks.task import Graph, Task
+
+if TYPE_CHECKING:
+    from scirs_neural.tasks.task import Task
 
 
 class Answer(nn.Module):
@@ -23,9 +26,11 @@ class Answer(nn.Module):
         return tuple(self.task.to_tensors(self.task.answer(self.model, batch, Context()), batch).values())
 
 
-def answer_graph(task: Task, model: nn.Module, batch: Batch) -> Graph:
-    """`Answer` over all tensors among the inputs of a batch; its sample axis is dynamic."""
+def answer_graph(
+    task: Task, model: nn.Module, batch: Batch
+) -> tuple[Answer, dict[str, Tensor], list[str], Mapping[str, Mapping[int, str]]]:
+    """The fields of a `Graph`: `Answer` over all tensors among the inputs of a batch; its sample axis is dynamic."""
     names = [name for name in task.spec.inputs if isinstance(batch.get(name), Tensor)]
     columns = list(task.to_tensors(task.answer(model, batch, Context()), batch))
     inputs = {name: batch[name] for name in names}
-    return Graph(Answer(task, model, names), inputs, columns, {name: {0: "n"} for name in names})
+    return (Answer(task, model, names), inputs, columns, {name: {0: "n"} for name in names})

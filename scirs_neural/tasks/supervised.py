@@ -96,11 +96,6 @@ class Supervised(Task):
             )
 
 
-def without_half(outputs: Tensor) -> Tensor:
-    """Outputs in float32 or wider."""
-    return outputs if outputs.dtype.itemsize >= 4 else outputs.float()
-
-
 def top_answers(row: Any, names: Sequence[str], count: int) -> list[list[Any]]:
     """The names of the largest numbers of a row, with those, largest first.
 

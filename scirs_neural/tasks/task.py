@@ -194,7 +194,7 @@ class Task:
         """The exportable parts by name: by default `answer` and `to_tensors` in one, over all inputs of the batch."""
         from scirs_neural.tasks.graph import answer_graph
 
-        return {"main": answer_graph(self, model, batch)}
+        return {"main": Graph(*answer_graph(self, model, batch))}
 
     def record(self) -> dict[str, Any]:
         """The task as plain data, from which it is made again."""
@@ -223,6 +223,11 @@ def count_of(counts: Mapping[str, float | None], term: str) -> float | None:
     head, mark, _ = term.rpartition("/")
     every = f"{head}/{ALL_OTHERS}"
     return counts[every] if mark and every in counts else counts[ALL_OTHERS]
+
+
+def without_half(outputs: Tensor) -> Tensor:
+    """Outputs in float32 or wider."""
+    return outputs if outputs.dtype.itemsize >= 4 else outputs.float()
 
 
 def _array(tensor: Tensor) -> Any:

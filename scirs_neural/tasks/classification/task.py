@@ -13,7 +13,8 @@ from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.context import Batch
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.tasks.classification.predictions import ClassPredictions
-from scirs_neural.tasks.supervised import Supervised, top_answers, without_half
+from scirs_neural.tasks.supervised import Supervised, top_answers
+from scirs_neural.tasks.task import without_half
 
 if TYPE_CHECKING:
     from torch import Tensor

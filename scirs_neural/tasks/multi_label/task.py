@@ -10,7 +10,8 @@ import numpy as np
 
 from scirs_neural.data.context import Batch
 from scirs_neural.tasks.multi_label.predictions import THRESHOLD, LabelPredictions
-from scirs_neural.tasks.supervised import Supervised, without_half
+from scirs_neural.tasks.supervised import Supervised
+from scirs_neural.tasks.task import without_half
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,8 @@ import numpy as np
 
 from scirs_neural.data.context import Batch
 from scirs_neural.tasks.regression.predictions import NumberPredictions
-from scirs_neural.tasks.supervised import Supervised, without_half
+from scirs_neural.tasks.supervised import Supervised
+from scirs_neural.tasks.task import without_half
 
 if TYPE_CHECKING:
     from torch import Tensor

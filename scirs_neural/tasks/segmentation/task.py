@@ -17,8 +17,7 @@ from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.image.spec import UNKNOWN_PIXEL
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.tasks.segmentation.predictions import BOTH, PREDICTED, TRUE, MaskPredictions
-from scirs_neural.tasks.supervised import without_half
-from scirs_neural.tasks.task import ALL_OTHERS, Task
+from scirs_neural.tasks.task import ALL_OTHERS, Task, without_half
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
