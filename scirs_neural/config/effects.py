@@ -19,60 +19,31 @@ class Idle(NamedTuple):
     because: str
 
 
-_CHECKPOINT = "trainer.checkpoint"
 IDLE = (
     Idle(("finetune.*",), lambda c: not c.finetune.enabled, "acts with finetune.enabled=true only"),
-    Idle(
-        ("trainer.gradient_clip_algorithm",),
-        lambda c: c.trainer.gradient_clip_val is None,
-        "acts with trainer.gradient_clip_val only",
-    ),
-    Idle(
-        ("trainer.tensor_parallel_colwise", "trainer.tensor_parallel_rowwise"),
-        lambda c: c.trainer.tensor_parallel == 1,
-        "acts with trainer.tensor_parallel=2 or more only",
-    ),
-    Idle(
-        ("trainer.fp32_modules",),
-        lambda c: c.trainer.precision == "32-true",
-        "acts with a lower trainer.precision only: everything is float32",
-    ),
-    Idle(
-        ("trainer.limit_train_batches", "trainer.limit_val_batches"),
-        lambda c: bool(c.trainer.overfit_batches),
-        "is overruled by trainer.overfit_batches",
-    ),
-    Idle(
-        ("data.transforms", "data.mixup", "data.cutmix"),
-        lambda c: bool(c.trainer.overfit_batches),
-        "does nothing with trainer.overfit_batches: its batches are not augmented",
-    ),
-    Idle(
-        ("trainer.min_epochs", "trainer.min_steps"),
-        lambda c: not c.callbacks and c.trainer.max_time is None,
-        "does nothing: no callback and no trainer.max_time could stop the run before",
-    ),
-    Idle(
-        ("data.prefetch_factor", "data.persistent_workers"),
-        lambda c: c.data.num_workers == 0,
-        "does nothing with data.num_workers=0",
-    ),
-    Idle(
-        ("optimizer.decay_norm_and_bias",),
-        lambda c: not c.optimizer.weight_decay and not any(rule.weight_decay for rule in c.optimizer.groups),
-        "does nothing without weight decay",
-    ),
-    Idle(
-        (f"{_CHECKPOINT}.every_n_steps",),
-        lambda c: not c.trainer.checkpoint.save_last,
-        f"acts with {_CHECKPOINT}.save_last=true only",
-    ),
-    Idle(
-        (f"{_CHECKPOINT}.async_save", f"{_CHECKPOINT}.format", f"{_CHECKPOINT}.sharded"),
-        lambda c: not c.trainer.checkpoint.save_last and not c.trainer.checkpoint.save_top_k,
-        "does nothing: no checkpoint is kept",
-    ),
-)
+    Idle(("trainer.gradient_clip_algorithm",), lambda c: c.trainer.gradient_clip_val is None,
+         "acts with trainer.gradient_clip_val only"),
+    Idle(("trainer.tensor_parallel_colwise", "trainer.tensor_parallel_rowwise"),
+         lambda c: c.trainer.tensor_parallel == 1, "acts with trainer.tensor_parallel=2 or more only"),
+    Idle(("trainer.fp32_modules",), lambda c: c.trainer.precision == "32-true",
+         "acts with a lower trainer.precision only: everything is float32"),
+    Idle(("trainer.limit_train_batches", "trainer.limit_val_batches"), lambda c: bool(c.trainer.overfit_batches),
+         "is overruled by trainer.overfit_batches"),
+    Idle(("data.transforms", "data.mixup", "data.cutmix"), lambda c: bool(c.trainer.overfit_batches),
+         "does nothing with trainer.overfit_batches: its batches are not augmented"),
+    Idle(("trainer.min_epochs", "trainer.min_steps"), lambda c: not c.callbacks and c.trainer.max_time is None,
+         "does nothing: no callback and no trainer.max_time could stop the run before"),
+    Idle(("data.prefetch_factor", "data.persistent_workers"), lambda c: c.data.num_workers == 0,
+         "does nothing with data.num_workers=0"),
+    Idle(("optimizer.decay_norm_and_bias",),
+         lambda c: not c.optimizer.weight_decay and not any(rule.weight_decay for rule in c.optimizer.groups),
+         "does nothing without weight decay"),
+    Idle(("trainer.checkpoint.every_n_steps",), lambda c: not c.trainer.checkpoint.save_last,
+         "acts with trainer.checkpoint.save_last=true only"),
+    Idle(("trainer.checkpoint.async_save", "trainer.checkpoint.format", "trainer.checkpoint.sharded"),
+         lambda c: not c.trainer.checkpoint.save_last and not c.trainer.checkpoint.save_top_k,
+         "does nothing: no checkpoint is kept"),
+)  # fmt: skip
 """Every such rule. What two settings cannot do together is an error where they are checked, and not listed here."""
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.losses.overlap import probabilities
+from scirs_neural.losses.overlap import RegionLoss, probabilities
 from scirs_neural.losses.reduction import same_shape
 
 MODES = ("softmax", "sigmoid", "hinge")
 
 
-class LovaszLoss(nn.Module):
+class LovaszLoss(RegionLoss):
     """The Lovász extension of the Jaccard loss, at the vector of each pixel's error.
 
     With the errors sorted downwards, each is weighted by how much the Jaccard loss grows when its pixel joins the set
@@ -47,17 +47,10 @@ class LovaszLoss(nn.Module):
         per_sample: bool = False,
         ignore_index: int | None = None,
     ) -> None:
-        super().__init__()
-        if mode not in MODES:
-            raise ConfigError(f"unknown mode {mode!r}", fix=", ".join(MODES))
+        super().__init__(mode, MODES, per_sample, ignore_index)
         if classes not in ("all", "present"):
             raise ConfigError(f"unknown classes {classes!r}", fix="all or present")
-        self.mode, self.classes, self.per_sample, self.ignore_index = mode, classes, per_sample, ignore_index
-
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether the loss of a batch is no mean over its samples."""
-        return not self.per_sample
+        self.classes = classes
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits against regions."""

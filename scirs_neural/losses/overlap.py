@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +14,22 @@ from scirs_neural.losses.reduction import class_target, same_shape
 MODES = ("softmax", "sigmoid")
 
 
-class TverskyLoss(nn.Module):
+class RegionLoss(nn.Module):
+    """What losses on regions share: they compare sets of pixels, of each sample or of the whole batch."""
+
+    def __init__(self, mode: str, modes: Sequence[str], per_sample: bool, ignore_index: int | None) -> None:
+        super().__init__()
+        if mode not in modes:
+            raise ConfigError(f"unknown mode {mode!r}", fix=", ".join(modes))
+        self.mode, self.per_sample, self.ignore_index = mode, per_sample, ignore_index
+
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether the loss of a batch is no mean over its samples."""
+        return not self.per_sample
+
+
+class TverskyLoss(RegionLoss):
     """``(1 - TI)^gamma`` with ``TI = (TP + s) / (TP + alpha FP + beta FN + s)``, averaged over the classes.
 
     TP, FP and FN are sums of probabilities over the pixels of the batch (or of each sample).
@@ -53,16 +70,8 @@ class TverskyLoss(nn.Module):
         per_sample: bool = False,
         ignore_index: int | None = None,
     ) -> None:
-        super().__init__()
-        if mode not in MODES:
-            raise ConfigError(f"unknown mode {mode!r}", fix=", ".join(MODES))
-        self.alpha, self.beta, self.gamma, self.mode = alpha, beta, gamma, mode
-        self.smooth, self.per_sample, self.ignore_index = smooth, per_sample, ignore_index
-
-    @property
-    def mixes_samples(self) -> bool:
-        """Whether the loss of a batch is no mean over its samples."""
-        return not self.per_sample
+        super().__init__(mode, MODES, per_sample, ignore_index)
+        self.alpha, self.beta, self.gamma, self.smooth = alpha, beta, gamma, smooth
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits against regions."""

@@ -11,37 +11,24 @@ MODELS = Registry(
 for _entry in catalogue().values():
     _takes = ("image", "table") if _entry.name == "mlp" else ("image",)
     MODELS.add(_entry.name, _entry.builder, summary=_entry.summary, options=_entry.options, traits={"inputs": _takes})
-MODELS.add(
-    "tabular_mlp",
-    "scirs_neural.models.table.tabular_mlp:TabularMLP",
-    summary="A multi-layer perceptron on rows of a table that learns a vector for each category",
-    options={"category_sizes": (), "embed_dim": None, "hidden": (256, 128), "dropout": 0.0},
-    traits={"inputs": ("table",)},
-)
 
-# Small networks of ours. "inputs" are the kinds of fields, one of which the network takes; what the data says of it
-# (``in_channels``, ``vocab_size``, ``num_classes``, …) is no option.
-MODELS.add(
-    "unet",
-    "scirs_neural.builder.unet:unet",
-    summary="U-Net: Convolutional Networks for Biomedical Image Segmentation (2015)",
-    options={"width": 32, "depth": 4, "dropout": 0.0},
-    traits={"inputs": ("image",)},
-)
-MODELS.add(
-    "bag_of_embeddings",
-    "scirs_neural.models.text.small:BagOfEmbeddings",
-    summary="the mean of the tokens' embeddings, and a perceptron on it (fastText, 2017)",
-    options={"embed_dim": 64, "hidden": (64,), "dropout": 0.2},
-    traits={"inputs": ("text",)},
-)
-MODELS.add(
-    "text_lstm",
-    "scirs_neural.models.text.small:TextLSTM",
-    summary="a bidirectional LSTM over the tokens, pooled over time (InferSent, 2017)",
-    options={"embed_dim": 64, "hidden_size": 64, "num_layers": 1, "pooling": "max", "dropout": 0.2},
-    traits={"inputs": ("text",)},
-)
+# Small networks of ours: name, import string, one line, options, and the kind of field that the network takes; what the
+# data says of that (``in_channels``, ``vocab_size``, ``num_classes``, …) is no option.
+for _name, _target, _summary, _options, _kind in (
+    ("tabular_mlp", "scirs_neural.models.table.tabular_mlp:TabularMLP",
+     "A multi-layer perceptron on rows of a table that learns a vector for each category",
+     {"category_sizes": (), "embed_dim": None, "hidden": (256, 128), "dropout": 0.0}, "table"),
+    ("unet", "scirs_neural.builder.unet:unet",
+     "U-Net: Convolutional Networks for Biomedical Image Segmentation (2015)",
+     {"width": 32, "depth": 4, "dropout": 0.0}, "image"),
+    ("bag_of_embeddings", "scirs_neural.models.text.small:BagOfEmbeddings",
+     "the mean of the tokens' embeddings, and a perceptron on it (fastText, 2017)",
+     {"embed_dim": 64, "hidden": (64,), "dropout": 0.2}, "text"),
+    ("text_lstm", "scirs_neural.models.text.small:TextLSTM",
+     "a bidirectional LSTM over the tokens, pooled over time (InferSent, 2017)",
+     {"embed_dim": 64, "hidden_size": 64, "num_layers": 1, "pooling": "max", "dropout": 0.2}, "text"),
+):  # fmt: skip
+    MODELS.add(_name, _target, summary=_summary, options=_options, traits={"inputs": (_kind,)})
 
 
 def list_models(

@@ -13,6 +13,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.data.targets import IGNORED
 from scirs_neural.losses.composite import CompositeLoss
 from scirs_neural.losses.create import create_loss
+from scirs_neural.losses.reduction import reduce_loss
 from scirs_neural.tasks.task import ALL_OTHERS, without_half
 
 SINGLE = "loss"
@@ -129,18 +130,10 @@ class Criterion:
         single = copy.copy(part)
         single.reduction = "none"
         filled = targets if known is None else targets.masked_fill(~known, 0)
-        values: Tensor = single(outputs, filled)
-        factors = torch.ones_like(values)
-        if known is not None:
-            values, factors = values.where(known, 0.0), known.to(values.dtype)
-        if weight is not None:
-            factors = factors * weight.to(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
-        total = (values * factors).sum()
-        if name in self._sums:
-            return total
-        if name in self._weighted and not targets.is_floating_point():
-            factors = factors * part.weight.to(factors)[filled]
-        norm = factors.sum()
+        values = single(outputs, filled)
+        if name not in self._weighted or name in self._sums or targets.is_floating_point():
+            return reduce_loss(values, weight, known, "sum" if name in self._sums else "mean")
+        total, norm = (reduce_loss(held, weight, known, "sum") for held in (values, part.weight.to(values)[filled]))
         return total / norm.where(norm != 0, 1.0)
 
 
