@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from scirs_neural.config.imports import allow_words, import_strings
 from scirs_neural.config.origin import Origin, line_of
 from scirs_neural.config.overrides import Parsed
-from scirs_neural.config.schema import Named, RunConfig
+from scirs_neural.config.schema import section_of_part
 from scirs_neural.core.errors import CheckpointError, ConfigError, StorageError
 from scirs_neural.guard.text import read_yaml
 
@@ -48,15 +48,8 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
         if isinstance(name, list):  # of a group whose parts stand side by side
             config[group] = {part: {} for part in name}
             continue
-        declared = RunConfig.model_fields[group].annotation
-        assert isinstance(declared, type)
-        assert issubclass(declared, Named)
-        saved = tree.get(group)
-        kept = (
-            {key: value for key, value in saved.items() if key in declared.model_fields}
-            if isinstance(saved, Mapping)
-            else {}
-        )
+        saved, declared = tree.get(group), section_of_part(group).model_fields
+        kept = {key: value for key, value in saved.items() if key in declared} if isinstance(saved, Mapping) else {}
         config[group] = {**kept, "name": name}
     for override in parsed.settings:
         key = override.key_or_group

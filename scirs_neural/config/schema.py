@@ -428,3 +428,11 @@ class RunConfig(Section):
     cv: CrossValidationConfig = CrossValidationConfig()
     paths: PathsConfig = PathsConfig()
     plugins_modules: list[str] = Field(default_factory=list, description="modules or files that register more parts")
+
+
+def section_of_part(name: str) -> type[Named]:
+    """The section of a part that is chosen by name."""
+    section = RunConfig.model_fields[name].annotation
+    assert isinstance(section, type)
+    assert issubclass(section, Named)
+    return section

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scirs_neural.config.origin import Key, Origin
-from scirs_neural.config.schema import Named, RunConfig
+from scirs_neural.config.schema import RunConfig, section_of_part
 from scirs_neural.config.tree import SIDE_BY_SIDE, Tree
 from scirs_neural.core.errors import ConfigError, ManyErrors, ScirsError
 from scirs_neural.core.importing import is_file, load_file, resolve
@@ -63,9 +63,7 @@ def validate(composed: Composed) -> RunConfig:
                     name = str(options.get("name", key))
                     faults += _part_faults(tree, section, name, options, (section, str(key)), origin, ("name",))
         elif isinstance(part, Mapping) and isinstance(part.get("name"), str):
-            declared = RunConfig.model_fields[section].annotation
-            assert isinstance(declared, type)
-            assert issubclass(declared, Named)
+            declared = section_of_part(section)
             if part["name"] == declared.model_fields["name"].default:
                 continue  # "auto": chosen when the data is known
             faults += _part_faults(tree, section, part["name"], part, (section,), origin, tuple(declared.model_fields))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import sep
 from pathlib import Path
@@ -20,6 +20,7 @@ from scirs_neural.models.vision.families import Layout
 
 PREFIXES = ("module.", "_orig_mod.", "model.")  # DataParallel and DDP, torch.compile, LightningModules
 _SHOWN = 3
+_FAULTS = ("missing", "unexpected", "other shape")
 
 Shape = tuple[int, ...]
 
@@ -56,37 +57,26 @@ class LoadReport:
         return not (self.missing or self.unexpected or self.mismatched)
 
     def __str__(self) -> str:
-        lines = [f"{self.source}: {len(self.loaded)} tensors loaded"]
-        lines += [f"  {label:<12}{text}" for label, text in self._rows(None)]
-        return "\n".join(lines)
+        rows = [f"  {label:<12}{', '.join(names)}" for label, names in self._rows().items() if names]
+        return "\n".join([f"{self.source}: {len(self.loaded)} tensors loaded", *rows])
 
     def faults(self) -> str:
         """What does not fit, on one line, with the first few names."""
-        counts = {
-            "missing": len(self.missing),
-            "unexpected": len(self.unexpected),
-            "other shape": len(self.mismatched),
-        }
-        return "; ".join(f"{counts[label]} {label}: {text}" for label, text in self._rows(_SHOWN) if label in counts)
+        rows = [(label, names) for label, names in self._rows().items() if names and label in _FAULTS]
+        return "; ".join(f"{len(names)} {label}: {_first(names)}" for label, names in rows)
 
-    def _rows(self, limit: int | None) -> list[tuple[str, str]]:
+    def _rows(self) -> dict[str, list[str]]:
         def shaped(rows: list[tuple[str, Shape, Shape]]) -> list[str]:
             return [f"{name} {list(theirs)} for {list(ours)}" for name, theirs, ours in rows]
 
-        kinds = {
-            "missing": self.missing,
-            "unexpected": self.unexpected,
-            "other shape": shaped(self.mismatched),
-            "new": self.replaced,
-            "adapted": shaped(self.adapted),
-            "left out": self.dropped,
-            "renamed": self.renamed,
-        }
-        return [
-            (label, ", ".join(names[:limit]) + (", …" if limit and len(names) > limit else ""))
-            for label, names in kinds.items()
-            if names
-        ]
+        return {
+            "missing": self.missing, "unexpected": self.unexpected, "other shape": shaped(self.mismatched),
+            "new": self.replaced, "adapted": shaped(self.adapted), "left out": self.dropped, "renamed": self.renamed,
+        }  # fmt: skip
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def find_weights(weights: str, entry: ModelEntry | None, name: str) -> Path | WeightsEntry:
@@ -181,10 +171,8 @@ def _refuse_gaps(state: Mapping[str, Tensor], path: str | Path) -> None:
     """Some published files have no values in the head, and a diverged training leaves none anywhere."""
     gaps = [key for key, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if gaps:
-        shown = ", ".join(gaps[:_SHOWN]) + (", …" if gaps[_SHOWN:] else "")
-        raise CheckpointError(
-            f"{len(gaps)} tensors hold NaN or infinity: {shown}", where=str(path), fix="other weights"
-        )
+        what = f"{len(gaps)} tensors hold NaN or infinity: {_first(gaps)}"
+        raise CheckpointError(what, where=str(path), fix="other weights")
 
 
 def _rename(
