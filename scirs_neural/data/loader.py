@@ -78,7 +78,7 @@ class ResumableLoader(DataLoader["Made | ScirsError"]):
         if skipped and self.on_skip is not None:
             self.on_skip(skipped)
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # of the batches that workers made
         order, count = self._order, len(self)
         batches = super().__iter__()
         self.epoch, self.place, order.start = order.epoch, order.start, 0

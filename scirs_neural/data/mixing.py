@@ -45,11 +45,8 @@ def build_mix(mixup: float, cutmix: float, pipeline: Pipeline) -> Mix | None:
         raise ConfigError(f"data.{setting} mixes classes, and the targets are {shown}")
     name, target = inputs[0].name, targets[0].name
     num_classes = targets[0].model_arguments()["num_classes"]
-    chosen: list[v2.Transform] = []
-    if mixup > 0:
-        chosen.append(v2.MixUp(alpha=mixup, num_classes=num_classes))
-    if cutmix > 0:
-        chosen.append(v2.CutMix(alpha=cutmix, num_classes=num_classes))
+    kinds = ((v2.MixUp, mixup), (v2.CutMix, cutmix))
+    chosen = [kind(alpha=alpha, num_classes=num_classes) for kind, alpha in kinds if alpha > 0]
     transform = v2.RandomChoice(chosen) if len(chosen) > 1 else chosen[0]
 
     def mix(batch: Batch, ctx: Context) -> Batch:

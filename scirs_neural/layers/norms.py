@@ -114,7 +114,8 @@ def recalibrate_batch_norm(model: nn.Module, batches: Iterable[Any]) -> nn.Modul
     sums = {norm: _Sums.none(norm) for norm in norms}
 
     def observe(norm: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        sums[norm].add(arguments[0])  # type: ignore[index]
+        assert isinstance(norm, _BatchNorm)
+        sums[norm].add(arguments[0])
 
     hooks = [norm.register_forward_pre_hook(observe) for norm in norms]
     try:

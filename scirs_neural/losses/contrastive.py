@@ -87,7 +87,7 @@ class NTXentLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.5) -> None:
         super().__init__()
-        self.temperature = _positive(temperature)
+        self.temperature = positive(temperature)
 
     def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
         """The loss of views, or of embeddings against labels."""
@@ -129,7 +129,7 @@ class SupervisedContrastiveLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
-        self.temperature = _positive(temperature)
+        self.temperature = positive(temperature)
 
     def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
         """The loss of embeddings against labels."""
@@ -173,7 +173,7 @@ class InfoNCELoss(nn.Module):
 
     def __init__(self, temperature: float = 0.07, symmetric: bool = True) -> None:
         super().__init__()
-        self.temperature, self.symmetric = _positive(temperature), symmetric
+        self.temperature, self.symmetric = positive(temperature), symmetric
 
     def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
         """The loss of pairs. A target is not needed and not looked at."""
@@ -190,7 +190,8 @@ class InfoNCELoss(nn.Module):
         return f"temperature={self.temperature}, symmetric={self.symmetric}"
 
 
-def _positive(temperature: float) -> float:
+def positive(temperature: float) -> float:
+    """The temperature of a softmax, held to be above 0."""
     if not temperature > 0:
         raise ConfigError(f"the temperature must be above 0, not {temperature}")
     return temperature

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.losses.contrastive import positive
 from scirs_neural.losses.reduction import same_shape
 
 
@@ -39,9 +39,7 @@ class KLTemperatureLoss(nn.Module):
 
     def __init__(self, temperature: float = 1.0, dim: int = 1, reduction: str = "batchmean") -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ConfigError(f"the temperature must be above 0, not {temperature}")
-        self.temperature, self.dim, self.reduction = temperature, dim, reduction
+        self.temperature, self.dim, self.reduction = positive(temperature), dim, reduction
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The divergence of the input's logits from the target's."""

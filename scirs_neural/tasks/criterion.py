@@ -53,7 +53,6 @@ class Criterion:
         self._takes_masks = all(hasattr(part, "reduction") for part in losses)
         self._sums = [name for name, (part, _) in self.parts.items() if getattr(part, "reduction", "") == "sum"]
         self._weighted = [name for name, (part, _) in self.parts.items() if _has_class_weights(part)]
-        self._is_simple = not self._sums and not self._weighted
         self._device = torch.device("cpu")
 
     def terms(self, outputs: Tensor, targets: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
@@ -89,8 +88,6 @@ class Criterion:
             weight: of each sample.
         """
         array = targets.numpy()
-        if self._is_simple and weight is None and not targets.is_floating_point():
-            return {ALL_OTHERS: int(np.count_nonzero(array != IGNORED))}
         if self.of_classes and targets.is_floating_point():
             total: float = len(array) if weight is None else float(weight.double().sum())
             return {ALL_OTHERS: total, **dict.fromkeys(self._sums)}

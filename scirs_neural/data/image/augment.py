@@ -63,11 +63,11 @@ class Augment:
         """The sample, changed: an image alone, or with its boxes and masks, which move with it."""
         return self.transform(*sample)
 
-    def batch(self, images: Tensor | Sequence[Tensor], seeds: Sequence[int]) -> Sequence[Tensor]:
+    def batch(self, images: Any, seeds: Sequence[int]) -> Any:
         """Many images, each with its own seed: those of one size are moved in one go where the transform can.
 
         Args:
-            images: (N, C, H, W), or N of (C, H, W).
+            images: (N, C, H, W), N of (C, H, W), or N tuples of an image with its boxes and masks.
             seeds: one an image.
         """
         in_one_go = isinstance(self.transform, SmallAffine) and isinstance(images, Tensor)
@@ -75,7 +75,8 @@ class Augment:
         with seeded() as reseed:
             for image, seed in zip(images, seeds, strict=True):
                 reseed(seed)
-                made.append(self.transform.make_params([image]) if in_one_go else self(image))
+                sample = image if isinstance(image, tuple) else (image,)
+                made.append(self.transform.make_params([image]) if in_one_go else self(*sample))
             return self.transform.many(images, made) if in_one_go else made
 
     def __repr__(self) -> str:

@@ -139,21 +139,14 @@ class ImageField(Field):
         import torch
         from torchvision import tv_tensors
 
-        from scirs_neural.data.image.augment import seeded
-
-        augment = self.augment if ctx.stage == "train" else None
-        pairs = []
-        with seeded() as reseed:
-            for value, other, key in zip(values, beside, keys, strict=True):
-                pair = (tv_tensors.Image(self._picture(value)), other)
-                if augment is None or not augment.crops:
-                    pair = (self.to_input.fit(pair[0]), self.to_input.fit(pair[1]))
-                if augment is not None:
-                    reseed(stream_seed("augment", ctx.seed, ctx.epoch, key))
-                    pair = augment(*pair)
-                if pair[0].shape[-2:] != self.preprocess.size:
-                    pair = (self.to_input.fit(pair[0]), self.to_input.fit(pair[1]))
-                pairs.append(pair)
+        augment, size = (self.augment if ctx.stage == "train" else None), self.preprocess.size
+        fit = self.to_input.fit
+        pairs = [(tv_tensors.Image(self._picture(value)), held) for value, held in zip(values, beside, strict=True)]
+        if augment is None or not augment.crops:
+            pairs = [(fit(image), fit(held)) for image, held in pairs]
+        if augment is not None:
+            pairs = augment.batch(pairs, self._seeds(ctx, keys))
+        pairs = [pair if pair[0].shape[-2:] == size else (fit(pair[0]), fit(pair[1])) for pair in pairs]
         images = torch.stack([image.as_subclass(torch.Tensor) for image, _ in pairs])
         return self.to_input.normalise(images), [other for _, other in pairs]
 
@@ -206,10 +199,12 @@ class ImageField(Field):
             images = [self._picture(value) for value in values]
             images = images if crops else [self.to_input.fit(image) for image in images]
         if augment is not None:
-            seeds = [stream_seed("augment", ctx.seed, ctx.epoch, key) for key in keys]
-            moved, size = augment.batch(images, seeds), self.preprocess.size
+            moved, size = augment.batch(images, self._seeds(ctx, keys)), self.preprocess.size
             images = [image if image.shape[-2:] == size else self.to_input.fit(image) for image in moved]
         return images if isinstance(images, torch.Tensor) else torch.stack(images)
+
+    def _seeds(self, ctx: Context, keys: Sequence[int]) -> list[int]:
+        return [stream_seed("augment", ctx.seed, ctx.epoch, key) for key in keys]
 
     def _picture(self, value: Any) -> Tensor:
         """An encoded picture as a tensor with the right channels, neither resized nor normalised."""

@@ -17,7 +17,7 @@ from scirs_neural.core.errors import CheckpointError, DataError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.field import Field, FieldSpec
 from scirs_neural.data.table.kinds import TYPES, distinct, level_of
-from scirs_neural.data.table.values import as_float, as_text
+from scirs_neural.data.table.values import as_float, as_text, listed
 from scirs_neural.guard.table import SUFFIXES
 
 if TYPE_CHECKING:
@@ -255,9 +255,7 @@ class TableField(Field):
                 raise self._no_column(name, list(table.columns), table.where)
         extra = [n for n in table.columns if n not in self.names and n not in self.spec.get("left_out", {})]
         if extra:
-            more = f" and {len(extra) - _NAMED} more" if len(extra) > _NAMED else ""
-            warnings.warn(f"columns that training did not have are passed over: {', '.join(extra[:_NAMED])}{more}",
-                          stacklevel=3)  # fmt: skip
+            warnings.warn(f"columns that training did not have are passed over: {listed(extra, _NAMED)}", stacklevel=3)
 
     def _warn_of_unknown(self, table: RawTable) -> None:
         """Say which values are of no category that training knew."""
@@ -274,8 +272,7 @@ class TableField(Field):
 
     def _no_column(self, name: str, have: Sequence[str], where: str) -> DataError:
         near = did_you_mean(name, have)
-        more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
-        fix = f"training had {', '.join(self.names[:_NAMED])}{more}; where a value is missing, leave it empty"
+        fix = f"training had {listed(self.names, _NAMED)}; where a value is missing, leave it empty"
         return DataError(f"there is no column '{name}'", where=where or None, suggestions=near, fix=fix)
 
     def _is_one_row(self, inputs: Any) -> bool:

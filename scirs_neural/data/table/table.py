@@ -20,6 +20,7 @@ from scirs_neural.data.table.kinds import TYPES, Column, read_column, to_floats
 from scirs_neural.data.table.read import need_columns, read_table
 from scirs_neural.data.table.samples import ROW, TableSamples, TextColumns
 from scirs_neural.data.table.target import Targets, read_targets, target_columns
+from scirs_neural.data.table.values import listed
 from scirs_neural.guard.table import RawTable
 
 SPLIT, WEIGHT, UNIT = "split", "weight", "unit"
@@ -318,7 +319,9 @@ def _check_missing(given: RawTable, inputs: Sequence[Column], missing: str, note
             fix="fill it in, or data.missing=impute",
         )  # fmt: skip
     if counts:
-        notes.append(f"missing values, imputed: {_listed([f'{name} ({count:,})' for name, count in counts.items()])}")
+        notes.append(
+            f"missing values, imputed: {listed([f'{name} ({count:,})' for name, count in counts.items()], _NAMED)}"
+        )
 
 
 def _said(inputs: Sequence[Column], left_out: Mapping[str, str], roles: Roles) -> list[str]:
@@ -327,16 +330,12 @@ def _said(inputs: Sequence[Column], left_out: Mapping[str, str], roles: Roles) -
     for kind in TYPES:
         names = [column.spec["name"] for column in inputs if column.spec["type"] == kind]
         if names:
-            lines.append(f"{kind} columns: {_listed(names)}")
+            lines.append(f"{kind} columns: {listed(names, _NAMED)}")
     commas = [column.spec["name"] for column in inputs if column.spec.get("decimal") == ","]
     if commas:
-        lines.append(f"decimal comma in {_listed(commas)}")
+        lines.append(f"decimal comma in {listed(commas, _NAMED)}")
     lines += [f"left out: {name} ({why})" for name, why in left_out.items() if name not in roles.purposes()]
     return lines
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _names(names: str | Sequence[str]) -> list[str]:

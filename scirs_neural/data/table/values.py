@@ -31,6 +31,16 @@ _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _LIKE_A_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)", re.ASCII)
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """Names in a line; of many, the first.
+
+    Example:
+        >>> listed(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value stands for one that is not known: None, NaN, NaT, pandas' NA, or a word such as ``n/a``.
 
