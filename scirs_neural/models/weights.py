@@ -251,6 +251,4 @@ def _does_not_fit(report: LoadReport, where: str, layout: Layout | None) -> Chec
         fix = f"num_classes={wrong[0][1]}, as in the file, or any other number for a new head"
     elif layout and [key for key, _ in wrong] == [f"{layout.stem}.weight"]:
         fix = "stem=small, or stem=standard: the file's first kernel is of another size"
-    error = CheckpointError(f"the weights do not fit: {report.faults()}", where=where, fix=fix)
-    error.report = report  # type: ignore[attr-defined]
-    return error
+    return CheckpointError(f"the weights do not fit: {report.faults()}", where=where, fix=fix)
