@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from importlib import import_module
 from typing import Any
+
+_PUBLIC = re.compile(r"^    from (\S+) import (\w+) as \2$", re.MULTILINE)
+"""How a name is made public to type checkers."""
 
 
 def lazy(namespace: dict[str, Any]) -> None:
     """Give a package its public names without importing the modules that define them.
 
-    The names are those that the package imports under ``TYPE_CHECKING``: type checkers, editors and Python read one
-    list. Sets ``__all__``, ``__getattr__`` and ``__dir__``.
+    The names are those that the package imports under ``TYPE_CHECKING``, a line each: type checkers, editors and Python
+    read one list. Sets ``__all__``, ``__getattr__`` and ``__dir__``.
 
     Args:
         namespace: ``globals()`` of the package's ``__init__``.
@@ -23,9 +26,7 @@ def lazy(namespace: dict[str, Any]) -> None:
     """
     package = namespace["__name__"]
     source = namespace["__spec__"].loader.get_source(package)
-    checked = (node for block in ast.parse(source).body if isinstance(block, ast.If) for node in block.body)
-    imports = (node for node in checked if isinstance(node, ast.ImportFrom))
-    module_of = {alias.name: str(node.module) for node in imports for alias in node.names}
+    module_of = {name: module for module, name in _PUBLIC.findall(source)}
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - PEP 562
         if name not in module_of:
