@@ -85,7 +85,9 @@ def csv_file(path: str | Path, root: str | Path | None = None) -> DataSource:
             targets = class_targets([names[row][0] for row in rows], classes, wheres)
         others = {name: [texts[row] for row in rows] for name, texts in columns.items()}
         samples[split] = file_samples("image", [base / files[row] for row in rows], others, label=targets)
-    return _photos("csv", classes, samples, multi_label=many, description=f"images listed in {path}")
+    source = _photos("csv", classes, samples, multi_label=many, description=f"images listed in {path}")
+    source.notes += table.notes
+    return source
 
 
 def _photos(name: str, classes: Sequence[str], samples: Mapping[str, Samples], **more: Any) -> DataSource:

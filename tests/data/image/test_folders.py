@@ -207,3 +207,10 @@ def test_a_file_that_is_no_table(tmp_path, digit_png):
         create_data("csv", path=digit_png)
     with pytest.raises(DataError, match="no such file"):
         create_data("csv", path=tmp_path / "none.csv")
+
+
+def test_a_table_of_files_of_another_kind_says_what_was_inferred(photo_root, tmp_path):
+    lines = ["path;label", *(row.replace(",", ";") for row in ROWS)]
+    data = table(tmp_path / "list.csv", *lines, root=photo_root)
+    assert data.spec.target["classes"] == ["plant", "temple"]
+    assert data.source.notes == ["columns are divided by semicolons"]
