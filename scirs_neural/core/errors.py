@@ -151,3 +151,17 @@ class ManyErrors(ConfigError):  # noqa: N818 - it is several
     def render(self) -> str:
         """Every fault, one below the other."""
         return "\n".join(error.render() for error in self.errors)
+
+
+def raise_all(faults: Iterable[ScirsError]) -> None:
+    """Raise faults in one piece, each once; nothing if there are none.
+
+    Raises:
+        ScirsError: the only fault, or `ManyErrors` with all of them.
+    """
+    once: dict[str, ScirsError] = {}
+    for fault in faults:
+        for one in fault.errors if isinstance(fault, ManyErrors) else (fault,):
+            once.setdefault(one.what, one)
+    if once:
+        raise next(iter(once.values())) if len(once) == 1 else ManyErrors(once.values())

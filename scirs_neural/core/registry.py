@@ -19,7 +19,7 @@ from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, MissingExtraError, UnknownNameError
+from scirs_neural.core.errors import CheckpointError, ConfigError, MissingExtraError, UnknownNameError, raise_all
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.signatures import KEYWORDS, as_text, describe, fits, signature, type_of
 from scirs_neural.core.suggestions import did_you_mean
@@ -158,9 +158,7 @@ class Entry:
         Raises:
             ConfigError: one fault, or `ManyErrors` with all of them.
         """
-        faults = self.faults(options, where=(lambda option: where) if where else None, types=types)
-        if faults:
-            raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+        raise_all(self.faults(options, where=(lambda option: where) if where else None, types=types))
 
     @cached_property
     def _own_parameters(self) -> Mapping[str, inspect.Parameter]:

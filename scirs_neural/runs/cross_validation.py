@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -28,9 +29,8 @@ from scirs_neural.config.imports import import_strings
 from scirs_neural.config.overrides import as_override
 from scirs_neural.config.saved import words_for
 from scirs_neural.config.schema import CrossValidationConfig, FoldConfig, RunConfig
-from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, ManyErrors, ScirsError
-from scirs_neural.core.paths import atomic_write, new_run_dir, refuse_links
-from scirs_neural.data import create_data
+from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, ScirsError, raise_all
+from scirs_neural.core.paths import atomic_write, refuse_links
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.fold_statistics import FoldStatistics, over_folds
@@ -38,7 +38,7 @@ from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.evaluation.report import Evaluation
 from scirs_neural.guard.text import read_json
-from scirs_neural.runs.build import make_task
+from scirs_neural.runs.build import make_data, make_task
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.predictor import run_predictor
@@ -95,9 +95,9 @@ def cross_validate(
         ConfigError: a setting of the grid is wrong, or the resumed cross-validation is another one. Nothing is run.
         DataError: there are too few samples for the folds.
     """
-    config = on_one_device(config, "cross-validation")
+    config = on_one_device(config)
     points = check_grid(config)
-    outer = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
+    outer = make_data(config)
     folder = _begin(config)
     folds = list(plan(config))
     rows = []
@@ -121,7 +121,7 @@ def check_cross_validation(config: RunConfig) -> RunConfig:
     Raises:
         ConfigError: a setting of the grid is wrong, or several devices were asked for.
     """
-    config = on_one_device(config, "cross-validation")
+    config = on_one_device(config)
     check_grid(config)
     return next(plan(config)).config
 
@@ -149,50 +149,49 @@ def check_grid(config: RunConfig) -> list[dict[str, Any]]:
             f"cv.grid has no value for {', '.join(empty)}", fix="give a list: {optimizer.lr:[0.01,0.001]}"
         )
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    faults: dict[str, ScirsError] = {}
+    faults: list[ScirsError] = []
     for point in points:
         for key in point:
             if key.partition(".")[0] in ("cv", "paths", "seed") or key.startswith(("data.folds", "trainer.resume")):
-                fault = ConfigError(
-                    f"cv.grid cannot choose '{key}'", fix="choose among settings that a fold learns with"
-                )
-                faults[key] = fault
+                fix = "choose among settings that a fold learns with"
+                faults.append(ConfigError(f"cv.grid cannot choose '{key}'", fix=fix))
         try:
             _at(config, point)
-        except ManyErrors as several:
-            faults |= {error.render(): error for error in several.errors}
         except ConfigError as error:
-            faults[error.render()] = error
-    if faults:
-        raise next(iter(faults.values())) if len(faults) == 1 else ManyErrors(faults.values())
+            faults.append(error)
+    raise_all(faults)
     return points
 
 
-def on_one_device(config: RunConfig, doing: str) -> RunConfig:
+def on_one_device(
+    config: RunConfig,
+    who: str = "cross-validation trains each run",
+    instead: str = ", or run one fold alone: data.folds=[{index:0,of:5}]",
+) -> RunConfig:
     """The same configuration with one device a run: many runs share this process.
+
+    Args:
+        config: of all runs.
+        who: wants it, for the error.
+        instead: what else can be done, for the error.
 
     Raises:
         ConfigError: several devices or machines were asked for.
     """
     asked, nodes = config.trainer.devices, config.trainer.num_nodes
     if nodes > 1 or not (asked in ("auto", 1, "1") or (isinstance(asked, list) and len(asked) == 1)):
-        raise ConfigError(
-            f"{doing} trains each run on one device, not trainer.devices={asked}, trainer.num_nodes={nodes}",
-            fix="leave both out, or run one fold alone: data.folds=[{index:0,of:5}]",
-        )
+        what = f"{who} on one device, not trainer.devices={asked}, trainer.num_nodes={nodes}"
+        raise ConfigError(what, fix=f"leave both out{instead}")
     one = asked if isinstance(asked, list) else 1
     return config.model_copy(update={"trainer": config.trainer.model_copy(update={"devices": one})})
 
 
 def _begin(config: RunConfig) -> RunFolder:
     resumed = config.trainer.resume
+    folder = RunFolder.of(config, f"{config.data.name}-{Path(config.model.name.partition(':')[0]).stem}-cv")
     if resumed in (None, "auto"):
-        name = f"{config.data.name}-{Path(config.model.name.partition(':')[0]).stem}-cv"
-        found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed else None
-        folder = found or RunFolder(new_run_dir(config.paths.runs, name))
         folder.begin(config)
         return folder
-    folder = RunFolder.find(resumed)
     refuse_links(folder.path)
     before = RunRecord(folder.path).config
     now = config.model_dump(mode="json")
@@ -348,16 +347,8 @@ def _summary(
         "ensemble": together.to_dict()["metrics"] if together else {},
         "epochs": sum(one["epochs"] for one in ended),
         "timing": {"train_sec": round(seconds, 2), "sec_per_fold": round(seconds / len(runs), 2)},
-        "warnings": _counted(ended),
+        "warnings": dict(sum((Counter(one["warnings"]) for one in ended), Counter())),
     }  # fmt: skip
-
-
-def _counted(ended: list[dict[str, Any]]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for one in ended:
-        for text, number in one["warnings"].items():
-            counts[text] = counts.get(text, 0) + number
-    return counts
 
 
 def _finite(value: Any) -> Any:

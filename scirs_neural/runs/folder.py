@@ -19,7 +19,7 @@ from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.environment import environment
 from scirs_neural.core.errors import CheckpointError, ConfigError
-from scirs_neural.core.paths import atomic_write, refuse_links
+from scirs_neural.core.paths import RUN_DIR_ENV, atomic_write, new_run_dir, refuse_links
 from scirs_neural.guard.text import read_json, read_yaml
 
 try:
@@ -156,6 +156,21 @@ class RunFolder:
             else f"it is a cross-validation: name a fold, such as {fold}"
         )
         raise CheckpointError(f"no checkpoint in {self.path / 'checkpoints'}", fix=fix)
+
+    @classmethod
+    def of(cls, config: RunConfig, name: str) -> RunFolder:
+        """The folder of a run that begins or goes on: the one that ``trainer.resume`` means, else a new one.
+
+        Args:
+            config: of the run.
+            name: of the folder that holds all runs of its kind, such as digits-resnet18.
+        """
+        resumed = config.trainer.resume
+        if resumed not in (None, "auto"):
+            return cls.find(resumed)
+        is_handed_down = bool(os.environ.get(RUN_DIR_ENV))
+        found = cls.unfinished(Path(config.paths.runs) / name, config) if resumed and not is_handed_down else None
+        return found or cls(new_run_dir(config.paths.runs, name))
 
     @classmethod
     def unfinished(cls, parent: Path, config: RunConfig) -> RunFolder | None:

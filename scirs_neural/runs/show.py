@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from scirs_neural.core import terminal
+from scirs_neural.core.paths import from_here
 from scirs_neural.evaluation.report import Evaluation, Score, Slice
 from scirs_neural.runs.next_steps import next_steps
 
@@ -36,7 +36,7 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
     ]
     terminal.table(console, ["over the folds", "mean ± std", "95 % interval of the mean"], over)
     console.print()
-    main, folder = found.out_of_fold.main, _short(found.folder.path)
+    main, folder = found.out_of_fold.main, from_here(found.folder.path)
     pooled, facts = found.out_of_fold.metrics[main], {}
     if found.together is not None:
         best = found.together.metrics[found.together.main]
@@ -61,13 +61,6 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
         },
     }  # fmt: skip
     terminal.summary(console, shown)
-
-
-def _short(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
 
 
 def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> None:

@@ -26,7 +26,7 @@ from scirs_neural.config.schema import ModelConfig, RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
+from scirs_neural.core.paths import RUN_DIR_ENV, from_here, replacing
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.module import SPLITS, DataModule
 from scirs_neural.data.spec import DataSpec
@@ -40,7 +40,7 @@ from scirs_neural.tasks.collect import collect
 from scirs_neural.tasks.judging import further_scores
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
-from scirs_neural.training.finders import FINDERS, resolve_auto_settings
+from scirs_neural.training.finders import resolve_auto_settings
 from scirs_neural.training.loggers import create_loggers
 from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
@@ -50,8 +50,6 @@ from scirs_neural.training.options import first_batches
 from scirs_neural.training.precision import pin_to_fp32
 from scirs_neural.training.scoring import EpochScores
 from scirs_neural.training.trainer import Trainer, saved_records
-
-NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
 
 
 @dataclass
@@ -109,7 +107,8 @@ def train_run(
     parts = build_parts(config, model=model, data=data)
     own = [part for part, given in (("model", model), ("data", data)) if given is not None]
     config = resolve_auto_settings(_as_given(config, model, data), parts.module, parts.data, console)
-    folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(_make_folder(config, parts).path))))
+    name = f"{parts.data.spec.name}-{Path(config.model.name.partition(':')[0]).stem}"
+    folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(RunFolder.of(config, name).path))))
     if is_first():
         folder.begin(config)
     named = [*make_callbacks(config, parts.task), *callbacks]
@@ -120,7 +119,7 @@ def train_run(
     resumed = trainer.resumed(config.trainer.resume) if config.plugins else None
     parts.module.prepare(None if resumed is None else saved_records(resumed))
     facts = run_facts(config, parts)
-    terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
+    terminal.header(console, {**facts["shown"], "run folder": str(from_here(folder.path))})
     if is_first():
         _save_input_batch(parts, folder)
     is_made_again = is_model_parallel(config.trainer) or bool(config.plugins)
@@ -230,21 +229,6 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: DataModule | Non
     return config.model_copy(update=given)
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-def _make_folder(config: RunConfig, parts: Parts) -> RunFolder:
-    resumed, name = config.trainer.resume, f"{parts.data.spec.name}-{Path(config.model.name.partition(':')[0]).stem}"
-    if resumed not in (None, "auto"):
-        return RunFolder.find(resumed)
-    is_handed_down = bool(os.environ.get(RUN_DIR_ENV))
-    found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed and not is_handed_down else None
-    return found or RunFolder(new_run_dir(config.paths.runs, name))
-
-
 @contextlib.contextmanager
 def run_dir_env(folder: RunFolder) -> Iterator[None]:
     """Tell ranks that are started from here which folder is theirs."""
@@ -335,12 +319,7 @@ def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
     spec = parts.task.spec
     named = {"images": next(iter(spec.inputs), None), "targets": next(iter(spec.targets), None)}
     held = {key: batch[name][:32] for key, name in named.items() if name is not None}
-    arrays = {key: value.numpy() for key, value in held.items() if isinstance(value, torch.Tensor)}
-    _save_arrays(folder.plots / "input_batch.npz", arrays)
-
-
-def _relative(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
+    arrays: dict[str, Any] = {key: value.numpy() for key, value in held.items() if isinstance(value, torch.Tensor)}
+    folder.plots.mkdir(parents=True, exist_ok=True)
+    with replacing(folder.plots / "input_batch.npz") as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
