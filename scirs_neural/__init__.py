@@ -38,24 +38,4 @@ if TYPE_CHECKING:
     from scirs_neural.training import Module as Module
     from scirs_neural.training import Trainer as Trainer
 
-lazy(
-    globals(),
-    {
-        "api": ["Run", "fit", "load_predictor", "load_run"],
-        "core.errors": ["ScirsError"],
-        "data": ["create_data"],
-        "estimators": ["NeuralClassifier", "NeuralRegressor"],
-        "losses": ["create_loss"],
-        "models": ["create_model", "list_models"],
-        "serialization": [
-            "Package",
-            "inspect_package",
-            "load_package",
-            "migrate_package",
-            "save_package",
-            "verify_package",
-        ],
-        "tasks": ["create_task"],
-        "training": ["Module", "Trainer"],
-    },
-)
+lazy(globals())

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scirs_neural.core.lazy import names_for_type_checkers
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scirs_neural"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -139,10 +141,6 @@ def test_the_checks_above_see_a_breach(tmp_path):
     assert not breaches(path, [(1, "scirs_neural.core.errors"), (1, "scirs_neural.layers.attention")])
 
 
-# Predictions save and load themselves by `storage`, which asks whether a registered class is one of them.
-STILL_CIRCLES: list[list[str]] = []
-
-
 def import_graph(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
     """Which of these modules imports which, inside functions too, but not for type checkers alone."""
     graph: dict[str, set[str]] = {}
@@ -164,15 +162,6 @@ def import_graph(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
                     full = f"{node.module}.{alias.name}"
                     graph[name] |= {full if full in sources else node.module} & sources.keys()
     return graph
-
-
-def lazy_names(parsed: ast.Module, package: str) -> dict[str, str]:
-    """The public names that a package imports at their first use: name to module."""
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy":
-            table = ast.literal_eval(node.args[1])
-            return {name: f"{package}.{module}" for module, names in table.items() for name in names}
-    return {}
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -207,14 +196,15 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 def test_no_modules_import_each_other_not_even_inside_functions():
     sources = {dotted(path): tree(path) for path in FILES}
     graph = import_graph(sources)
-    public = {name: lazy_names(parsed, name) for name, parsed in sources.items()}
+    packages = {dotted(path) for path in PACKAGE.rglob("__init__.py")}
+    public = {name: names_for_type_checkers(sources[name]) for name in packages}
     for path in FILES:  # a public name of a package is an import of the module that defines it
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ImportFrom) and node.module in public and dotted(path) not in public[node.module]:
                 homes = {public[node.module].get(alias.name) for alias in node.names}
                 if path.name != "__init__.py":
                     graph[dotted(path)] |= homes & sources.keys()
-    assert [group for group in cycles(graph) if group not in STILL_CIRCLES] == []
+    assert cycles(graph) == []
 
 
 def test_the_check_above_sees_a_cycle():

@@ -30,15 +30,4 @@ if TYPE_CHECKING:
     from scirs_neural.builder.symbol import concat as concat
     from scirs_neural.builder.table import summary as summary
 
-lazy(
-    globals(),
-    {
-        "compose": ["branch", "chain", "dense_skip", "gated_skip", "parallel", "repeat", "residual"],
-        "files": ["build", "load_model_file"],
-        "layer_node": ["layer"],
-        "model": ["Model"],
-        "sequential": ["Sequential"],
-        "symbol": ["Input", "concat"],
-        "table": ["summary"],
-    },
-)
+lazy(globals())

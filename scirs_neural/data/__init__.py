@@ -24,22 +24,4 @@ if TYPE_CHECKING:
     from scirs_neural.data.table.table import from_table as from_table
     from scirs_neural.data.text.source import from_texts as from_texts
 
-lazy(
-    globals(),
-    {
-        "create": ["create_data"],
-        "field": ["Field"],
-        "image.augment": ["build_augment"],
-        "image.image_file": ["load_image"],
-        "image.preprocess": ["build_preprocess"],
-        "image.spec": ["Preprocess"],
-        "in_memory": ["from_arrays", "from_datasets"],
-        "module": ["DataModule"],
-        "pipeline": ["Pipeline"],
-        "registry": ["DATA", "FIELDS"],
-        "source": ["DataSource"],
-        "spec": ["DataSpec"],
-        "table.table": ["from_table"],
-        "text.source": ["from_texts"],
-    },
-)
+lazy(globals())

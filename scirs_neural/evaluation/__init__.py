@@ -16,13 +16,4 @@ if TYPE_CHECKING:
     from scirs_neural.evaluation.report import evaluate as evaluate
     from scirs_neural.evaluation.scorers import additive as additive
 
-lazy(
-    globals(),
-    {
-        "comparison": ["Comparison", "compare_predictions"],
-        "predictions": ["Predictions"],
-        "registry": ["PREDICTIONS", "load_predictions"],
-        "report": ["Evaluation", "evaluate"],
-        "scorers": ["additive"],
-    },
-)
+lazy(globals())

@@ -26,14 +26,4 @@ if TYPE_CHECKING:
     from scirs_neural.guard.weights import read_state_dict as read_state_dict
     from scirs_neural.guard.weights import write_state_dict as write_state_dict
 
-lazy(
-    globals(),
-    {
-        "archive": ["Archive", "open_archive"],
-        "budgets": ["BUDGETS", "Budgets"],
-        "tensors": ["Header", "TensorInfo", "read_header"],
-        "text": ["read_json", "read_yaml"],
-        "tokenizer": ["read_tokenizer"],
-        "weights": ["read_checkpoint", "read_metadata", "read_state_dict", "write_state_dict"],
-    },
-)
+lazy(globals())

@@ -42,21 +42,4 @@ if TYPE_CHECKING:
     from scirs_neural.layers.word_vectors import tied_linear as tied_linear
     from scirs_neural.layers.word_vectors import word_embedding as word_embedding
 
-lazy(
-    globals(),
-    {
-        "attention": ["CrossAttention", "MultiHeadAttention", "SelfAttention"],
-        "bidirectional": ["Bidirectional"],
-        "dot_product": ["dot_product_attention"],
-        "encoder_decoder": ["EncoderDecoder"],
-        "gradcheck": ["check_gradients"],
-        "kv_cache": ["KVCache"],
-        "monte_carlo": ["mc_dropout", "mc_predict"],
-        "norms": ["convert_batch_norm", "freeze_batch_norm", "recalibrate_batch_norm", "unfreeze_batch_norm"],
-        "penalties": ["collect_penalties"],
-        "recurrent": ["Recurrent", "RecurrentCell"],
-        "registry": ["LAYERS", "SHIPPED"],
-        "spec": ["build_layer", "create_layer"],
-        "word_vectors": ["load_word_vectors", "tied_linear", "word_embedding"],
-    },
-)
+lazy(globals())

@@ -27,13 +27,4 @@ if TYPE_CHECKING:
     from scirs_neural.losses.reduction import reduce_loss as reduce_loss
     from scirs_neural.losses.registry import LOSSES as LOSSES
 
-lazy(
-    globals(),
-    {
-        "composite": ["CompositeLoss"],
-        "create": ["create_loss"],
-        "ctc": ["ctc_beam_decode", "ctc_greedy_decode"],
-        "reduction": ["WeightedLoss", "reduce_loss"],
-        "registry": ["LOSSES"],
-    },
-)
+lazy(globals())

@@ -12,10 +12,4 @@ if TYPE_CHECKING:
     from scirs_neural.metrics.registry import METRICS as METRICS
     from scirs_neural.metrics.registry import NOT_SCALAR as NOT_SCALAR
 
-lazy(
-    globals(),
-    {
-        "named": ["NamedMetric", "named_metrics"],
-        "registry": ["METRICS", "NOT_SCALAR"],
-    },
-)
+lazy(globals())

@@ -19,13 +19,4 @@ if TYPE_CHECKING:
     from scirs_neural.models.weights import load_strictly as load_strictly
     from scirs_neural.models.weights import load_weights as load_weights
 
-lazy(
-    globals(),
-    {
-        "catalog": ["ModelEntry", "WeightsEntry", "catalogue"],
-        "create": ["check_input", "create_model"],
-        "meta": ["on_meta"],
-        "registry": ["MODELS", "list_models"],
-        "weights": ["LoadReport", "load_strictly", "load_weights"],
-    },
-)
+lazy(globals())

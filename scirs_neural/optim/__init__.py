@@ -15,12 +15,4 @@ if TYPE_CHECKING:
     from scirs_neural.optim.registry import OPTIMIZERS as OPTIMIZERS
     from scirs_neural.optim.registry import SCHEDULERS as SCHEDULERS
 
-lazy(
-    globals(),
-    {
-        "build": ["build_optimizer"],
-        "curvature": ["hessian_vector_product", "per_sample_gradients"],
-        "groups": ["ParameterGroup", "parameter_groups"],
-        "registry": ["OPTIMIZERS", "SCHEDULERS"],
-    },
-)
+lazy(globals())

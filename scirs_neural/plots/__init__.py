@@ -18,14 +18,4 @@ if TYPE_CHECKING:
     from scirs_neural.plots.numbers import residuals as residuals
     from scirs_neural.plots.style import save as save
 
-lazy(
-    globals(),
-    {
-        "calibration": ["reliability_diagram"],
-        "confusion": ["confusion_matrix", "label_counts"],
-        "curves": ["learning_rate", "training_curves"],
-        "images": ["input_grid", "worst_errors"],
-        "numbers": ["predicted_against_true", "residuals"],
-        "style": ["save"],
-    },
-)
+lazy(globals())

@@ -13,12 +13,4 @@ if TYPE_CHECKING:
     from scirs_neural.plugins.plugin import Plugin as Plugin
     from scirs_neural.plugins.registry import PLUGINS as PLUGINS
 
-lazy(
-    globals(),
-    {
-        "build": ["create_plugins"],
-        "order": ["finalize_all", "prepare_all"],
-        "plugin": ["Plugin"],
-        "registry": ["PLUGINS"],
-    },
-)
+lazy(globals())

@@ -15,17 +15,4 @@ if TYPE_CHECKING:
     from scirs_neural.serialization.package import save_package as save_package
     from scirs_neural.serialization.package import verify_package as verify_package
 
-lazy(
-    globals(),
-    {
-        "package": [
-            "Package",
-            "PackageFacts",
-            "inspect_package",
-            "load_package",
-            "migrate_package",
-            "save_package",
-            "verify_package",
-        ],
-    },
-)
+lazy(globals())

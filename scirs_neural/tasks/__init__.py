@@ -17,15 +17,4 @@ if TYPE_CHECKING:
     from scirs_neural.tasks.task import Phase as Phase
     from scirs_neural.tasks.task import Task as Task
 
-lazy(
-    globals(),
-    {
-        "classification.task": ["Classification"],
-        "create": ["create_task"],
-        "multi_label.task": ["MultiLabel"],
-        "multi_task.task": ["MultiTask"],
-        "registry": ["TASKS"],
-        "regression.task": ["Regression"],
-        "task": ["Graph", "Phase", "Task"],
-    },
-)
+lazy(globals())

@@ -11,11 +11,4 @@ if TYPE_CHECKING:
     from scirs_neural.training.registry import CALLBACKS as CALLBACKS
     from scirs_neural.training.trainer import Trainer as Trainer
 
-lazy(
-    globals(),
-    {
-        "module": ["Module"],
-        "registry": ["CALLBACKS"],
-        "trainer": ["Trainer"],
-    },
-)
+lazy(globals())

@@ -10,10 +10,4 @@ if TYPE_CHECKING:
     from scirs_neural.tuning.search import Search as Search
     from scirs_neural.tuning.space import parse_space as parse_space
 
-lazy(
-    globals(),
-    {
-        "search": ["Search"],
-        "space": ["parse_space"],
-    },
-)
+lazy(globals())
