@@ -96,7 +96,7 @@ class _NeuralEstimator(BaseEstimator):
             self.module_ = Module(task_, self._network(task_.model_arguments()), **sections)
             self.history_ = trainer.fit(self.module_, data)
         self.n_iter_ = len(self.history_)
-        for text, count in trainer.warned.counts.items():
+        for text, count in trainer.warned.items():
             warnings.warn(f"{text} ({count} times)" if count > 1 else text, stacklevel=3)
         self.module_.eval()
         self.module_.trainer = None  # so that what is pickled is the network, not the machinery

@@ -90,7 +90,7 @@ def train_lightning(config: RunConfig, console: Console, *, check: bool = False)
                     "checkpoint": kept.name},
         "val": {key: value for key, value in used.items() if key not in ("epoch", "step", "lr")},
         "test": scores, "epochs": len(rows), "timing": {"train_sec": round(time.perf_counter() - began, 2)},
-        "warnings": dict(trainer.warned.counts),
+        "warnings": dict(trainer.warned),
     })  # fmt: skip
     terminal.summary(console, {
         "facts": {"weights": f"of {'the best' if best else 'the last'} epoch, {int(found['epoch']) + 1} of {len(rows)}",

@@ -141,7 +141,7 @@ def train_run(
     scores: dict[str, float] = {}
     if not all(value.isfinite().all() for value in parts.model.parameters()):
         splits = ()
-        trainer.warned.counts["the weights are not finite: nothing was judged"] += 1
+        trainer.warned["the weights are not finite: nothing was judged"] += 1
     for split in sorted(splits, key=SPLITS.index):  # what follows from the validation set goes into the test
         if parts.data.spec.sizes[split]:
             found, scores = judge(parts, split, config)
@@ -177,7 +177,7 @@ def train_run(
         "plugins": list(config.plugins),
         "artifacts": artifacts,
         "skipped_samples": parts.data.corrupt_count,
-        "warnings": dict(trainer.warned.counts),
+        "warnings": dict(trainer.warned),
     }
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)

@@ -206,7 +206,8 @@ class Module(L.LightningModule):
     def outputs_and_terms(self, batch: Batch, ctx: Context) -> tuple[Any, dict[str, Tensor]]:
         """The network's outputs, and the terms of the loss: the task's, the plugins', the layers' penalties."""
         if not self.plugins and not self.has_penalties:
-            outputs = self.task.forward(self._modules["model"], batch, ctx)  # type: ignore[arg-type]
+            network: Any = self._modules["model"]
+            outputs = self.task.forward(network, batch, ctx)
             return outputs, self.task.losses(outputs, batch, ctx)
         with Taps(self.model, self.plugins) as taps:
             outputs = self.task.forward(self.model, batch, ctx)

@@ -205,9 +205,8 @@ class StepClosure(Closure):
         if self.phase is None:
             module.log_step(loss, terms, counts)
         else:
-            size = counts[ALL_OTHERS] or 1
-            name = f"train/loss_{module.now.phase}"
-            module.log(name, loss, on_step=False, on_epoch=True, batch_size=size)  # type: ignore[arg-type]
+            size: Any = counts[ALL_OTHERS] or 1
+            module.log(f"train/loss_{module.now.phase}", loss, on_step=False, on_epoch=True, batch_size=size)
 
 
 class Optimization(_AutomaticOptimization):
