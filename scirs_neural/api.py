@@ -279,11 +279,7 @@ def fit(
 
 
 def load_run(
-    path: str | Path,
-    *,
-    model: nn.Module | None = None,
-    data: DataModule | None = None,
-    allow: Collection[str] = (),
+    path: str | Path, *, model: nn.Module | None = None, data: DataModule | None = None, allow: Collection[str] = ()
 ) -> Run:
     """A run from its folder.
 

@@ -208,7 +208,7 @@ class Registry:
         scirs_neural.core.errors.UnknownNameError: unknown shape 'sqare'
           maybe  square
           list   python -m scirs_neural.list shapes
-        >>> shapes.check_options("square", {"side": "long"})
+        >>> shapes.entry("square").check({"side": "long"})
         Traceback (most recent call last):
             ...
         scirs_neural.core.errors.ConfigError: option 'side' of shape 'square' must be a number, not 'long'
@@ -295,14 +295,6 @@ class Registry:
     def options(self, name: str) -> Mapping[str, Any]:
         """The options of a registered name with their defaults, `REQUIRED` where there is none."""
         return self.entry(name).options
-
-    def check_options(self, name: str, options: Mapping[str, Any], *, where: str | None = None) -> None:
-        """Refuse options that a registered thing does not take, or not as such values, and ask for those it needs.
-
-        Raises:
-            ConfigError: one fault, or `ManyErrors` with all of them.
-        """
-        self.entry(name, where=where).check(options, where=where)
 
     def names(self, pattern: str = "*") -> list[str]:
         """The names that match a shell-style pattern, sorted."""

@@ -136,8 +136,8 @@ def compare_predictions(
     drawn = {name: _resampled(run, of_runs[name], groups, metric, seed, num_resamples) for name, run in runs.items()}
     pairs = []
     for a, b in combinations(runs, 2):
-        values = None if drawn[a] is None or drawn[b] is None else drawn[b] - drawn[a]  # type: ignore[operator]
-        bounds = None if values is None else interval(values, MetricTraits(traits[metric].better))
+        one, other = drawn[a], drawn[b]
+        bounds = None if one is None or other is None else interval(other - one, MetricTraits(traits[metric].better))
         difference = float(runs[b].score()[metric] - runs[a].score()[metric])
         tested = _mcnemar(runs[a], runs[b], orders[a], orders[b], metric) or (
             _permutation(runs[a], runs[b], of_runs[a], of_runs[b], groups, metric, difference, seed, num_resamples),
@@ -280,7 +280,8 @@ def _aligned(runs: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
         orders[name] = np.fromiter((position[sample] for sample in pred.ids), dtype=np.int64, count=len(pred))
         for column in (*base.columns_of("truth"), "weight"):
             if not _same(base, pred, column, orders[name]):
-                raise DataError(f"{between} have the same samples, but not the same {_spoken(column)} for them")
+                what = "weights" if column == "weight" else "truth"
+                raise DataError(f"{between} have the same samples, but not the same {what} for them")
     return orders
 
 
@@ -309,7 +310,3 @@ def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
         ", ".join(map(str, held[:4])) if isinstance(held, list) else str(held) for held in (a.get(key), b.get(key))
     ]
     return f"{key}: {shown[0]}, and {shown[1]}"
-
-
-def _spoken(column: str) -> str:
-    return "weights" if column == "weight" else "truth"

@@ -19,7 +19,6 @@ from scirs_neural.evaluation.intervals import (
     MIN_RESAMPLES,
     NUM_RESAMPLES,
     as_blocks,
-    groups_of,
     interval,
     resampled,
     wilson,
@@ -152,7 +151,7 @@ def evaluate(
         raise DataError("there is nothing to evaluate: no samples")
     traits = dict(pred.traits_of(pred.header))
     scorer = pred.scorer()
-    codes, groups = groups_of(pred, seed=seed)
+    codes, groups = as_blocks(*pred.unit_codes(), seed=seed)
     drawn, reasons = resampled(scorer, codes, groups, weight=pred.weight, seed=seed, num_resamples=num_resamples)
     shares = plain_shares(pred)
     values = pred.score()

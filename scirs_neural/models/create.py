@@ -164,7 +164,7 @@ def _from_catalogue(
     size: tuple[int, int] | None,
     options: Mapping[str, Any],
 ) -> nn.Module:
-    MODELS.check_options(entry.name, options)
+    MODELS.entry(entry.name).check(options)
     published = source if isinstance(source, WeightsEntry) else None
     own = published.input_size if published else entry.input_size
     wanted = Adaptation(num_classes or entry.num_classes, in_channels or entry.in_channels, size or (own, own), small)

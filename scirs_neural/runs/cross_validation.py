@@ -16,7 +16,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,6 @@ from scirs_neural.tasks.task import Task
 
 OUT_OF_FOLD = "out_of_fold"
 _MAX_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold: where its run goes, and its configuration, before anything is chosen within it."""
-
-    name: str
-    config: RunConfig
 
 
 @dataclass(frozen=True)
@@ -101,13 +93,13 @@ def cross_validate(
     folder = _begin(config)
     folds = list(plan(config))
     rows = []
-    for number, fold in enumerate(folds, start=1):
-        run = RunFolder(folder.path / fold.name)
+    for number, (name, of_fold) in enumerate(folds, start=1):
+        run = RunFolder(folder.path / name)
         if run.summary.is_file():
-            console.print(f"[{number}/{len(folds)}] {fold.name}: finished before", soft_wrap=True)
+            console.print(f"[{number}/{len(folds)}] {name}: finished before", soft_wrap=True)
         else:
-            console.print(f"[{number}/{len(folds)}] {fold.name}", soft_wrap=True)
-            chosen = _choose(fold, points, run, console, config.cv.inner) if points else fold.config
+            console.print(f"[{number}/{len(folds)}] {name}", soft_wrap=True)
+            chosen = _choose(of_fold, points, run, console, config.cv.inner) if points else of_fold
             done = _run(chosen, run, console)
             if after_run is not None:
                 after_run(done, Console(quiet=True))
@@ -116,22 +108,22 @@ def cross_validate(
 
 
 def check_cross_validation(config: RunConfig) -> RunConfig:
-    """Look at the grid and the dealing of samples without running anything; the configuration of the first fold.
+    """Look at the grid and the folds without running anything; the configuration of the first fold.
 
     Raises:
         ConfigError: a setting of the grid is wrong, or several devices were asked for.
     """
     config = on_one_device(config)
     check_grid(config)
-    return next(plan(config)).config
+    return next(plan(config))[1]
 
 
-def plan(config: RunConfig) -> Iterator[Fold]:
-    """The folds of a configuration, each with its own."""
+def plan(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
+    """The folds of a configuration: the name of each, and its configuration before anything is chosen within it."""
     cv = config.cv
     for repeat, index in product(range(cv.repeats), range(cv.folds)):
         name = f"fold-{index + 1}" if cv.repeats == 1 else f"repeat-{repeat + 1}-fold-{index + 1}"
-        yield Fold(name, _within(config, FoldConfig(index=index, of=cv.folds, repeat=repeat)))
+        yield name, _within(config, FoldConfig(index=index, of=cv.folds, repeat=repeat))
 
 
 def check_grid(config: RunConfig) -> list[dict[str, Any]]:
@@ -143,11 +135,9 @@ def check_grid(config: RunConfig) -> list[dict[str, Any]]:
     grid = config.cv.grid
     if not grid:
         return []
-    empty = [key for key, values in grid.items() if not values]
-    if empty:
-        raise ConfigError(
-            f"cv.grid has no value for {', '.join(empty)}", fix="give a list: {optimizer.lr:[0.01,0.001]}"
-        )
+    if empty := [key for key, values in grid.items() if not values]:
+        fix = "give a list: {optimizer.lr:[0.01,0.001]}"
+        raise ConfigError(f"cv.grid has no value for {', '.join(empty)}", fix=fix)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     faults: list[ScirsError] = []
     for point in points:
@@ -226,7 +216,7 @@ def _run(config: RunConfig, run: RunFolder, console: Console, splits: tuple[str,
     return train_run(config, console=console, folder=run, splits=splits)
 
 
-def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: Console, parts: int) -> RunConfig:
+def _choose(fold: RunConfig, points: list[dict[str, Any]], run: RunFolder, console: Console, parts: int) -> RunConfig:
     """The fold's configuration at the point of the grid that is best within the fold's own training samples."""
     kept = run.path / "choice.json"
     if not kept.is_file():
@@ -236,11 +226,11 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
             for index in range(parts):
                 inner = RunFolder(run.path / f"choice-{number}" / f"inner-{index + 1}")
                 if not inner.summary.is_file():
-                    console.print(f"{fold.name}, choice {number} of {len(points)}, part {index + 1} of {parts}")
-                    _run(_within(_at(fold.config, point), FoldConfig(index=index, of=parts)), inner, console, ("test",))
+                    console.print(f"{run.path.name}, choice {number} of {len(points)}, part {index + 1} of {parts}")
+                    _run(_within(_at(fold, point), FoldConfig(index=index, of=parts)), inner, console, ("test",))
                 found.append(load_predictions(inner.predictions("test")))
             first, scores = found[0], _over_folds(found, parts)
-            tried.append({"settings": point, "scores": {name: held.to_dict() for name, held in scores.items()}})
+            tried.append({"settings": point, "scores": {name: asdict(held) for name, held in scores.items()}})
         main = first.main_metric_of(first.header)
         sign = 1 if first.metrics_of(first.header)[main] == "max" else -1
         best = max(range(len(tried)), key=lambda i: sign * tried[i]["scores"][main]["mean"])
@@ -249,8 +239,9 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
     chosen: dict[str, Any] = read_json(kept, allow_nan=True)["chosen"]
     if json.dumps(chosen) not in map(json.dumps, points):  # the file's own settings are not followed
         raise CheckpointError(f"the choice is none of cv.grid: {chosen!r}", where=str(kept), fix=f"remove {kept}")
-    console.print(f"{fold.name}: chosen {', '.join(f'{key}={value}' for key, value in chosen.items())}", soft_wrap=True)
-    return _at(fold.config, chosen)
+    settings = ", ".join(f"{key}={value}" for key, value in chosen.items())
+    console.print(f"{run.path.name}: chosen {settings}", soft_wrap=True)
+    return _at(fold, chosen)
 
 
 def _over_folds(parts: Sequence[Predictions], folds: int) -> dict[str, FoldStatistics]:
@@ -342,7 +333,7 @@ def _summary(
         "best": {"metric": f"val/{main}", "value": val.get(main)},
         "val": val,
         "test": {name: _finite(held.mean) for name, held in found.items()},
-        "scores": {name: {k: _finite(v) for k, v in held.to_dict().items()} for name, held in found.items()},
+        "scores": {name: {k: _finite(v) for k, v in asdict(held).items()} for name, held in found.items()},
         "out_of_fold": [evaluation.to_dict()["metrics"] for evaluation in judged],
         "ensemble": together.to_dict()["metrics"] if together else {},
         "epochs": sum(one["epochs"] for one in ended),

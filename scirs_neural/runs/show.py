@@ -77,7 +77,7 @@ def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> 
         _show_slices([part for part in evaluation.slices if part.column == column], evaluation, console)
     for table in evaluation.tables:
         console.print()
-        terminal.table(console, table.head, table, title=table.title)
+        terminal.table(console, table.head, table.rows, title=table.title)
 
 
 def _show_slices(parts: Sequence[Slice], evaluation: Evaluation, console: Console) -> None:

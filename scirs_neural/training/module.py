@@ -22,7 +22,7 @@ from scirs_neural.layers.penalties import ActivityRegularization, collect_penalt
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, freeze, parameter_groups
 from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
-from scirs_neural.plugins.order import overrides, prepare_all, rebuild_all, records_of, same_records
+from scirs_neural.plugins.order import overrides, prepare_all, rebuild_all, same_records
 from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.tasks.task import ALL_OTHERS, Phase, Task, count_of
 from scirs_neural.training.network_check import check_network
@@ -119,10 +119,6 @@ class Module(L.LightningModule):
         check_network(self.task, self.model, self.pipeline)
         self.frozen_parameters = freeze(self.model, self.parameter_groups)
         self.is_prepared = True
-
-    def records(self) -> list[dict[str, Any]]:
-        """What the plugins have done to the network."""
-        return records_of(self.plugins)
 
     @property
     def spec(self) -> Any:

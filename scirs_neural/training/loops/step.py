@@ -7,6 +7,7 @@ ranks. Each part's terms are weighed by its share of those, so the gradient does
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import warnings
 from collections import OrderedDict
@@ -401,10 +402,7 @@ def _as_of_all_ranks(
 
 
 def _sum(terms: Mapping[str, Tensor]) -> Tensor:
-    total: Tensor | None = None
-    for value in terms.values():
-        total = value if total is None else total + value
-    return torch.zeros(()) if total is None else total
+    return functools.reduce(torch.add, terms.values()) if terms else torch.zeros(())
 
 
 def _average_gradients(optimizer: Optimizer, world_size: int) -> None:
