@@ -169,7 +169,7 @@ class NeuralClassifier(ClassifierMixin, _NeuralEstimator):
         max_epochs: passes over the data.
         batch_size: samples a step.
         scale: whether each column is scaled to mean 0 and deviation 1; images always are.
-        val_fraction: share of the samples held out for validation metrics (in ``history_``) and callbacks.
+        val_fraction: fraction of the samples held out for validation metrics (in ``history_``) and callbacks.
         callbacks: Lightning callbacks.
         trainer: more settings of `Trainer`, such as ``{"precision": "bf16-mixed"}``.
         random_state: a number, a RandomState, or None for another start each time.

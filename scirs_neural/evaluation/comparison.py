@@ -1,7 +1,7 @@
 """Is one run better than another, on the same samples? For predictions of any kind and any of their metrics.
 
 Two figures answer it: the interval of the difference, by a bootstrap that draws units and so keeps both runs' answers
-to one unit together; and a p-value: how likely so large a difference is between equals. For plain shares of samples,
+to one unit together; and a p-value: how likely so large a difference is between equals. For plain fractions of samples,
 such as accuracy, that is McNemar's exact test, which looks only at the samples on which the runs disagree; for any
 other metric a permutation test that swaps the two runs' answers to whole units.
 
@@ -33,7 +33,7 @@ from scirs_neural.evaluation.intervals import (
     resampled,
 )
 from scirs_neural.evaluation.predictions import MetricTraits, Predictions
-from scirs_neural.evaluation.report import plain_shares
+from scirs_neural.evaluation.report import plain_fractions
 from scirs_neural.evaluation.scorers import CHUNK_BYTES, Additive, Scorer, leaves
 
 MCNEMAR, PERMUTATION = "McNemar's exact test", "permutation test"
@@ -54,7 +54,7 @@ class Pair:
         p_value: how likely so large a difference is between equals; None where permutations cost too much.
         p_holm: the same, corrected for the number of pairs.
         test: which test it is of.
-        only_a: of plain shares: samples that only a has right.
+        only_a: of plain fractions: samples that only a has right.
         only_b: samples that only b has right.
     """
 
@@ -187,7 +187,7 @@ def sign_test(only_a: int, only_b: int) -> float:
 def _mcnemar(
     a: Predictions, b: Predictions, order_a: np.ndarray, order_b: np.ndarray, metric: str
 ) -> tuple[float, str, int, int] | None:
-    right_a, right_b = plain_shares(a).get(metric), plain_shares(b).get(metric)
+    right_a, right_b = plain_fractions(a).get(metric), plain_fractions(b).get(metric)
     if right_a is None or right_b is None:
         return None
     both = np.zeros((2, len(a)))

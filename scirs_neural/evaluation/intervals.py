@@ -1,4 +1,4 @@
-"""How sure a score is: Wilson's interval for plain shares of samples, the percentile bootstrap for the rest.
+"""How sure a score is: Wilson's interval for plain fractions of samples, the percentile bootstrap for the rest.
 
 What is drawn are independent units (samples, or patients, documents, series). Above `MAX_GROUPS` of them, blocks of
 units are drawn that were put together at random: sums over random blocks vary as sums over units do, so intervals keep

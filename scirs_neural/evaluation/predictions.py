@@ -200,7 +200,7 @@ class Predictions:
         return found
 
     def outcomes(self) -> Mapping[str, np.ndarray]:
-        """Metrics that are plain shares of samples: whether each sample is right (N,), NaN where that is unknown.
+        """Metrics that are plain fractions of samples: whether each sample is right (N,), NaN where that is unknown.
 
         They get Wilson's interval and McNemar's test, where samples are independent and count alike.
         """

@@ -29,7 +29,6 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import RUN_DIR_ENV, from_here, replacing
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.module import SPLITS, DataModule
-from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
@@ -44,7 +43,6 @@ from scirs_neural.training.finders import resolve_auto_settings
 from scirs_neural.training.loggers import create_loggers
 from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
-from scirs_neural.training.module import Module
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.options import first_batches
 from scirs_neural.training.precision import pin_to_fp32
@@ -53,30 +51,18 @@ from scirs_neural.training.trainer import Trainer, saved_records
 
 
 @dataclass
-class RunResult:
-    """A run that has ended.
+class RunResult(Parts):
+    """The parts of a run that has ended; the network has its best weights.
 
     Args:
-        folder: what it left behind.
-        module: hosts the task and the network, with its best weights.
         data: that it learnt from.
+        module: hosts the task and the network.
+        folder: what it left behind.
         summary: how it ended, as in ``summary.json``.
     """
 
     folder: RunFolder
-    module: Module
-    data: DataModule
     summary: dict[str, Any]
-
-    @property
-    def task(self) -> Task:
-        """What was asked of the network."""
-        return self.module.task
-
-    @property
-    def model(self) -> nn.Module:
-        """The network, with its best weights."""
-        return self.module.model
 
 
 def train_run(
@@ -129,7 +115,8 @@ def train_run(
     ranked = trainer.best_checkpoint
     trainer.continue_on_rank_zero()
     if is_made_again:  # its parts are in processes that are gone, or plugins have changed it since the best epoch
-        parts = Parts(parts.data, _whole_module(config, parts.data.spec, untrained))
+        parts = Parts(parts.data, module_from_spec(config, parts.data.spec, untrained))
+        pin_to_fp32(parts.model, config.trainer.fp32_modules)
     trained_sec = time.perf_counter() - began
     checkpoint = ranked or folder.last
     epoch = load_checkpoint(parts.module, checkpoint)
@@ -181,7 +168,7 @@ def train_run(
     }
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)
-    return RunResult(folder, parts.module, parts.data, summary)
+    return RunResult(parts.data, parts.module, folder, summary)
 
 
 def judge(parts: Parts, split: str, config: RunConfig) -> tuple[Predictions, dict[str, float]]:
@@ -197,13 +184,6 @@ def judge(parts: Parts, split: str, config: RunConfig) -> tuple[Predictions, dic
     has_loss = task.has_eval_loss and type(task).answer is Task.answer
     found = collect(task, parts.model, batches, ctx=ctx, units=parts.data.units(split), each=add if has_loss else None)
     return found, {**losses.scores(), **found.score(), **(further_scores(task, found) if split == "test" else {})}
-
-
-def _whole_module(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> Module:
-    module = module_from_spec(config, spec, model)
-    if config.trainer.fp32_modules:
-        pin_to_fp32(module.model, config.trainer.fp32_modules)
-    return module
 
 
 def _set_threads(config: RunConfig) -> None:

@@ -14,9 +14,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from scirs_neural.core.paths import replacing, storage_errors
 from scirs_neural.guard.torch_file import FIRST_SAFE_TORCH, seal
 from scirs_neural.guard.tree import write_tree
-from scirs_neural.serialization.checkpoint import read_checkpoint, read_index
-
-__all__ = ["DurableCheckpointIO", "read_checkpoint", "read_index", "remove_shards", "shards_home", "write_checkpoint"]
+from scirs_neural.serialization.checkpoint import read_checkpoint
 
 
 class DurableCheckpointIO(TorchCheckpointIO):

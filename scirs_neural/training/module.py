@@ -27,7 +27,7 @@ from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.tasks.task import ALL_OTHERS, Phase, Task, count_of
 from scirs_neural.training.network_check import check_network
 from scirs_neural.training.scoring import EpochScores, direction
-from scirs_neural.training.taps import Taps
+from scirs_neural.training.taps import tapped
 
 Counts = Mapping[str, float | None]
 PENALTY = "penalty"
@@ -167,7 +167,7 @@ class Module(L.LightningModule):
         return batch
 
     def with_rows(self, batch: Any) -> Any:
-        """A batch, or the batches of a step, with the further samples that plugins want: each has its share of them."""
+        """A batch, or the batches of a step, with the further samples that plugins want, spread evenly."""
         group = batch if isinstance(batch, list) else [batch]
         ctx = self.context(self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
         group = [dict(part) for part in group]
@@ -194,7 +194,7 @@ class Module(L.LightningModule):
         return found
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch, or of a part of a step, each term times its share of the step (`shares`)."""
+        """The loss of a batch, or of a part of a step, each term times its weight in the step (`shares`)."""
         outputs, terms = self.outputs_and_terms(batch, self.context(batch_idx))
         self.now.terms = terms
         return weighted_sum(terms, self.now.shares, outputs)
@@ -205,7 +205,7 @@ class Module(L.LightningModule):
             network: Any = self._modules["model"]
             outputs = self.task.forward(network, batch, ctx)
             return outputs, self.task.losses(outputs, batch, ctx)
-        with Taps(self.model, self.plugins) as taps:
+        with tapped(self.model, self.plugins) as taps:
             outputs = self.task.forward(self.model, batch, ctx)
             terms = dict(self.task.losses(outputs, batch, ctx))
             for plugin in self.plugins:

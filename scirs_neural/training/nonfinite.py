@@ -7,7 +7,6 @@ files, and can be met again without the run (`scirs_neural.runs.replay`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +115,11 @@ def keep(folder: Path, step: dict[str, Any], weights: dict[str, Tensor], batch: 
     return place
 
 
-def tensors(nest: Any) -> Iterator[Tensor]:
+def tensors(nest: Any) -> list[Tensor]:
     """The tensors in a nest of anything."""
     found: list[Tensor] = []
     apply_to_collection(nest, Tensor, found.append)
-    return iter(found)
+    return found
 
 
 def named_tensors(batch: Any) -> dict[str, Tensor]:

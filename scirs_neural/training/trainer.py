@@ -23,6 +23,7 @@ from scirs_neural.data.batching import share_batches
 from scirs_neural.data.loader import is_worker_death, worker_error
 from scirs_neural.data.pipeline import ID
 from scirs_neural.plugins.order import prepare_all
+from scirs_neural.serialization.checkpoint import read_index
 from scirs_neural.training.async_checkpoint import SavingErrors
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
@@ -35,7 +36,6 @@ from scirs_neural.training.callbacks.progress import EpochLines
 from scirs_neural.training.callbacks.step_guard import StepGuard
 from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
-from scirs_neural.training.checkpoint_io import read_index
 from scirs_neural.training.compiling import Compiled
 from scirs_neural.training.distributed.ranks import end_other_ranks, with_launched
 from scirs_neural.training.feeding import Feed

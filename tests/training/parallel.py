@@ -30,7 +30,7 @@ import scirs_neural as sn
 from scirs_neural.data import from_arrays
 from scirs_neural.layers.attention import SelfAttention
 from scirs_neural.layers.feed_forward import FeedForward
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.training.distributed.tensor_parallel import is_split
 from scirs_neural.training.metrics_file import read_metrics
 from tests.training.killing import forked

@@ -14,8 +14,9 @@ from rich.console import Console
 
 import scirs_neural as sn
 from scirs_neural.core.errors import StorageError
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.training.async_checkpoint import AsyncCheckpointIO, SavingErrors
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 from tests.training.tiny import module_of
 
 

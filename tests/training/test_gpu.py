@@ -14,7 +14,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import scirs_neural as sn
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 from tests.training.tiny import module_of
 
 QUIET = Console(quiet=True)

@@ -15,7 +15,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.optim.schedules import WARMUP_START
 from scirs_neural.runs.check import check_run
 from scirs_neural.runs.train import RunResult
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from tests.training.tiny import module_of, tiny_config
 
 SIGN_SGD = """

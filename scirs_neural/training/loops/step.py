@@ -1,7 +1,7 @@
 """One optimizer step: its batches, whole or in parts, with the gradient of one batch of them all.
 
 Before the first backward pass it is known of how many items each term of the loss is a mean, in every part and over all
-ranks. Each part's terms are weighed by its share of those, so the gradient does not depend on how the step is cut.
+ranks. Each part's terms are weighed by its fraction of those, so the gradient does not depend on how the step is cut.
 """
 
 from __future__ import annotations
