@@ -6,7 +6,8 @@ a traceback and end with exit status 2 (``SCIRS_DEBUG=1`` shows the traceback).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 MAX_LINES = 6
 _LABEL_WIDTH = 7
@@ -165,3 +166,18 @@ def raise_all(faults: Iterable[ScirsError]) -> None:
             once.setdefault(one.what, one)
     if once:
         raise next(iter(once.values())) if len(once) == 1 else ManyErrors(once.values())
+
+
+@contextlib.contextmanager
+def refusals(part: str, where: str | None = None) -> Iterator[None]:
+    """What a part of other people's says of the options that it is made with, as an error of the user's.
+
+    Raises:
+        ConfigError: it refuses them; one of ours goes through as it is.
+    """
+    try:
+        yield
+    except ScirsError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{part} refuses its options: {error}", where=where) from error
