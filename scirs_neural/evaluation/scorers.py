@@ -207,9 +207,7 @@ class Additive:
         return {**sums, **{name: table.sums(weights) for name, table in self.sparse.items()}}
 
 
-def additive(stats: Stats, finish: Callable[..., Mapping[str, np.ndarray]]) -> Additive:
-    """A scorer of metrics that are functions of sums over samples; see `Additive`."""
-    return Additive(stats, finish)
+additive = Additive
 
 
 class Ranked:

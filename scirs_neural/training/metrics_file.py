@@ -122,9 +122,3 @@ def format_metrics(rows: list[Row]) -> str:
     writer.writeheader()
     writer.writerows({key: int(v) if key in ("epoch", "step") else repr(v) for key, v in row.items()} for row in rows)
     return text.getvalue()
-
-
-def read_metrics(path: Path) -> list[Row]:
-    """The rows of a metrics file."""
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]

@@ -246,19 +246,30 @@ class Module(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the answers of a batch, and its loss."""
-        self._judge(batch, Context("val", self.seed, settings=self.task.settings))
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the answers of a batch, and its loss."""
-        self._judge(batch, Context("test", self.seed, settings=self.task.settings))
+        ctx = Context(self._stage, self.seed, settings=self.task.settings)
+        task, model = self.task, self.shown
+        outputs = task.answer(model, batch, ctx)
+        assert self.scores is not None
+        self.scores.add_columns(batch, outputs)
+        if task.has_eval_loss:
+            if type(task).answer is not Task.answer:
+                outputs = task.forward(model, batch, ctx)
+            self.scores.add_losses(task.losses(outputs, batch, ctx), self.now.counts[0])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the pass."""
-        self._log_scores("val")
+        scores, self.scores = self.scores, None
+        assert scores is not None
+        world_size = self.trainer.world_size
+        found = scores.scores(world_size, world_size // rank_and_world_size()[1])
+        for name, value in found.items():
+            self.log(f"{self._stage}/{name}", torch.tensor(value, dtype=torch.float32))
 
-    def on_test_epoch_end(self) -> None:
-        """Log the scores of the pass."""
-        self._log_scores("test")
+    test_step, on_test_epoch_end = validation_step, on_validation_epoch_end
+
+    @property
+    def _stage(self) -> str:
+        return "test" if self.trainer.testing else "val"
 
     def configure_optimizers(self) -> Any:
         """An optimizer and a schedule for each phase."""
@@ -293,24 +304,6 @@ class Module(L.LightningModule):
                 options["mode"] = mode
         schedule = build_scheduler(moving.name, optimizer, span, **options)
         return schedule, monitor if isinstance(schedule, ReduceLROnPlateau) else None
-
-    def _judge(self, batch: Batch, ctx: Context) -> None:
-        task, model = self.task, self.shown
-        outputs = task.answer(model, batch, ctx)
-        assert self.scores is not None
-        self.scores.add_columns(batch, outputs)
-        if task.has_eval_loss:
-            if type(task).answer is not Task.answer:
-                outputs = task.forward(model, batch, ctx)
-            self.scores.add_losses(task.losses(outputs, batch, ctx), self.now.counts[0])
-
-    def _log_scores(self, stage: str) -> None:
-        scores, self.scores = self.scores, None
-        assert scores is not None
-        world_size = self.trainer.world_size
-        found = scores.scores(world_size, world_size // rank_and_world_size()[1])
-        for name, value in found.items():
-            self.log(f"{stage}/{name}", torch.tensor(value, dtype=torch.float32))
 
 
 class StepState:

@@ -21,8 +21,7 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import OutOfMemoryError, PreemptedError, WorkerError
 from scirs_neural.data.loader import _from_living_workers
 from scirs_neural.runs.folder import RunFolder
-from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import TINY, module_of, tiny_config
+from tests.training.tiny import TINY, module_of, read_metrics, tiny_config
 
 QUIET = Console(quiet=True)
 

@@ -19,8 +19,7 @@ from scirs_neural.runs.train import RunResult, train_run
 from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO, write_checkpoint
-from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import tiny_config
+from tests.training.tiny import read_metrics, tiny_config
 
 QUICK = (
     "scheduler=constant",

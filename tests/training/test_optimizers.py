@@ -238,7 +238,7 @@ def test_schedule_free_is_validated_and_kept_at_the_average(train: Any) -> None:
 
 
 def read_rows(done: RunResult) -> list[dict[str, float]]:
-    from scirs_neural.training.metrics_file import read_metrics
+    from tests.training.tiny import read_metrics
 
     return read_metrics(done.folder.metrics)
 
