@@ -207,7 +207,9 @@ class Additive:
         return {**sums, **{name: table.sums(weights) for name, table in self.sparse.items()}}
 
 
-additive = Additive
+def additive(stats: Stats, finish: Callable[..., Mapping[str, np.ndarray]]) -> Additive:
+    """A scorer of metrics that are functions of sums over samples; see `Additive`."""
+    return Additive(stats, finish)
 
 
 class Ranked:

@@ -100,7 +100,7 @@ def test_the_logged_rate_of_every_step_is_the_closed_formula_s_after_a_resume_to
     with pytest.raises(RuntimeError, match="broken off"):
         train(*chosen, f"callbacks=[{tmp_path}/stop.py:StopAt]")
     done: RunResult = train(*chosen, f"trainer.resume={tmp_path / 'runs' / 'digits-cnn' / '1'}")
-    events = EventAccumulator(str(done.folder.tensorboard), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(done.folder.path / "tensorboard"), size_guidance={"scalars": 0})
     events.Reload()
     logged = {event.step: event.value for event in events.Scalars("lr_step")}
     total, warm = 22, 4  # 2 epochs of 11 steps
