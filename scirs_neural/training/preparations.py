@@ -39,7 +39,8 @@ class Preparation(Plugin):
 
     def __init__(self, trainer: L.Trainer, module: L.LightningModule, data: Any, settings: TrainerConfig) -> None:
         super().__init__()
-        self.trainer, self.module, self.data, self.settings = trainer, module, data, settings
+        self.module: Any = module
+        self.trainer, self.data, self.settings = trainer, data, settings
 
     def is_wanted(self) -> bool:
         """Whether the settings ask for it, here."""
@@ -109,17 +110,16 @@ class Sharding(Preparation):
 
     def prepare(self, model: nn.Module, task: Any, example: Batch) -> nn.Module:
         """Let it be done when Lightning has brought the ranks up."""
-        self.module.configure_model = self._shard  # type: ignore[method-assign]
+        self.module.configure_model = self._shard
         return model
 
     def _shard(self) -> None:
         """Layers are split first, then what is left of them is sharded."""
-        module: Any = self.module
-        mesh = module.trainer.strategy.device_mesh
+        mesh = self.module.trainer.strategy.device_mesh
         if self.settings.tensor_parallel > 1:
-            split(module, self.settings, mesh)
+            split(self.module, self.settings, mesh)
         if mesh["data_parallel"].size() > 1 or self.settings.strategy == "fsdp2":
-            shard(module.model, mesh["data_parallel"])
+            shard(self.module.model, mesh["data_parallel"])
 
 
 class Compilation(Preparation):
