@@ -35,7 +35,8 @@ from torch import nn
 
 from scirs_neural.guard import read_state_dict, write_state_dict
 from scirs_neural.serialization import load_package, save_package
-from scirs_neural.training.checkpoint_io import read_checkpoint, write_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from scirs_neural.training.checkpoint_io import write_checkpoint
 
 Way = Callable[[], object]
 TENSORS = 25

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import nn
 
-    from scirs_neural.config.schema import RunConfig
     from scirs_neural.data.module import DataModule
     from scirs_neural.data.spec import DataSpec
     from scirs_neural.evaluation.predictions import Predictions
@@ -72,11 +71,10 @@ class Run:
         Raises:
             ConfigError: it was handed over in Python, and is gone with that program.
         """
-        from scirs_neural.data import create_data
+        from scirs_neural.runs.build import make_data
 
         self._needs("data", "of data that was handed over in Python")
-        config = self._config.data
-        return create_data(config.name, seed=self._config.seed, **config.model_dump(exclude={"name"}))
+        return make_data(self._config)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -252,6 +250,8 @@ def fit(
 
     from scirs_neural.config.compose import Request, load_config
     from scirs_neural.config.imports import import_strings
+    from scirs_neural.data.create import data_module
+    from scirs_neural.runs.build import settings_of
     from scirs_neural.runs.finish import finish
     from scirs_neural.runs.predictor import Predictor
     from scirs_neural.runs.train import train_run
@@ -265,7 +265,8 @@ def fit(
     if config.cv.folds:
         raise ConfigError("sn.fit trains one run: it takes no cv", fix="python -m scirs_neural.train … cv=5")
     own_model = None if isinstance(model, str) else model
-    own_data = None if isinstance(data, str) else _own_data(data, config)
+    feeding = {**settings_of(config.data), "seed": config.seed}
+    own_data = None if isinstance(data, str) else data_module(data, feeding)
     for part, is_made in (("model", own_model is not None), ("data", own_data is data)):
         for text in texts:
             if is_made and text.lstrip("+~").startswith((f"{part}.", f"{part}=")):
@@ -277,19 +278,8 @@ def fit(
     return Run(done.folder, Predictor(done.task, done.model), own_model, done.data, typed)
 
 
-def _own_data(data: Any, config: RunConfig) -> DataModule:
-    """Data that is no name, fed as the configuration says, unless it is a data module already."""
-    from scirs_neural.data.create import data_module
-
-    return data_module(data, {**config.data.model_dump(exclude={"name"}), "seed": config.seed})
-
-
 def load_run(
-    path: str | Path,
-    *,
-    model: nn.Module | None = None,
-    data: DataModule | None = None,
-    allow: Collection[str] = (),
+    path: str | Path, *, model: nn.Module | None = None, data: DataModule | None = None, allow: Collection[str] = ()
 ) -> Run:
     """A run from its folder.
 

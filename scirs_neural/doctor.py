@@ -75,7 +75,7 @@ def check_pair() -> Iterator[Finding]:
     fix = "" if own_pair else f"pip install '{asked}', or another torchvision for torch {torch_version}"
     yield Finding("torch + torchvision", f"{torch_version} + {vision}", own_pair, fix)
     try:
-        import torchvision  # noqa: F401
+        import torchvision  # noqa: F401 - whether it can be
     except (ImportError, RuntimeError) as error:
         fix = "install both from the same index: pip install --force-reinstall torch torchvision"
         yield Finding("import torchvision", str(error).splitlines()[0], False, fix)

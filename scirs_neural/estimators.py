@@ -96,7 +96,7 @@ class _NeuralEstimator(BaseEstimator):
             self.module_ = Module(task_, self._network(task_.model_arguments()), **sections)
             self.history_ = trainer.fit(self.module_, data)
         self.n_iter_ = len(self.history_)
-        for text, count in trainer.warned.counts.items():
+        for text, count in trainer.warned.items():
             warnings.warn(f"{text} ({count} times)" if count > 1 else text, stacklevel=3)
         self.module_.eval()
         self.module_.trainer = None  # so that what is pickled is the network, not the machinery
@@ -169,7 +169,7 @@ class NeuralClassifier(ClassifierMixin, _NeuralEstimator):
         max_epochs: passes over the data.
         batch_size: samples a step.
         scale: whether each column is scaled to mean 0 and deviation 1; images always are.
-        val_fraction: share of the samples held out for validation metrics (in ``history_``) and callbacks.
+        val_fraction: fraction of the samples held out for validation metrics (in ``history_``) and callbacks.
         callbacks: Lightning callbacks.
         trainer: more settings of `Trainer`, such as ``{"precision": "bf16-mixed"}``.
         random_state: a number, a RandomState, or None for another start each time.

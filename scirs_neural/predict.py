@@ -28,14 +28,14 @@ def main(argv: list[str]) -> int | None:
     args = parser.parse_args(argv)
     if min(args.top_k or 1, args.batch_size, args.threads or 1) < 1 or args.workers < 0:
         raise ConfigError("--top-k, --batch-size and --threads must be at least 1, --workers at least 0")
-    from scirs_neural.runs.answer_files import AnswerFile, answer_settings, expand, samples_in, shown
+    from scirs_neural.runs.answer_files import AnswerFile, answer_settings, expand, shown
 
     settings = {**({} if args.top_k is None else {"top_k": args.top_k}), **answer_settings(args.set)}
     with AnswerFile(args.output) as output:  # opened before any work
         from scirs_neural.api import load_predictor
 
         use = load_predictor(args.run, settings, allow=args.allow)
-        samples = samples_in(expand(args.inputs, use.pipeline), use.pipeline)
+        samples = (raw for file in expand(args.inputs, use.pipeline) for raw in use.pipeline.read(file))
         if args.threads:
             import torch
 

@@ -21,7 +21,7 @@ from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.errors import ConfigError, ShapeError
 from scirs_neural.data import from_datasets
 from scirs_neural.runs.groups import config_groups
-from scirs_neural.training.metrics_file import read_metrics
+from tests.training.tiny import read_metrics
 
 QUIET = Console(quiet=True)
 SMALL = ["data.image_size=8", "model.width=8", "model.depth=2"]

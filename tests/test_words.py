@@ -27,13 +27,6 @@ RETIRED_WORDS = {
     "nothing is half": "at a step boundary", "near names": "suggestions",
 }  # fmt: skip
 
-# Packages and pages whose words are still to be changed. Empty it; add nothing.
-NOT_YET = {
-    "scirs_neural/training", "scirs_neural/evaluation", "scirs_neural/plots",
-    "scirs_neural/runs", "scirs_neural/serialization", "scirs_neural/tuning",
-    "scirs_neural/api.py", "scirs_neural/estimators.py", "scirs_neural/__init__.py", "scirs_neural/predict.py",
-    "README.md",
-}  # fmt: skip
 SUFFIXES = (".py", ".md", ".yaml", ".toml")
 FOLDERS = ("scirs_neural", "docs", "configs", "recipes", "benchmarks")
 
@@ -57,20 +50,9 @@ def retired(text: str) -> list[str]:
     ]
 
 
-def is_exempt(path: Path) -> bool:
-    name = path.relative_to(ROOT).as_posix()
-    return any(name == part or name.startswith(part + "/") for part in NOT_YET)
-
-
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_retired_word(path):
-    if is_exempt(path):
-        pytest.skip("its words are still to be changed")
     assert retired(path.read_text(encoding="utf-8")) == []
-
-
-def test_what_is_exempt_exists():
-    assert [name for name in sorted(NOT_YET) if not (ROOT / name).exists()] == []
 
 
 def test_the_check_sees_words_and_names():

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from scirs_neural.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from scirs_neural.builder.compose import branch as branch
-    from scirs_neural.builder.compose import chain as chain
-    from scirs_neural.builder.compose import dense_skip as dense_skip
-    from scirs_neural.builder.compose import gated_skip as gated_skip
-    from scirs_neural.builder.compose import parallel as parallel
-    from scirs_neural.builder.compose import repeat as repeat
-    from scirs_neural.builder.compose import residual as residual
+    from scirs_neural.builder.blocks import branch as branch
+    from scirs_neural.builder.blocks import chain as chain
+    from scirs_neural.builder.blocks import dense_skip as dense_skip
+    from scirs_neural.builder.blocks import gated_skip as gated_skip
+    from scirs_neural.builder.blocks import parallel as parallel
+    from scirs_neural.builder.blocks import repeat as repeat
+    from scirs_neural.builder.blocks import residual as residual
     from scirs_neural.builder.files import build as build
     from scirs_neural.builder.files import load_model_file as load_model_file
     from scirs_neural.builder.layer_node import layer as layer

@@ -52,7 +52,18 @@ def apply_node(node: ListNode, index: int, x: Any, path: Path, scope: Scope) -> 
 
 
 class Repeat(Block):
-    """The same items several times over, each time with parameters of its own."""
+    """The same nodes several times over, each time with parameters of its own.
+
+    Args:
+        times: how often, at most 1000.
+        layers: nodes by name or mapping, or a function that gives them.
+        **named: its ``name`` in the model.
+
+    Example:
+        >>> from scirs_neural.builder import Input
+        >>> Repeat(3, [{"linear": 8}, "relu"])(Input((4,))).shape
+        (None, 8)
+    """
 
     kind = "repeat"
 
@@ -78,7 +89,19 @@ class Repeat(Block):
 
 
 class Parallel(Block):
-    """Several chains on one input, their results merged."""
+    """Several chains on one input, merged.
+
+    Args:
+        branches: lists of nodes, or a mapping from names to such lists.
+        merge: "concat", "add" or "mul".
+        dim: along which to concatenate.
+        **named: its ``name`` in the model.
+
+    Example:
+        >>> from scirs_neural.builder import Input
+        >>> Parallel([[{"conv2d": [4, 1]}], [{"max_pool2d": [3, 1, 1]}]])(Input((3, 8, 8))).shape
+        (None, 7, 8, 8)
+    """
 
     kind = "parallel"
 
@@ -114,7 +137,23 @@ class Branch(Block):
 
 
 class Residual(Block):
-    """``activation(body(x) + projection(x))``; the projection is there only where the shapes differ."""
+    """``activation(body(x) + projection(x))``.
+
+    Args:
+        layers: the body.
+        projection: "auto": none where the shapes are equal, else a strided 1x1 convolution or a linear layer without
+            bias; "none"; or nodes of your own.
+        projection_norm: a layer after the projection, such as "batch_norm2d".
+        activation: a layer after the sum.
+        **named: its ``name`` in the model.
+
+    Source: He et al. 2016, "Deep Residual Learning for Image Recognition", option B for the projection.
+
+    Example:
+        >>> from scirs_neural.builder import Input
+        >>> Residual([{"conv2d": [16, 3, 2, 1]}, "relu"])(Input((8, 32, 32))).shape
+        (None, 16, 16, 16)
+    """
 
     kind = "residual"
 
@@ -149,7 +188,15 @@ class Residual(Block):
 
 
 class DenseSkip(Block):
-    """``times`` bodies, each of which gets the channels of the input and of all bodies before it."""
+    """``times`` bodies, each of which gets the channels of the input and of all bodies before it.
+
+    Source: Huang et al. 2017, "Densely Connected Convolutional Networks".
+
+    Example:
+        >>> from scirs_neural.builder import Input
+        >>> DenseSkip([{"conv2d": [12, 3, 1, 1]}], times=3)(Input((24, 8, 8))).shape
+        (None, 60, 8, 8)
+    """
 
     kind = "dense_skip"
 
@@ -168,7 +215,19 @@ class DenseSkip(Block):
 class GatedSkip(Block):
     """``g · body(x) + (1 - g) · x`` with ``g = sigmoid(gate(x))``: a highway.
 
-    The gate is a linear layer or 1x1 convolution whose bias starts at ``gate_bias``: a new net passes its input on.
+    Args:
+        layers: the body.
+        gate_bias: where the bias of the gate, a linear layer or 1x1 convolution, starts; below 0 a new net passes its
+            input on.
+        projection: of the input where the shapes differ, see `Residual`.
+        **named: its ``name`` in the model.
+
+    Source: Srivastava et al. 2015, "Highway Networks", equation 3.
+
+    Example:
+        >>> from scirs_neural.builder import Input
+        >>> GatedSkip([{"linear": 8}, "relu"])(Input((8,))).shape
+        (None, 8)
     """
 
     kind = "gated_skip"
@@ -190,6 +249,20 @@ class GatedSkip(Block):
         change = apply_operation("sub", [y, skip], {}, (*path, "change"), self.where)
         passed = apply_operation("mul", [gate, change], {}, (*path, "passed"), self.where)
         return apply_operation("add", [skip, passed], {}, (*path, "add"), self.where)
+
+
+# As code calls them: ``residual([...])(x)``.
+repeat, parallel, residual, dense_skip, gated_skip = Repeat, Parallel, Residual, DenseSkip, GatedSkip
+
+
+def chain(*items: Any, name: str | None = None) -> Chain:
+    """One node after the other, as one block."""
+    return Chain(list(items), name=name)
+
+
+def branch(layers: Any, *, name: str) -> ListNode:
+    """A side path in a list: its result can be named later, the main path goes on from before it."""
+    return ListNode(Branch(layers), name=name)
 
 
 def pointwise(y: Symbol, x: Symbol, path: Path, where: str | None, *, init: Any = None, bias: bool = True) -> LayerNode:

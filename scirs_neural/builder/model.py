@@ -12,6 +12,7 @@ so it runs at the same speed, compiles without graph breaks, exports and traces.
 
 from __future__ import annotations
 
+import json
 import linecache
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from keyword import iskeyword
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 from scirs_neural.builder import node_specs
@@ -59,7 +61,7 @@ class Model(nn.Module):
         symbols = _inputs(inputs)
         known = {id(symbol) for symbol in symbols.values()}
         order = topological_order(flat(outputs), lambda symbol: id(symbol) in known)
-        used = {id(x) for symbol in order for x in symbol.node.operands} | {id(x) for x in flat(outputs)}  # type: ignore[union-attr]
+        used = {id(x) for symbol in order if symbol.node for x in symbol.node.operands} | {id(x) for x in flat(outputs)}
         for symbol in symbols.values():
             if id(symbol) not in used:
                 raise ConfigError(f"no output depends on the input {symbol!r}")
@@ -118,12 +120,13 @@ class Model(nn.Module):
         return node_specs.to_spec(self.inputs, self.nodes, self.outputs)
 
     def to_yaml(self) -> str:
-        """`to_spec` as YAML."""
-        return node_specs.to_yaml(self.to_spec())
+        """`to_spec` as YAML, one layer a line."""
+        text: str = yaml.safe_dump(self.to_spec(), sort_keys=False, default_flow_style=None, width=120)
+        return text
 
     def to_json(self) -> str:
         """`to_spec` as JSON."""
-        return node_specs.to_json(self.to_spec())
+        return json.dumps(self.to_spec(), indent=1)
 
     def summary(self) -> str:
         """Layer, output shape, parameters, MACs and fraction, as a table."""

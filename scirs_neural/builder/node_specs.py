@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import yaml
+from typing import Any, NoReturn
 
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.plain import plain_data
 
 FORMAT = 1
 
@@ -54,17 +52,6 @@ def to_spec(inputs: Sequence[InputSpec], nodes: Sequence[NodeSpec], outputs: Any
     return {"format": FORMAT, "inputs": shapes, "layers": [_entry(node) for node in nodes], "outputs": outputs}
 
 
-def to_yaml(spec: Mapping[str, Any]) -> str:
-    """What `to_spec` gives as YAML, one layer a line."""
-    text: str = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=120)
-    return text
-
-
-def to_json(spec: Mapping[str, Any]) -> str:
-    """What `to_spec` gives as JSON."""
-    return json.dumps(spec, indent=1)
-
-
 def _entry(node: NodeSpec) -> dict[str, Any]:
     place = node.module or node.name
     if node.target is None:
@@ -81,10 +68,7 @@ def _entry(node: NodeSpec) -> dict[str, Any]:
 
 
 def _plain(value: Any, place: str) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part, place) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part, place) for part in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise ConfigError(f"{place}: the option {value!r} cannot be written down", fix="give it as a name or number")
+    def refuse(part: Any) -> NoReturn:
+        raise ConfigError(f"{place}: the option {part!r} cannot be written down", fix="give it as a name or number")
+
+    return plain_data(value, refuse)

@@ -66,9 +66,9 @@ def devices() -> list[str]:
 def git_commit() -> str | None:
     """The commit of the working folder, with "+changes" if files differ from it; None outside a repository."""
     try:
-        run = {"capture_output": True, "text": True, "timeout": 5, "check": True}
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()  # type: ignore[call-overload]
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], **run).stdout.strip()  # type: ignore[call-overload]
+        run: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 5, "check": True}
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], **run).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit}+changes" if changed else str(commit)

@@ -6,7 +6,8 @@ a traceback and end with exit status 2 (``SCIRS_DEBUG=1`` shows the traceback).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 MAX_LINES = 6
 _LABEL_WIDTH = 7
@@ -151,3 +152,32 @@ class ManyErrors(ConfigError):  # noqa: N818 - it is several
     def render(self) -> str:
         """Every fault, one below the other."""
         return "\n".join(error.render() for error in self.errors)
+
+
+def raise_all(faults: Iterable[ScirsError]) -> None:
+    """Raise faults in one piece, each once; nothing if there are none.
+
+    Raises:
+        ScirsError: the only fault, or `ManyErrors` with all of them.
+    """
+    once: dict[str, ScirsError] = {}
+    for fault in faults:
+        for one in fault.errors if isinstance(fault, ManyErrors) else (fault,):
+            once.setdefault(one.what, one)
+    if once:
+        raise next(iter(once.values())) if len(once) == 1 else ManyErrors(once.values())
+
+
+@contextlib.contextmanager
+def refusals(part: str, where: str | None = None) -> Iterator[None]:
+    """What a part of other people's says of the options that it is made with, as an error of the user's.
+
+    Raises:
+        ConfigError: it refuses them; one of ours goes through as it is.
+    """
+    try:
+        yield
+    except ScirsError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{part} refuses its options: {error}", where=where) from error

@@ -58,6 +58,12 @@ def new_run_dir(root: str | Path, name: str) -> Path:
                 number += 1
 
 
+def from_here(path: Path) -> Path:
+    """A path as it is shown: from the working folder, if it lies below that."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def refuse_links(folder: Path) -> None:
     """Make sure that whoever writes below a folder writes nowhere else.
 

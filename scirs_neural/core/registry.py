@@ -19,7 +19,7 @@ from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, MissingExtraError, UnknownNameError
+from scirs_neural.core.errors import CheckpointError, ConfigError, MissingExtraError, UnknownNameError, raise_all
 from scirs_neural.core.importing import resolve
 from scirs_neural.core.signatures import KEYWORDS, as_text, describe, fits, signature, type_of
 from scirs_neural.core.suggestions import did_you_mean
@@ -158,9 +158,7 @@ class Entry:
         Raises:
             ConfigError: one fault, or `ManyErrors` with all of them.
         """
-        faults = self.faults(options, where=(lambda option: where) if where else None, types=types)
-        if faults:
-            raise faults[0] if len(faults) == 1 else ManyErrors(faults)
+        raise_all(self.faults(options, where=(lambda option: where) if where else None, types=types))
 
     @cached_property
     def _own_parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -210,7 +208,7 @@ class Registry:
         scirs_neural.core.errors.UnknownNameError: unknown shape 'sqare'
           maybe  square
           list   python -m scirs_neural.list shapes
-        >>> shapes.check_options("square", {"side": "long"})
+        >>> shapes.entry("square").check({"side": "long"})
         Traceback (most recent call last):
             ...
         scirs_neural.core.errors.ConfigError: option 'side' of shape 'square' must be a number, not 'long'
@@ -297,14 +295,6 @@ class Registry:
     def options(self, name: str) -> Mapping[str, Any]:
         """The options of a registered name with their defaults, `REQUIRED` where there is none."""
         return self.entry(name).options
-
-    def check_options(self, name: str, options: Mapping[str, Any], *, where: str | None = None) -> None:
-        """Refuse options that a registered thing does not take, or not as such values, and ask for those it needs.
-
-        Raises:
-            ConfigError: one fault, or `ManyErrors` with all of them.
-        """
-        self.entry(name, where=where).check(options, where=where)
 
     def names(self, pattern: str = "*") -> list[str]:
         """The names that match a shell-style pattern, sorted."""

@@ -24,13 +24,12 @@ def normalise(name: str) -> str:
     return "".join(ch for ch in name.lower() if ch.isalnum())
 
 
-def did_you_mean(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> list[str]:
+def did_you_mean(name: str, choices: Iterable[str]) -> list[str]:
     """The choices that are spelt alike, the most alike first; none when no choice is.
 
     Args:
         name: what the user wrote.
         choices: every valid name.
-        limit: how many to give at most.
 
     Example:
         >>> did_you_mean("resnet51", ["resnet50", "resnet101", "vgg11"])
@@ -64,7 +63,7 @@ def did_you_mean(name: str, choices: Iterable[str], limit: int = MAX_NEAR) -> li
             distance = min(distance, 1.5 + 0.1 * gap)
         if is_cut or is_part or is_initials or distance <= max(1, min(len(wanted), len(have)) / 3):
             ranked.append((distance, -shared, gap, abs(_number(wanted) - _number(have)), choice))
-    return [choice for *_, choice in sorted(ranked)[:limit]]
+    return [choice for *_, choice in sorted(ranked)[:MAX_NEAR]]
 
 
 def _number(name: str) -> int:

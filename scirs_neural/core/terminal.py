@@ -28,15 +28,14 @@ _BEST = "best"
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-def console(*, stderr: bool = False, file: IO[str] | None = None, width: int | None = None) -> Console:
+def console(*, file: IO[str] | None = None, width: int | None = None) -> Console:
     """The console to print on: plain text, no markup, no guessing of what to highlight.
 
     Args:
-        stderr: write to standard error.
-        file: write here instead.
+        file: write here instead of to standard output.
         width: columns; None asks the terminal, ``COLUMNS``, or takes 80 in a pipe.
     """
-    return Console(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def wide_console() -> Console:
@@ -130,8 +129,7 @@ def summary(on: Console, result: Mapping[str, Any]) -> None:
             "score": ``{"name": "test accuracy", "value": 0.98, "low": 0.96, "high": 0.99, "samples": 360}``, the bounds
             being those of the 95 % interval, and ``"percent": False`` for what is no fraction; "facts": label to
             value, as in `header`; "folder": the run folder;
-            "written": file (relative to the folder) to what it holds; "next": what a command does to the command;
-            "warnings": how many were collected.
+            "written": file (relative to the folder) to what it holds; "next": what a command does to the command.
 
     Example:
         >>> score = {"name": "test accuracy", "value": 0.9806, "low": 0.9605, "high": 0.9906, "samples": 360}
@@ -145,11 +143,8 @@ def summary(on: Console, result: Mapping[str, Any]) -> None:
     if score:
         value = _score_value(score, "value")
         on.print(Text(f"{score['name']} ").append(value, style="bold green").append(_interval(score)))
-    facts = dict(result.get("facts") or {})
-    if result.get("warnings"):
-        facts["warnings"] = result["warnings"]
-    if facts:
-        header(on, facts)
+    if result.get("facts"):
+        header(on, result["facts"])
     if result.get("folder"):
         _print_whole(on, Text("written ", style="bold").append(str(result["folder"]), style="not bold"))
         _print_pairs(on, {name: [what] for name, what in (result.get("written") or {}).items()}, value_style="dim")
@@ -160,14 +155,7 @@ def summary(on: Console, result: Mapping[str, Any]) -> None:
             _print_whole(on, Text(f"  {command}", style="cyan"))
 
 
-def table(
-    on: Console,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    *,
-    title: str | None = None,
-    best: Sequence[tuple[int, int]] = (),
-) -> None:
+def table(on: Console, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Print a table: numbers right, text left, cells wrapped rather than cut.
 
     Args:
@@ -175,7 +163,6 @@ def table(
         columns: the heads.
         rows: cells in the order of the columns; numbers are formatted by `number`, None is shown as ``-``.
         title: a line above.
-        best: cells (row, column) to set off in bold.
 
     Example:
         >>> table(console(width=40), ["run", "loss"], [["a", 0.5], ["b", None]])  # doctest: +NORMALIZE_WHITESPACE
@@ -190,9 +177,8 @@ def table(
         numeric = any(isinstance(row[index], int | float) for row in body)
         all_numbers = numeric and all(row[index] is None or isinstance(row[index], int | float) for row in body)
         grid.add_column(column, justify="right" if all_numbers else "left", overflow="fold")
-    marked = set(best)
-    for r, row in enumerate(body):
-        grid.add_row(*(Text(number(value), style="bold" if (r, c) in marked else "") for c, value in enumerate(row)))
+    for row in body:
+        grid.add_row(*(Text(number(value)) for value in row))
     if title:
         on.print(Text(title, style="bold"))
     on.print(grid)

@@ -1,7 +1,7 @@
 """Is one run better than another, on the same samples? For predictions of any kind and any of their metrics.
 
 Two figures answer it: the interval of the difference, by a bootstrap that draws units and so keeps both runs' answers
-to one unit together; and a p-value: how likely so large a difference is between equals. For plain shares of samples,
+to one unit together; and a p-value: how likely so large a difference is between equals. For plain fractions of samples,
 such as accuracy, that is McNemar's exact test, which looks only at the samples on which the runs disagree; for any
 other metric a permutation test that swaps the two runs' answers to whole units.
 
@@ -33,7 +33,7 @@ from scirs_neural.evaluation.intervals import (
     resampled,
 )
 from scirs_neural.evaluation.predictions import MetricTraits, Predictions
-from scirs_neural.evaluation.report import plain_shares
+from scirs_neural.evaluation.report import plain_fractions
 from scirs_neural.evaluation.scorers import CHUNK_BYTES, Additive, Scorer, leaves
 
 MCNEMAR, PERMUTATION = "McNemar's exact test", "permutation test"
@@ -54,7 +54,7 @@ class Pair:
         p_value: how likely so large a difference is between equals; None where permutations cost too much.
         p_holm: the same, corrected for the number of pairs.
         test: which test it is of.
-        only_a: of plain shares: samples that only a has right.
+        only_a: of plain fractions: samples that only a has right.
         only_b: samples that only b has right.
     """
 
@@ -136,8 +136,8 @@ def compare_predictions(
     drawn = {name: _resampled(run, of_runs[name], groups, metric, seed, num_resamples) for name, run in runs.items()}
     pairs = []
     for a, b in combinations(runs, 2):
-        values = None if drawn[a] is None or drawn[b] is None else drawn[b] - drawn[a]  # type: ignore[operator]
-        bounds = None if values is None else interval(values, MetricTraits(traits[metric].better))
+        one, other = drawn[a], drawn[b]
+        bounds = None if one is None or other is None else interval(other - one, MetricTraits(traits[metric].better))
         difference = float(runs[b].score()[metric] - runs[a].score()[metric])
         tested = _mcnemar(runs[a], runs[b], orders[a], orders[b], metric) or (
             _permutation(runs[a], runs[b], of_runs[a], of_runs[b], groups, metric, difference, seed, num_resamples),
@@ -187,7 +187,7 @@ def sign_test(only_a: int, only_b: int) -> float:
 def _mcnemar(
     a: Predictions, b: Predictions, order_a: np.ndarray, order_b: np.ndarray, metric: str
 ) -> tuple[float, str, int, int] | None:
-    right_a, right_b = plain_shares(a).get(metric), plain_shares(b).get(metric)
+    right_a, right_b = plain_fractions(a).get(metric), plain_fractions(b).get(metric)
     if right_a is None or right_b is None:
         return None
     both = np.zeros((2, len(a)))
@@ -280,7 +280,8 @@ def _aligned(runs: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
         orders[name] = np.fromiter((position[sample] for sample in pred.ids), dtype=np.int64, count=len(pred))
         for column in (*base.columns_of("truth"), "weight"):
             if not _same(base, pred, column, orders[name]):
-                raise DataError(f"{between} have the same samples, but not the same {_spoken(column)} for them")
+                what = "weights" if column == "weight" else "truth"
+                raise DataError(f"{between} have the same samples, but not the same {what} for them")
     return orders
 
 
@@ -309,7 +310,3 @@ def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
         ", ".join(map(str, held[:4])) if isinstance(held, list) else str(held) for held in (a.get(key), b.get(key))
     ]
     return f"{key}: {shown[0]}, and {shown[1]}"
-
-
-def _spoken(column: str) -> str:
-    return "weights" if column == "weight" else "truth"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -57,10 +56,6 @@ class FoldStatistics:
         half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * std * math.sqrt(1 / n + 1 / (folds - 1)) if n > 1 else math.nan
         low, high = np.clip([mean - half, mean + half], known.low, known.high).tolist()
         return cls(mean, std, low, high, [float(value) for value in values])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
 
 def over_folds(

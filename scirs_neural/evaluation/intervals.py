@@ -1,4 +1,4 @@
-"""How sure a score is: Wilson's interval for plain shares of samples, the percentile bootstrap for the rest.
+"""How sure a score is: Wilson's interval for plain fractions of samples, the percentile bootstrap for the rest.
 
 What is drawn are independent units (samples, or patients, documents, series). Above `MAX_GROUPS` of them, blocks of
 units are drawn that were put together at random: sums over random blocks vary as sums over units do, so intervals keep
@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 
 from scirs_neural.core.seeding import stream_seed
-from scirs_neural.evaluation.predictions import MetricTraits, Predictions
+from scirs_neural.evaluation.predictions import MetricTraits
 from scirs_neural.evaluation.scorers import CHUNK_BYTES, Additive, Scorer, leaves
 
 LEVEL = 0.95
@@ -29,7 +29,7 @@ AFFORDABLE = 200_000_000  # operations of a scorer that is no `Additive`: about 
 
 
 def wilson(successes: float, samples: float, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of a share of independent samples; it lies within 0..1.
+    """The interval of a fraction of independent samples; it lies within 0..1.
 
     Example:
         >>> [round(bound, 4) for bound in wilson(353, 360)]
@@ -43,13 +43,11 @@ def wilson(successes: float, samples: float, level: float = LEVEL) -> tuple[floa
     return (0.0 if successes == 0 else low), (1.0 if successes == samples else high)
 
 
-def groups_of(pred: Predictions, *, seed: int) -> tuple[np.ndarray, int]:
-    """What is drawn: the group of each sample (N,), and how many groups there are."""
-    return as_blocks(*pred.unit_codes(), seed=seed)
-
-
 def as_blocks(codes: np.ndarray, units: int, *, seed: int) -> tuple[np.ndarray, int]:
-    """Units as they are, or as random blocks of units where there are very many.
+    """What is drawn: units as they are, or random blocks of units where there are very many.
+
+    Returns:
+        The group of each sample (N,), and how many groups there are.
 
     Example:
         >>> codes, groups = as_blocks(np.arange(30_000), 30_000, seed=0)
@@ -89,7 +87,7 @@ def resampled(
 
     Args:
         scorer: of N samples.
-        codes: the group of each sample (N,); see `groups_of`.
+        codes: the group of each sample (N,); see `as_blocks`.
         groups: how many there are.
         weight: how much each sample counts by itself (N,).
         seed: of the draws.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,9 @@ import numpy as np
 
 from scirs_neural.core.errors import DataError
 from scirs_neural.evaluation.columns import Column, Texts, as_column, join, take
+from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.evaluation.scorers import Scorer
+from scirs_neural.evaluation.storage import write_predictions
 
 WEIGHT = "weight"
 
@@ -198,7 +200,7 @@ class Predictions:
         return found
 
     def outcomes(self) -> Mapping[str, np.ndarray]:
-        """Metrics that are plain shares of samples: whether each sample is right (N,), NaN where that is unknown.
+        """Metrics that are plain fractions of samples: whether each sample is right (N,), NaN where that is unknown.
 
         They get Wilson's interval and McNemar's test, where samples are independent and count alike.
         """
@@ -245,10 +247,10 @@ class Predictions:
     def select(self, indices: Sequence[int] | np.ndarray) -> Self:
         """Those of some samples, by their places."""
         index = np.asarray(indices, dtype=np.int64)
-        ids = take(self.ids, index) if isinstance(self.ids, Texts) else [self.ids[i] for i in index.tolist()]
+        ids: Any = take(self.ids, index) if isinstance(self.ids, Texts) else [self.ids[i] for i in index.tolist()]
         units = None if self.units is None else [self.units[i] for i in index.tolist()]
         columns = {name: take(column, index) for name, column in self.columns.items()}
-        return type(self)(ids, columns, self.header, units)  # type: ignore[arg-type]
+        return type(self)(ids, columns, self.header, units)
 
     @classmethod
     def concat(cls, parts: Sequence[Self], names: Sequence[str] | None = None) -> Self:
@@ -307,8 +309,6 @@ class Predictions:
         Raises:
             StorageError: it could not be written.
         """
-        from scirs_neural.evaluation.storage import write_predictions
-
         write_predictions(self, Path(folder))
 
     @classmethod
@@ -319,14 +319,13 @@ class Predictions:
             StorageError: there is no such folder, or it may not be read.
             DataError: it holds something else.
         """
-        from scirs_neural.evaluation.registry import load_predictions
-
         found = load_predictions(folder)
         if not isinstance(found, cls):
             raise DataError(f"the predictions are of the kind '{found.kind}', not '{cls.kind}'", where=str(folder))
         return found
 
 
+@dataclass(frozen=True)
 class Table:
     """A table for the terminal.
 
@@ -336,11 +335,9 @@ class Table:
         rows: cells: texts or numbers.
     """
 
-    def __init__(self, title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        self.title, self.head, self.rows = title, list(head), [list(row) for row in rows]
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        return iter(self.rows)
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Any]]
 
 
 def codes_of(names: Sequence[str]) -> tuple[np.ndarray, int]:

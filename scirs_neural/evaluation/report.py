@@ -19,7 +19,6 @@ from scirs_neural.evaluation.intervals import (
     MIN_RESAMPLES,
     NUM_RESAMPLES,
     as_blocks,
-    groups_of,
     interval,
     resampled,
     wilson,
@@ -128,7 +127,7 @@ def evaluate(
 ) -> Evaluation:
     """Judge a set of predictions by its scorer.
 
-    Plain shares of independent samples that count alike have Wilson's interval, other metrics a percentile bootstrap
+    Plain fractions of independent samples that count alike have Wilson's interval, other metrics a percentile bootstrap
     over the predictions' units. A metric without an interval says why it has none.
 
     Args:
@@ -152,9 +151,9 @@ def evaluate(
         raise DataError("there is nothing to evaluate: no samples")
     traits = dict(pred.traits_of(pred.header))
     scorer = pred.scorer()
-    codes, groups = groups_of(pred, seed=seed)
+    codes, groups = as_blocks(*pred.unit_codes(), seed=seed)
     drawn, reasons = resampled(scorer, codes, groups, weight=pred.weight, seed=seed, num_resamples=num_resamples)
-    shares = plain_shares(pred)
+    shares = plain_fractions(pred)
     values = pred.score()
     metrics = {}
     for name in [*(name for name in traits if name in values), *(values.keys() - traits.keys())]:
@@ -184,7 +183,7 @@ def evaluate(
     )
 
 
-def plain_shares(pred: Predictions) -> dict[str, np.ndarray]:
+def plain_fractions(pred: Predictions) -> dict[str, np.ndarray]:
     """Metrics that are shares of samples, where samples are independent and count alike: right or wrong (N,)."""
     alike = pred.weight is None or bool((pred.weight == pred.weight[0]).all())
     return dict(pred.outcomes()) if alike and pred.unit_codes()[1] == len(pred) else {}
@@ -254,7 +253,7 @@ def _ones(index: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 def _slice_intervals(
     pred: Predictions, main: str, members: list[np.ndarray], seed: int
 ) -> list[tuple[float, float] | None]:
-    share = plain_shares(pred).get(main)
+    share = plain_fractions(pred).get(main)
     if share is not None:
         known = [held[~np.isnan(held)] for held in (share[index] for index in members)]
         return [wilson(float(held.sum()), len(held)) if len(held) else None for held in known]

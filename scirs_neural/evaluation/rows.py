@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scirs_neural.evaluation.scorers import divide
+
 NUM_BINS = 15
 
 
@@ -71,22 +73,14 @@ def bins(count: np.ndarray, confidence: np.ndarray, right: np.ndarray) -> list[B
     """The bars of a reliability diagram from sums over the samples of each bin (`NUM_BINS`,)."""
     edges = np.linspace(0, 1, NUM_BINS + 1).tolist()
     filled = np.where(count > 0, count, np.nan)
-    columns = (
-        edges,
-        edges[1:],
-        count.round().astype(int).tolist(),
-        (confidence / filled).tolist(),
-        (right / filled).tolist(),
-    )
-    return [Bin(*row) for row in zip(*columns, strict=False)]
+    values = (count.round().astype(int).tolist(), (confidence / filled).tolist(), (right / filled).tolist())
+    return [Bin(*row) for row in zip(edges[:-1], edges[1:], *values, strict=True)]
 
 
 def class_scores(
     names: list[str], true: np.ndarray, said: np.ndarray, hit: np.ndarray, support: np.ndarray
 ) -> list[ClassScores]:
     """Precision, recall and F1 of each class from how much there is of it, was said to be, and both."""
-    from scirs_neural.evaluation.scorers import divide
-
     columns = (divide(hit, said), divide(hit, true), divide(2 * hit, true + said))
     rows = zip(names, *(column.tolist() for column in columns), support.astype(int).tolist(), strict=True)
     return [ClassScores(*row) for row in rows]

@@ -84,13 +84,7 @@ class ByClass:
         place = np.full(self.num_rows, -1)
         place[index] = np.arange(len(index))
         kept = place[self.rows] >= 0
-        return ByClass(
-            place[self.rows[kept]], self.classes[kept], self.values[kept], len(index), self.num_classes
-        )  # fmt: skip
-
-    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Row, class and value of all entries."""
-        return self.rows, self.classes, self.values
+        return ByClass(place[self.rows[kept]], self.classes[kept], self.values[kept], len(index), self.num_classes)
 
 
 class Additive:
@@ -271,10 +265,7 @@ class Ranked:
         positives, negatives = hits[:, -1], misses[:, -1]
         ahead = (new_misses * (hits - new_hits / 2)).sum(axis=1)
         precise = (new_hits * hits / np.maximum(hits + misses, 1e-300)).sum(axis=1)
-        return {
-            "auroc": divide(ahead, positives * negatives),
-            "average_precision": divide(precise, positives),
-        }
+        return {"auroc": divide(ahead, positives * negatives), "average_precision": divide(precise, positives)}
 
 
 class Several:
@@ -331,7 +322,7 @@ def _add_rows(total: np.ndarray, codes: np.ndarray, values: np.ndarray) -> None:
 
 
 def _stacked(a: ByClass, b: ByClass) -> ByClass:
-    rows, classes, values = (np.concatenate(pair) for pair in zip(a.entries(), b.entries(), strict=True))
-    rows[len(a.rows) :] += a.num_rows
+    rows = np.concatenate([a.rows, b.rows + a.num_rows])
+    classes, values = np.concatenate([a.classes, b.classes]), np.concatenate([a.values, b.values])
     order = np.argsort(classes, kind="stable")
     return ByClass(rows[order], classes[order], values[order], a.num_rows + b.num_rows, a.num_classes)

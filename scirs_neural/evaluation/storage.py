@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
+from numpy.lib import format as npy
 
 from scirs_neural.core.errors import DataError, RefusedError, StorageError
 from scirs_neural.core.paths import replacing_folder, storage_errors
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 HEADER = "header.json"
-_HEADER_BYTES = 256  # of an array file: room for any shape, which is known only at the end
 
 
 class ColumnWriter:
@@ -82,8 +82,8 @@ class _ArrayWriter:
     def append(self, part: np.ndarray) -> None:
         if self._file is None:
             self._file = open(self.path, "wb")  # noqa: SIM115 - it stays open from part to part
-            self._file.write(b"\0" * _HEADER_BYTES)
             self._dtype, self._shape = part.dtype.newbyteorder("<"), part.shape[1:]
+            self._write_header(self._file)
         if part.shape[1:] != self._shape:
             raise DataError(f"{self.path.name}: entries of shape {part.shape[1:]} after such of {self._shape}")
         if not np.can_cast(part.dtype, self._dtype, "same_kind"):
@@ -95,11 +95,13 @@ class _ArrayWriter:
         if self._file is None or self._file.closed:
             return
         with self._file as file:
-            shape = (self.count, *self._shape)
-            text = repr({"descr": self._dtype.str, "fortran_order": False, "shape": shape}).encode()
             file.seek(0)
-            file.write(b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little"))
-            file.write(text.ljust(_HEADER_BYTES - 11) + b"\n")
+            self._write_header(file)
+
+    def _write_header(self, file: BinaryIO) -> None:
+        """Write numpy's header, whose length leaves the number of entries open."""
+        facts = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.count, *self._shape)}
+        npy.write_array_header_1_0(file, facts)
 
 
 class PredictionsWriter:

@@ -146,7 +146,7 @@ def _from_catalogue(
     size: tuple[int, int] | None,
     options: Mapping[str, Any],
 ) -> nn.Module:
-    MODELS.check_options(entry.name, options)
+    MODELS.entry(entry.name).check(options)
     own = published.input_size if published else entry.input_size
     wanted = Adaptation(num_classes or entry.num_classes, in_channels or entry.in_channels, size or (own, own), small)
     if published and "transform_input" in entry.options and wanted.in_channels == entry.in_channels:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from scirs_neural.core.errors import ConfigError, ScirsError
+from scirs_neural.core.errors import ConfigError, refusals
 from scirs_neural.core.registry import Entry
 from scirs_neural.optim.groups import ParameterGroup
 from scirs_neural.optim.registry import OPTIMIZERS, SCHEDULERS
@@ -44,7 +43,7 @@ def build_optimizer(name: str, model: nn.Module, groups: Sequence[ParameterGroup
         raise ConfigError(f"the optimizer '{name}' knows no weight decay", fix="set its weight_decay to 0")
     sets = _sets(entry, model, [group for group in groups if not group.frozen])
     entry.check(options)
-    with _refusals(f"the {entry.label}"):
+    with refusals(f"the {entry.label}"):
         optimizer: Optimizer = entry.load()(sets, **{key: tuples(value) for key, value in options.items()})
     return optimizer
 
@@ -97,17 +96,6 @@ def build_scheduler(name: str, optimizer: Optimizer, span: Span, /, **options: A
     """
     entry = SCHEDULERS.typed(name)
     entry.check(options)
-    with _refusals(f"the {entry.label}"):
+    with refusals(f"the {entry.label}"):
         schedule: LRScheduler | ReduceLROnPlateau = entry.load()(optimizer, span, **options)
     return schedule
-
-
-@contextlib.contextmanager
-def _refusals(part: str) -> Iterator[None]:
-    """Torch's complaints about values as errors of the user's."""
-    try:
-        yield
-    except ScirsError:
-        raise
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise ConfigError(f"{part} refuses its options: {error}") from error

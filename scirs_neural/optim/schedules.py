@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import cos, pi
+from typing import Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
@@ -133,13 +134,13 @@ def plateau(
     factor: float = 0.1,
     patience: int = 3,
     monitor: str = "val/loss",
-    mode: str = "auto",
+    mode: Literal["auto", "min", "max"] = "auto",
 ) -> ReduceLROnPlateau:
     """Times ``factor`` when a metric has not improved for ``patience`` epochs. The trainer steps it once an epoch.
 
     ``mode`` is "min" or "max"; "auto" is the metric's own direction, which the trainer knows.
     """
-    return ReduceLROnPlateau(optimizer, mode="min" if mode == "auto" else mode, factor=factor, patience=patience)  # type: ignore[arg-type]
+    return ReduceLROnPlateau(optimizer, mode="min" if mode == "auto" else mode, factor=factor, patience=patience)
 
 
 def _schedule(optimizer: Optimizer, span: Span, factor: Callable[[int], float]) -> LRScheduler:

@@ -16,6 +16,5 @@ if TYPE_CHECKING:
     from scirs_neural.plots.images import worst_errors as worst_errors
     from scirs_neural.plots.numbers import predicted_against_true as predicted_against_true
     from scirs_neural.plots.numbers import residuals as residuals
-    from scirs_neural.plots.style import save as save
 
 lazy(globals())

@@ -34,21 +34,12 @@ def reliability_diagram(bins: Sequence[Bin], *, error: float, multi_label: bool 
         top.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="perfectly calibrated")
         bar: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.8}
         top.bar(lows, [b.accuracy for b in filled], widths, color=SKY, **bar)
-        top.bar(
-            lows,
-            [abs(b.confidence - b.accuracy) for b in filled],
-            widths,
-            bottom=[min(b.confidence, b.accuracy) for b in filled],
-            align="edge",
-            facecolor=PALE,
-            edgecolor=VERMILION,
-            hatch="///",
-            linewidth=0.8,
-            label="gap to the confidence",
-        )
+        gap, start = [abs(b.confidence - b.accuracy) for b in filled], [min(b.confidence, b.accuracy) for b in filled]
+        striped = {**bar, "facecolor": PALE, "edgecolor": VERMILION, "hatch": "///"}
+        top.bar(lows, gap, widths, bottom=start, label="gap to the confidence", **striped)
         accuracy = [b.accuracy for b in filled]
         top.hlines(accuracy, lows, [b.high for b in filled], color=BLUE, linewidth=2.4, label="accuracy in the bin")
-        top.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is there" if multi_label else "accuracy")
+        top.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="fraction that is there" if multi_label else "accuracy")
         top.set_title(f"Reliability: calibration error (ECE) {100 * error:.2f} %")
         bottom.bar(lows, [b.count for b in filled], widths, color=MUTED, **bar)
         bottom.set(xlabel="probability of the label" if multi_label else "confidence", ylabel="samples")

@@ -10,7 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from scirs_neural.plots.style import BLUE, HEAT, INK, MUTED, ORANGE, VERMILION, light_grid, new_figure, styled
+from scirs_neural.plots.style import BLUE, HEAT, INK, MUTED, ORANGE, VERMILION, light_grid, new_figure, shorten, styled
 
 _MAX_COUNTED = 20  # classes up to which every cell shows its count
 _MAX_NAMED = 40  # classes up to which every class is named on the axes
@@ -100,11 +100,10 @@ def label_counts(matrices: np.ndarray, classes: Sequence[str]) -> Figure:
             counts = matrices[chosen, true, said]
             axes.barh(at, counts, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.6, label=name)
             left = left + counts
-        axes.set_yticks(at, [_short(classes[i]) for i in chosen], color=INK)
+        axes.set_yticks(at, [shorten(classes[i]) for i in chosen], color=INK)
         axes.invert_yaxis()
         axes.set_xlabel("samples")
-        title = "Labels" if len(chosen) == len(classes) else f"The {len(chosen)} labels with most mistakes"
-        axes.set_title(title)
+        axes.set_title("Labels" if len(chosen) == len(classes) else f"The {len(chosen)} labels with most mistakes")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.55 / (0.3 * len(chosen) + 0.6)), ncols=3)
         light_grid(axes, "x")
         return figure
@@ -114,20 +113,13 @@ def _counts(axes: Axes, matrix: np.ndarray, fractions: np.ndarray) -> None:
     size = 8.5 if len(matrix) <= 12 else 7
     for row, column in zip(*np.nonzero(matrix), strict=True):
         dark = fractions[row, column] > 0.4
-        axes.text(
-            column,
-            row,
-            f"{matrix[row, column]:,}",
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if dark else INK,
-        )
+        colour = "white" if dark else INK
+        axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", fontsize=size, color=colour)
 
 
 def _list_pairs(axes: Axes, pairs: Sequence[tuple[int, int, int]], classes: Sequence[str]) -> None:
     axes.set_title("Most frequent confusions" if pairs else "No confusions")
-    names = [f"{_short(classes[true])}\ntaken for {_short(classes[said])}" for true, said, _ in pairs]
+    names = [f"{shorten(classes[true])}\ntaken for {shorten(classes[said])}" for true, said, _ in pairs]
     counts = [count for _, _, count in pairs]
     axes.barh(range(len(pairs)), counts, color=VERMILION, height=0.55)
     axes.set_yticks(range(len(pairs)), names, fontsize=7.5, color=INK)
@@ -144,12 +136,8 @@ def _name_axes(axes: Axes, classes: Sequence[str]) -> None:
     k = len(classes)
     step = 1 if k <= _MAX_NAMED else int(np.ceil(k / 20))
     at = np.arange(0, k, step)
-    names = [_short(name) for name in classes[::step]]
+    names = [shorten(name) for name in classes[::step]]
     size = 8.5 if k <= _MAX_COUNTED else 6.5
     upright = max(map(len, names), default=0) > (2 if k > 12 else 3)
     axes.set_xticks(at, names, rotation=90 if upright else 0, fontsize=size, color=INK)
     axes.set_yticks(at, names, fontsize=size, color=INK)
-
-
-def _short(name: str, limit: int = 20) -> str:
-    return name if len(name) <= limit else f"{name[: limit - 1]}…"

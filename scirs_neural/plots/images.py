@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scirs_neural.core.errors import ShapeError
-from scirs_neural.plots.style import DIVERGING, INK, MUTED, new_figure, styled
+from scirs_neural.plots.style import DIVERGING, INK, MUTED, new_figure, shorten, styled
 
 if TYPE_CHECKING:
     from scirs_neural.evaluation.rows import Mistake
 
 ImageSource = Callable[[str], np.ndarray | None]
+_MAX_ID = 26  # characters of a sample's name, of which the end says most
 SPREAD = 3.0  # normalised values shown run from minus to plus this many standard deviations
 
 
@@ -167,18 +168,12 @@ def _net_view(image: np.ndarray) -> np.ndarray:
 def _class_name(target: object, classes: Sequence[str]) -> str:
     row = np.asarray(target)
     number = int(row.argmax()) if row.ndim else int(row)
-    return _short(classes[number], 14) if number < len(classes) else str(number)
+    return shorten(classes[number], 14) if number < len(classes) else str(number)
 
 
 def _caption(axes: Axes, mistake: Mistake) -> None:
-    text = f"true  {_short(mistake.target)}\nsaid  {_short(mistake.predicted)}, {100 * mistake.confidence:.0f} %"
+    true, said = shorten(mistake.target, 16), shorten(mistake.predicted, 16)
+    text = f"true  {true}\nsaid  {said}, {100 * mistake.confidence:.0f} %"
     axes.set_title(text, fontsize=8, fontweight="normal", loc="left", pad=4, linespacing=1.35)
-    axes.set_xlabel(_tail(mistake.id), fontsize=6.5, color=MUTED, loc="left")
-
-
-def _short(name: str, limit: int = 16) -> str:
-    return name if len(name) <= limit else f"{name[: limit - 1]}…"
-
-
-def _tail(name: str, limit: int = 26) -> str:
-    return name if len(name) <= limit else f"…{name[1 - limit :]}"
+    name = mistake.id if len(mistake.id) <= _MAX_ID else f"…{mistake.id[1 - _MAX_ID :]}"
+    axes.set_xlabel(name, fontsize=6.5, color=MUTED, loc="left")

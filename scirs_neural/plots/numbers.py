@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scirs_neural.plots.style import BLUE, MUTED, VERMILION, light_grid, new_figure, styled
+from scirs_neural.plots.style import BLUE, MUTED, VERMILION, light_grid, new_figure, shorten, styled
 
 MAX_OUTPUTS = 6
 _MAX_POINTS = 3000  # up to which every sample is a point; more are counted in hexagons
@@ -25,21 +25,19 @@ def predicted_against_true(target: np.ndarray, numbers: np.ndarray, names: Seque
         names: K; the first six are drawn.
     """
     with styled():
-        figure, axes = _grid(len(names), 2.9)
-        for k, one in enumerate(axes):
-            x, y = _known(target[:, k], numbers[:, k])
+        figure, parts = _grid("Predicted against true", target, numbers, names, 2.9)
+        for axes, x, y, name in parts:
             if len(x) > _MAX_POINTS:
-                one.hexbin(x, y, gridsize=45, cmap="Blues", bins="log", mincnt=1, linewidths=0)
+                axes.hexbin(x, y, gridsize=45, cmap="Blues", bins="log", mincnt=1, linewidths=0)
             else:
-                one.scatter(x, y, s=9, color=BLUE, alpha=0.55, linewidths=0)
+                axes.scatter(x, y, s=9, color=BLUE, alpha=0.55, linewidths=0)
             ends = _ends(x, y)
-            one.plot(ends, ends, color=MUTED, linewidth=1, linestyle="--", label="prediction = truth")
-            one.set(xlim=ends, ylim=ends, xlabel=f"true {_short(names[k])}", ylabel="predicted")
-            one.set_aspect("equal")
-            _few_ticks(one, "both")
-            light_grid(one, "both")
-        figure.suptitle("Predicted against true", x=0.01, ha="left", fontweight="bold", fontsize=10.5)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+            axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle="--", label="prediction = truth")
+            axes.set(xlim=ends, ylim=ends, xlabel=f"true {name}", ylabel="predicted")
+            axes.set_aspect("equal")
+            _few_ticks(axes, "both")
+            light_grid(axes, "both")
+        figure.legend(*parts[0][0].get_legend_handles_labels(), loc="outside lower center")
         return figure
 
 
@@ -52,36 +50,37 @@ def residuals(target: np.ndarray, numbers: np.ndarray, names: Sequence[str]) -> 
         names: K; the first six are drawn.
     """
     with styled():
-        figure, axes = _grid(len(names), 2.5)
-        for k, one in enumerate(axes):
-            x, y = _known(target[:, k], numbers[:, k])
+        figure, parts = _grid("Errors", target, numbers, names, 2.5)
+        for axes, x, y, name in parts:
             errors = y - x
             if len(errors):
-                one.hist(errors, bins=_edges(errors), color=BLUE, edgecolor="white", linewidth=0.4)
-                one.axvline(float(errors.mean()), color=VERMILION, linewidth=1.4, label="mean error")
-            one.axvline(0.0, color=MUTED, linewidth=1, linestyle="--", label="no error")
-            one.set(xlabel=f"predicted - true {_short(names[k])}", ylabel="samples")
-            _few_ticks(one, "x")
-            light_grid(one)
-        figure.suptitle("Errors", x=0.01, ha="left", fontweight="bold", fontsize=10.5)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+                axes.hist(errors, bins=_edges(errors), color=BLUE, edgecolor="white", linewidth=0.4)
+                axes.axvline(float(errors.mean()), color=VERMILION, linewidth=1.4, label="mean error")
+            axes.axvline(0.0, color=MUTED, linewidth=1, linestyle="--", label="no error")
+            axes.set(xlabel=f"predicted - true {name}", ylabel="samples")
+            _few_ticks(axes, "x")
+            light_grid(axes)
+        figure.legend(*parts[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         return figure
 
 
-def _grid(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    shown = min(count, MAX_OUTPUTS)
+def _grid(
+    title: str, target: np.ndarray, numbers: np.ndarray, names: Sequence[str], height: float
+) -> tuple[Figure, list[tuple[Axes, np.ndarray, np.ndarray, str]]]:
+    """A figure with a part for each output: its axes, what is known of truth and prediction, and its name."""
+    shown = min(len(names), MAX_OUTPUTS)
     columns = min(shown, _COLUMNS)
     rows = -(-shown // columns)
     figure = new_figure(max(4.2, 3.3 * columns), 0.7 + height * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    for empty in axes[shown:]:
-        empty.set_axis_off()
-    return figure, axes[:shown]
-
-
-def _known(target: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    known = np.isfinite(target) & np.isfinite(numbers)
-    return target[known], numbers[known]
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10.5)
+    parts = []
+    for k, axes in enumerate(figure.subplots(rows, columns, squeeze=False).ravel().tolist()):
+        if k < shown:
+            known = np.isfinite(target[:, k]) & np.isfinite(numbers[:, k])
+            parts.append((axes, target[known, k], numbers[known, k], shorten(names[k], 24)))
+        else:
+            axes.set_axis_off()
+    return figure, parts
 
 
 def _few_ticks(axes: Axes, axis: Literal["x", "both"]) -> None:
@@ -94,8 +93,8 @@ def _ends(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     if not len(x):
         return 0.0, 1.0
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
-    room = 0.04 * (high - low) or 1.0
-    return low - room, high + room
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def _edges(errors: np.ndarray) -> list[float]:
@@ -106,7 +105,3 @@ def _edges(errors: np.ndarray) -> list[float]:
         low, high = low - half, high + half
     edges: list[float] = np.linspace(low, high, 1 + min(60, max(8, round(len(errors) ** 0.5)))).tolist()
     return edges
-
-
-def _short(name: str, limit: int = 24) -> str:
-    return name if len(name) <= limit else f"{name[: limit - 1]}…"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from scirs_neural.core.paths import atomic_write, storage_errors
 from scirs_neural.core.terminal import number, percent
 from scirs_neural.plots import page
 from scirs_neural.plots.images import worst_errors
-from scirs_neural.plots.style import png
+from scirs_neural.plots.style import png, shorten
 
 if TYPE_CHECKING:
     from scirs_neural.evaluation.predictions import Predictions
@@ -47,7 +47,6 @@ class Easel:
     show: Show
     split: str = "test"
     prefix: str = ""
-    written: list[Path] = field(default_factory=list)
 
     def draw(self, name: str, figure: Figure, alt: str) -> str:
         """A figure as a part of the page, and as a file.
@@ -65,13 +64,12 @@ class Easel:
         with storage_errors(path.parent, "make the folder"):
             path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, content)
-        self.written.append(path)
         return page.picture(content, alt, width=round(figure.get_figwidth() * CSS_PX))
 
     def within(self, target: str) -> Easel:
         """The same for one of several targets."""
         safe = "".join(c if c.isalnum() or c in "_-" else "_" for c in target)
-        return Easel(self.folder, self.show, self.split, f"{self.prefix}{safe}-", self.written)
+        return Easel(self.folder, self.show, self.split, f"{self.prefix}{safe}-")
 
 
 def sections_of(evaluation: Evaluation, pred: Predictions, easel: Easel) -> Sequence[page.Section]:
@@ -111,20 +109,14 @@ def mistakes(rows: Sequence[Mistake], samples: int, easel: Easel) -> list[str]:
     head, numeric = ["sample", "true", "predicted", "confidence"], [3]
     cells = [[m.id, m.target, m.predicted, percent(m.confidence)] for m in shown]
     if texts:
-        return [_with_texts(head, numeric, cells, texts)]
+        cells = [[*row, shorten(texts.get(row[0], ""), _MAX_TEXT)] for row in cells]
+        return [page.table([*head, "text"], cells, numeric=numeric)]
     table = page.table(head, cells, numeric=numeric)
     if not pictures:
         return [page.paragraph("The pictures of these samples are not at hand.", muted=True), table]
     figure = worst_errors(shown, pictures.get)
     alt = f"The {len(shown)} wrong samples with the highest confidence; the table below names them."
     return [easel.draw("worst_errors", figure, alt), page.folded("As a table", table)]
-
-
-def _with_texts(head: list[str], numeric: list[int], cells: list[list[str]], texts: Mapping[str, str]) -> str:
-    for row in cells:
-        text = texts.get(row[0], "")
-        row.append(text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…")
-    return page.table([*head, "text"], cells, numeric=numeric)
 
 
 def cell(value: float | None) -> str:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-from scirs_neural.core.paths import atomic_write, storage_errors
 
 BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#333333",
@@ -61,7 +58,7 @@ _RC: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
-    """Draw in the house's look; matplotlib's settings are as before afterwards."""
+    """Draw in the look of all plots; matplotlib's settings are as before afterwards."""
     with matplotlib.rc_context(_RC):
         yield
 
@@ -73,9 +70,9 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
     return figure
 
 
-def light_grid(axes: Axes, axis: str = "y") -> None:
+def light_grid(axes: Axes, axis: Literal["x", "y", "both"] = "y") -> None:
     """Thin lines behind the data."""
-    axes.grid(True, axis=axis, color=RULE, linewidth=0.7)  # type: ignore[arg-type]
+    axes.grid(True, axis=axis, color=RULE, linewidth=0.7)
 
 
 def png(figure: Figure) -> bytes:
@@ -86,20 +83,11 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def save(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG, SVG or PDF, by the file's suffix, whole or not at all.
+def shorten(name: str, limit: int = 20) -> str:
+    """A name of at most so many characters, its end cut off.
 
-    Raises:
-        StorageError: it could not be written.
+    Example:
+        >>> shorten("a long name", 6)
+        'a lon…'
     """
-    path = Path(path)
-    with storage_errors(path.parent, "make the folder"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".png":
-        atomic_write(path, png(figure))
-        return path
-    buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, format=path.suffix[1:])
-    atomic_write(path, buffer.getvalue())
-    return path
+    return name if len(name) <= limit else f"{name[: limit - 1]}…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scirs_neural.core.errors import ConfigError, ScirsError
+from scirs_neural.core.errors import ConfigError, refusals
 from scirs_neural.core.ordering import Ordered, topological_sort
 from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.plugins.registry import PLUGINS
@@ -34,12 +34,8 @@ def create_plugins(settings: Mapping[str, Mapping[str, Any]]) -> list[Plugin]:
             raise ConfigError(
                 f"'{name}' is no plugin", where=f"plugins.{key}", fix="subclass scirs_neural.plugins.Plugin"
             )
-        try:
+        with refusals(f"the plugin '{key}'", f"plugins.{key}"):
             plugin = kind(**options)
-        except ScirsError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"the plugin '{key}' refuses its options: {error}", where=f"plugins.{key}") from error
         plugin.name = name if name in PLUGINS else key
         made.append(plugin)
     return ordered(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,10 @@ class AnswerFile:
             self._row(found)
         else:
             text = json.dumps({"source": found.source, "answer": found.answer, **error}, ensure_ascii=False)
-            self._put(
-                ("," if self.count and self.path.suffix == ".json" else "") + "\n" * (self.path.suffix == ".json")
-            )
-            self._put(text + "\n" * (self.path.suffix == ".jsonl"))
+            if self.path.suffix == ".jsonl":
+                self._put(f"{text}\n")
+            else:
+                self._put(f",\n{text}" if self.count else f"\n{text}")
         self.count += 1
 
     def _row(self, found: Prediction) -> None:
@@ -133,12 +133,6 @@ def expand(inputs: Sequence[str], pipeline: Pipeline) -> list[Path]:
             raise ConfigError(f"no {kinds} there: {text}", fix=fix)
         found += files
     return list(dict.fromkeys(found))
-
-
-def samples_in(files: Iterable[Path], pipeline: Pipeline) -> Iterator[dict[str, Any]]:
-    """The raw samples in files, one file after the other."""
-    for file in files:
-        yield from pipeline.read(file)
 
 
 def answer_settings(texts: Sequence[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -24,7 +24,17 @@ from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.tasks.create import create_task
 from scirs_neural.tasks.task import Task
 
+if TYPE_CHECKING:
+    from scirs_neural.data.module import DataModule
+
 _SET_BY_DATA = ("load", "input_size")  # beside num_classes and in_channels, which are settings too
+
+
+def make_data(config: RunConfig) -> DataModule:
+    """The data that a configuration names."""
+    from scirs_neural.data import create_data  # scikit-learn, which splits: not for who only predicts
+
+    return create_data(config.data.name, seed=config.seed, **settings_of(config.data))
 
 
 def make_task(config: RunConfig, spec: DataSpec) -> Task:

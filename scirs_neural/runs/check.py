@@ -7,8 +7,8 @@ from rich.text import Text
 
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core import terminal
-from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
+from scirs_neural.runs.build import make_data
 from scirs_neural.runs.parts import build_parts, make_callbacks
 from scirs_neural.runs.train import run_facts
 from scirs_neural.training.loggers import check_loggers
@@ -25,7 +25,7 @@ def check_run(config: RunConfig, console: Console) -> None:
     """
     check_machine(config.trainer)
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.plugins)
-    data = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
+    data = make_data(config)
     with on_meta():
         parts = build_parts(config, data=data)  # nothing is loaded into a network without memory
         try:

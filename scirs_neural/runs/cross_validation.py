@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,8 @@ from scirs_neural.config.imports import import_strings
 from scirs_neural.config.overrides import as_override
 from scirs_neural.config.saved import words_for
 from scirs_neural.config.schema import CrossValidationConfig, FoldConfig, RunConfig
-from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, ManyErrors, ScirsError
-from scirs_neural.core.paths import atomic_write, new_run_dir, refuse_links
-from scirs_neural.data import create_data
+from scirs_neural.core.errors import CheckpointError, ConfigError, DataError, ScirsError, raise_all
+from scirs_neural.core.paths import atomic_write, refuse_links
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.fold_statistics import FoldStatistics, over_folds
@@ -38,7 +38,7 @@ from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.evaluation.report import Evaluation
 from scirs_neural.guard.text import read_json
-from scirs_neural.runs.build import make_task
+from scirs_neural.runs.build import make_data, make_task
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.predictor import run_predictor
@@ -50,14 +50,6 @@ from scirs_neural.tasks.task import Task
 
 OUT_OF_FOLD = "out_of_fold"
 _MAX_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold: where its run goes, and its configuration, before anything is chosen within it."""
-
-    name: str
-    config: RunConfig
 
 
 @dataclass(frozen=True)
@@ -95,19 +87,19 @@ def cross_validate(
         ConfigError: a setting of the grid is wrong, or the resumed cross-validation is another one. Nothing is run.
         DataError: there are too few samples for the folds.
     """
-    config = on_one_device(config, "cross-validation")
+    config = on_one_device(config)
     points = check_grid(config)
-    outer = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
+    outer = make_data(config)
     folder = _begin(config)
     folds = list(plan(config))
     rows = []
-    for number, fold in enumerate(folds, start=1):
-        run = RunFolder(folder.path / fold.name)
+    for number, (name, of_fold) in enumerate(folds, start=1):
+        run = RunFolder(folder.path / name)
         if run.summary.is_file():
-            console.print(f"[{number}/{len(folds)}] {fold.name}: finished before", soft_wrap=True)
+            console.print(f"[{number}/{len(folds)}] {name}: finished before", soft_wrap=True)
         else:
-            console.print(f"[{number}/{len(folds)}] {fold.name}", soft_wrap=True)
-            chosen = _choose(fold, points, run, console, config.cv.inner) if points else fold.config
+            console.print(f"[{number}/{len(folds)}] {name}", soft_wrap=True)
+            chosen = _choose(of_fold, points, run, console, config.cv.inner) if points else of_fold
             done = _run(chosen, run, console)
             if after_run is not None:
                 after_run(done, Console(quiet=True))
@@ -116,22 +108,22 @@ def cross_validate(
 
 
 def check_cross_validation(config: RunConfig) -> RunConfig:
-    """Look at the grid and the dealing of samples without running anything; the configuration of the first fold.
+    """Look at the grid and the folds without running anything; the configuration of the first fold.
 
     Raises:
         ConfigError: a setting of the grid is wrong, or several devices were asked for.
     """
-    config = on_one_device(config, "cross-validation")
+    config = on_one_device(config)
     check_grid(config)
-    return next(plan(config)).config
+    return next(plan(config))[1]
 
 
-def plan(config: RunConfig) -> Iterator[Fold]:
-    """The folds of a configuration, each with its own."""
+def plan(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
+    """The folds of a configuration: the name of each, and its configuration before anything is chosen within it."""
     cv = config.cv
     for repeat, index in product(range(cv.repeats), range(cv.folds)):
         name = f"fold-{index + 1}" if cv.repeats == 1 else f"repeat-{repeat + 1}-fold-{index + 1}"
-        yield Fold(name, _within(config, FoldConfig(index=index, of=cv.folds, repeat=repeat)))
+        yield name, _within(config, FoldConfig(index=index, of=cv.folds, repeat=repeat))
 
 
 def check_grid(config: RunConfig) -> list[dict[str, Any]]:
@@ -143,56 +135,53 @@ def check_grid(config: RunConfig) -> list[dict[str, Any]]:
     grid = config.cv.grid
     if not grid:
         return []
-    empty = [key for key, values in grid.items() if not values]
-    if empty:
-        raise ConfigError(
-            f"cv.grid has no value for {', '.join(empty)}", fix="give a list: {optimizer.lr:[0.01,0.001]}"
-        )
+    if empty := [key for key, values in grid.items() if not values]:
+        fix = "give a list: {optimizer.lr:[0.01,0.001]}"
+        raise ConfigError(f"cv.grid has no value for {', '.join(empty)}", fix=fix)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    faults: dict[str, ScirsError] = {}
+    faults: list[ScirsError] = []
     for point in points:
         for key in point:
             if key.partition(".")[0] in ("cv", "paths", "seed") or key.startswith(("data.folds", "trainer.resume")):
-                fault = ConfigError(
-                    f"cv.grid cannot choose '{key}'", fix="choose among settings that a fold learns with"
-                )
-                faults[key] = fault
+                fix = "choose among settings that a fold learns with"
+                faults.append(ConfigError(f"cv.grid cannot choose '{key}'", fix=fix))
         try:
             _at(config, point)
-        except ManyErrors as several:
-            faults |= {error.render(): error for error in several.errors}
         except ConfigError as error:
-            faults[error.render()] = error
-    if faults:
-        raise next(iter(faults.values())) if len(faults) == 1 else ManyErrors(faults.values())
+            faults.append(error)
+    raise_all(faults)
     return points
 
 
-def on_one_device(config: RunConfig, doing: str) -> RunConfig:
+def on_one_device(
+    config: RunConfig,
+    who: str = "cross-validation trains each run",
+    instead: str = ", or run one fold alone: data.folds=[{index:0,of:5}]",
+) -> RunConfig:
     """The same configuration with one device a run: many runs share this process.
+
+    Args:
+        config: of all runs.
+        who: wants it, for the error.
+        instead: what else can be done, for the error.
 
     Raises:
         ConfigError: several devices or machines were asked for.
     """
     asked, nodes = config.trainer.devices, config.trainer.num_nodes
     if nodes > 1 or not (asked in ("auto", 1, "1") or (isinstance(asked, list) and len(asked) == 1)):
-        raise ConfigError(
-            f"{doing} trains each run on one device, not trainer.devices={asked}, trainer.num_nodes={nodes}",
-            fix="leave both out, or run one fold alone: data.folds=[{index:0,of:5}]",
-        )
+        what = f"{who} on one device, not trainer.devices={asked}, trainer.num_nodes={nodes}"
+        raise ConfigError(what, fix=f"leave both out{instead}")
     one = asked if isinstance(asked, list) else 1
     return config.model_copy(update={"trainer": config.trainer.model_copy(update={"devices": one})})
 
 
 def _begin(config: RunConfig) -> RunFolder:
     resumed = config.trainer.resume
+    folder = RunFolder.of(config, f"{config.data.name}-{Path(config.model.name.partition(':')[0]).stem}-cv")
     if resumed in (None, "auto"):
-        name = f"{config.data.name}-{Path(config.model.name.partition(':')[0]).stem}-cv"
-        found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed else None
-        folder = found or RunFolder(new_run_dir(config.paths.runs, name))
         folder.begin(config)
         return folder
-    folder = RunFolder.find(resumed)
     refuse_links(folder.path)
     before = RunRecord(folder.path).config
     now = config.model_dump(mode="json")
@@ -227,7 +216,7 @@ def _run(config: RunConfig, run: RunFolder, console: Console, splits: tuple[str,
     return train_run(config, console=console, folder=run, splits=splits)
 
 
-def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: Console, parts: int) -> RunConfig:
+def _choose(fold: RunConfig, points: list[dict[str, Any]], run: RunFolder, console: Console, parts: int) -> RunConfig:
     """The fold's configuration at the point of the grid that is best within the fold's own training samples."""
     kept = run.path / "choice.json"
     if not kept.is_file():
@@ -237,11 +226,11 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
             for index in range(parts):
                 inner = RunFolder(run.path / f"choice-{number}" / f"inner-{index + 1}")
                 if not inner.summary.is_file():
-                    console.print(f"{fold.name}, choice {number} of {len(points)}, part {index + 1} of {parts}")
-                    _run(_within(_at(fold.config, point), FoldConfig(index=index, of=parts)), inner, console, ("test",))
+                    console.print(f"{run.path.name}, choice {number} of {len(points)}, part {index + 1} of {parts}")
+                    _run(_within(_at(fold, point), FoldConfig(index=index, of=parts)), inner, console, ("test",))
                 found.append(load_predictions(inner.predictions("test")))
             first, scores = found[0], _over_folds(found, parts)
-            tried.append({"settings": point, "scores": {name: held.to_dict() for name, held in scores.items()}})
+            tried.append({"settings": point, "scores": {name: asdict(held) for name, held in scores.items()}})
         main = first.main_metric_of(first.header)
         sign = 1 if first.metrics_of(first.header)[main] == "max" else -1
         best = max(range(len(tried)), key=lambda i: sign * tried[i]["scores"][main]["mean"])
@@ -250,8 +239,9 @@ def _choose(fold: Fold, points: list[dict[str, Any]], run: RunFolder, console: C
     chosen: dict[str, Any] = read_json(kept, allow_nan=True)["chosen"]
     if json.dumps(chosen) not in map(json.dumps, points):  # the file's own settings are not followed
         raise CheckpointError(f"the choice is none of cv.grid: {chosen!r}", where=str(kept), fix=f"remove {kept}")
-    console.print(f"{fold.name}: chosen {', '.join(f'{key}={value}' for key, value in chosen.items())}", soft_wrap=True)
-    return _at(fold.config, chosen)
+    settings = ", ".join(f"{key}={value}" for key, value in chosen.items())
+    console.print(f"{run.path.name}: chosen {settings}", soft_wrap=True)
+    return _at(fold, chosen)
 
 
 def _over_folds(parts: Sequence[Predictions], folds: int) -> dict[str, FoldStatistics]:
@@ -343,21 +333,13 @@ def _summary(
         "best": {"metric": f"val/{main}", "value": val.get(main)},
         "val": val,
         "test": {name: _finite(held.mean) for name, held in found.items()},
-        "scores": {name: {k: _finite(v) for k, v in held.to_dict().items()} for name, held in found.items()},
+        "scores": {name: {k: _finite(v) for k, v in asdict(held).items()} for name, held in found.items()},
         "out_of_fold": [evaluation.to_dict()["metrics"] for evaluation in judged],
         "ensemble": together.to_dict()["metrics"] if together else {},
         "epochs": sum(one["epochs"] for one in ended),
         "timing": {"train_sec": round(seconds, 2), "sec_per_fold": round(seconds / len(runs), 2)},
-        "warnings": _counted(ended),
+        "warnings": dict(sum((Counter(one["warnings"]) for one in ended), Counter())),
     }  # fmt: skip
-
-
-def _counted(ended: list[dict[str, Any]]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for one in ended:
-        for text, number in one["warnings"].items():
-            counts[text] = counts.get(text, 0) + number
-    return counts
 
 
 def _finite(value: Any) -> Any:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import DataError
-from scirs_neural.core.paths import atomic_write
+from scirs_neural.core.paths import atomic_write, from_here
 from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.evaluation.report import Evaluation
 from scirs_neural.plots.panel import Show
@@ -48,7 +48,7 @@ def finish(done: RunResult, console: Console) -> Evaluation | None:
 
 
 def _summary(done: RunResult, evaluation: Evaluation | None, split: str | None) -> dict[str, Any]:
-    summary, place = done.summary, _short(done.folder.path)
+    summary, place = done.summary, from_here(done.folder.path)
     shown: dict[str, Any] = {}
     if evaluation is not None:
         main = evaluation.metrics[evaluation.main]
@@ -121,10 +121,3 @@ def _show(done: RunResult, split: str) -> Show:
             return None
 
     return show
-
-
-def _short(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path

@@ -19,7 +19,7 @@ from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.environment import environment
 from scirs_neural.core.errors import CheckpointError, ConfigError
-from scirs_neural.core.paths import atomic_write, refuse_links
+from scirs_neural.core.paths import RUN_DIR_ENV, atomic_write, new_run_dir, refuse_links
 from scirs_neural.guard.text import read_json, read_yaml
 
 try:
@@ -31,12 +31,21 @@ _CHECKPOINT = re.compile(r"(best(-\d+)?|last|final)\.ckpt")
 _HELD: dict[str, int] = {}  # open files of this process, by run folder
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunFolder:
     """Paths within a run folder.
 
     Args:
         path: the folder.
+
+    Attributes:
+        config: the whole configuration, resolved; ``train --from FOLDER`` runs it again.
+        metrics: one row an epoch.
+        summary: how the run ended, as JSON.
+        plots: pictures.
+        best: the checkpoint with the best validation metric.
+        last: the newest checkpoint: what a resumed run goes on from.
+        final: the network as plugins finalized it, from the best weights; only of runs with plugins that do.
 
     Example:
         >>> RunFolder(Path("runs/digits-resnet18/1")).best.as_posix()
@@ -45,45 +54,11 @@ class RunFolder:
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The whole configuration, resolved; ``train --from FOLDER`` runs it again."""
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        """One row an epoch."""
-        return self.path / "metrics.csv"
-
-    @property
-    def summary(self) -> Path:
-        """How the run ended, as JSON."""
-        return self.path / "summary.json"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint with the best validation metric."""
-        return self.path / "checkpoints" / "best.ckpt"
-
-    @property
-    def final(self) -> Path:
-        """The network as plugins finalized it, from the best weights; only of runs with plugins that do."""
-        return self.path / "checkpoints" / "final.ckpt"
-
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint: what a resumed run goes on from."""
-        return self.path / "checkpoints" / "last.ckpt"
-
-    @property
-    def tensorboard(self) -> Path:
-        """TensorBoard's event files."""
-        return self.path / "tensorboard"
-
-    @property
-    def plots(self) -> Path:
-        """Pictures."""
-        return self.path / "plots"
+    def __post_init__(self) -> None:
+        self.config, self.metrics = self.path / "config.yaml", self.path / "metrics.csv"
+        self.summary, self.plots = self.path / "summary.json", self.path / "plots"
+        checkpoints = self.path / "checkpoints"
+        self.best, self.last, self.final = (checkpoints / f"{name}.ckpt" for name in ("best", "last", "final"))
 
     def predictions(self, split: str) -> Path:
         """The folder of the predictions for a split; of older runs, the file in its place."""
@@ -156,6 +131,21 @@ class RunFolder:
             else f"it is a cross-validation: name a fold, such as {fold}"
         )
         raise CheckpointError(f"no checkpoint in {self.path / 'checkpoints'}", fix=fix)
+
+    @classmethod
+    def of(cls, config: RunConfig, name: str) -> RunFolder:
+        """The folder of a run that begins or goes on: the one that ``trainer.resume`` means, else a new one.
+
+        Args:
+            config: of the run.
+            name: of the folder that holds all runs of its kind, such as digits-resnet18.
+        """
+        resumed = config.trainer.resume
+        if resumed not in (None, "auto"):
+            return cls.find(resumed)
+        is_handed_down = bool(os.environ.get(RUN_DIR_ENV))
+        found = cls.unfinished(Path(config.paths.runs) / name, config) if resumed and not is_handed_down else None
+        return found or cls(new_run_dir(config.paths.runs, name))
 
     @classmethod
     def unfinished(cls, parent: Path, config: RunConfig) -> RunFolder | None:

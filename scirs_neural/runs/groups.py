@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from scirs_neural.core.registries import registry
 from scirs_neural.core.registry import Registry
-from scirs_neural.data.registry import DATA
-from scirs_neural.models.registry import MODELS
-from scirs_neural.optim.registry import OPTIMIZERS, SCHEDULERS
-from scirs_neural.plugins.registry import PLUGINS
-from scirs_neural.tasks.registry import TASKS
-from scirs_neural.training.registry import CALLBACKS, LOGGERS
+
+GROUPS = ("model", "data", "task", "optimizer", "scheduler", "callbacks", "plugins", "logger")
 
 
 def config_groups() -> dict[str, Registry]:
@@ -18,13 +15,4 @@ def config_groups() -> dict[str, Registry]:
         >>> "resnet50" in config_groups()["model"]
         True
     """
-    return {
-        "model": MODELS,
-        "data": DATA,
-        "task": TASKS,
-        "optimizer": OPTIMIZERS,
-        "scheduler": SCHEDULERS,
-        "callbacks": CALLBACKS,
-        "plugins": PLUGINS,
-        "logger": LOGGERS,
-    }
+    return {group: registry(group) for group in GROUPS}

@@ -7,7 +7,6 @@ package or predictions: those need a task of the contract.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
@@ -18,14 +17,12 @@ from scirs_neural.config.schema import DataConfig, RunConfig, Section, TaskConfi
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.paths import new_run_dir
 from scirs_neural.core.registry import Entry
 from scirs_neural.core.seeding import stream_seed
-from scirs_neural.data import create_data
 from scirs_neural.data.registry import DATA
 from scirs_neural.models.meta import count_parameters
 from scirs_neural.models.weights import load_strictly
-from scirs_neural.runs.build import settings_of
+from scirs_neural.runs.build import make_data, settings_of
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.parts import make_callbacks
 from scirs_neural.serialization.checkpoint import read_checkpoint
@@ -72,7 +69,7 @@ def train_lightning(config: RunConfig, console: Console, *, check: bool = False)
         terminal.header(console, shown)
         console.print("ok: this configuration can be run")
         return None
-    folder = _folder(config, name)
+    folder = RunFolder.of(config, name)
     folder.begin(config)
     terminal.header(console, {**shown, "run folder": str(folder.path)})
     trainer = Trainer(
@@ -93,7 +90,7 @@ def train_lightning(config: RunConfig, console: Console, *, check: bool = False)
                     "checkpoint": kept.name},
         "val": {key: value for key, value in used.items() if key not in ("epoch", "step", "lr")},
         "test": scores, "epochs": len(rows), "timing": {"train_sec": round(time.perf_counter() - began, 2)},
-        "warnings": dict(trainer.warned.counts),
+        "warnings": dict(trainer.warned),
     })  # fmt: skip
     terminal.summary(console, {
         "facts": {"weights": f"of {'the best' if best else 'the last'} epoch, {int(found['epoch']) + 1} of {len(rows)}",
@@ -113,7 +110,7 @@ def _data(config: RunConfig) -> Any:
     entry = DATA.typed(config.data.name)
     if _is_kind(entry, L.LightningDataModule):
         return _made(entry, config.data, DataConfig(name=config.data.name))
-    return create_data(config.data.name, seed=config.seed, **settings_of(config.data))
+    return make_data(config)
 
 
 def _made(entry: Entry, section: Section, default: Section) -> Any:
@@ -123,11 +120,3 @@ def _made(entry: Entry, section: Section, default: Section) -> Any:
     entry.check(asked)
     known = {key: value for key, value in settings.items() if key in entry.parameters}
     return entry.load()(**known, **{key: value for key, value in asked.items() if key not in known})
-
-
-def _folder(config: RunConfig, name: str) -> RunFolder:
-    resumed, parent = config.trainer.resume, Path(config.paths.runs)
-    if resumed not in (None, "auto"):
-        return RunFolder.find(resumed)
-    found = RunFolder.unfinished(parent / name, config) if resumed else None
-    return found or RunFolder(new_run_dir(config.paths.runs, name))

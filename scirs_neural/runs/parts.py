@@ -13,12 +13,11 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.ordering import Ordered, topological_sort
 from scirs_neural.core.registry import OURS
 from scirs_neural.core.seeding import stream_seed
-from scirs_neural.data import create_data
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.models import catalogue
 from scirs_neural.plugins.build import create_plugins
-from scirs_neural.runs.build import make_network, make_task, settings_of
+from scirs_neural.runs.build import make_data, make_network, make_task
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.module import Module
 from scirs_neural.training.registry import CALLBACKS, LOGGERS
@@ -58,7 +57,7 @@ def build_parts(config: RunConfig, *, model: nn.Module | None = None, data: Data
         data: in place of the one that the configuration names.
     """
     if data is None:
-        data = create_data(config.data.name, seed=config.seed, **settings_of(config.data))
+        data = make_data(config)
     _suit_weights(data, config)
     task = make_task(config, data.spec)
     if model is None:

@@ -63,23 +63,9 @@ class Predictor:
         self.task, self.model = task, model
         self.pipeline: Pipeline = PIPELINES.get(task.spec.pipeline)(task.spec)
 
-    def __call__(
-        self, inputs: Any, *, batch_size: int = 64, num_workers: int = 0, skip_bad: bool = False
-    ) -> Iterator[Prediction]:
-        """Answer samples, in their order.
-
-        Args:
-            inputs: see `Pipeline.read`.
-            batch_size: samples at a time.
-            num_workers: threads that read samples while the network looks at earlier ones. The answers are the same.
-            skip_bad: give a sample that cannot be used as a `Prediction` with an error, and go on.
-
-        Raises:
-            DataError: a sample cannot be used.
-        """
-        yield from self.answered(
-            self.pipeline.read(inputs), batch_size=batch_size, num_workers=num_workers, skip_bad=skip_bad
-        )
+    def __call__(self, inputs: Any, **how: Any) -> Iterator[Prediction]:
+        """Answer whatever `Pipeline.read` takes, in its order; ``how`` is that of `answered`."""
+        return self.answered(self.pipeline.read(inputs), **how)
 
     def answered(
         self,
@@ -89,8 +75,18 @@ class Predictor:
         num_workers: int = 0,
         skip_bad: bool = False,
     ) -> Iterator[Prediction]:
-        """Answer raw samples, each a dict of the inputs with its "id"; see `__call__`."""
-        ready = in_order(self._encoded, samples, num_workers, ahead=2 * batch_size)
+        """Answer raw samples, in their order.
+
+        Args:
+            samples: each a dict of the inputs with its "id".
+            batch_size: samples at a time.
+            num_workers: threads that read samples while the network looks at earlier ones. The answers are the same.
+            skip_bad: give a sample that cannot be used as a `Prediction` with an error, and go on.
+
+        Raises:
+            DataError: a sample cannot be used.
+        """
+        ready = read_ahead(self._encoded, samples, num_workers, ahead=2 * batch_size)
         while chunk := list(islice(ready, batch_size)):
             if not skip_bad:
                 for _, row in chunk:
@@ -128,7 +124,7 @@ class Predictor:
         return self.pipeline.batch([row[ID] for row in rows], columns, ctx, range(len(rows)))
 
 
-def in_order(function: Callable[[T], R], items: Iterable[T], num_workers: int, ahead: int) -> Iterator[R]:
+def read_ahead(function: Callable[[T], R], items: Iterable[T], num_workers: int, ahead: int) -> Iterator[R]:
     """What a function gives for each item, in their order, made by threads that are never far ahead."""
     if num_workers == 0:
         yield from map(function, items)
@@ -178,16 +174,13 @@ def _is_pair(item: Any) -> bool:
     )
 
 
-def run_predictor(
-    folder: RunFolder, config: RunConfig, model: nn.Module | None = None, settings: Mapping[str, Any] | None = None
-) -> Predictor:
+def run_predictor(folder: RunFolder, config: RunConfig, model: nn.Module | None = None) -> Predictor:
     """The network of a finished run, with its best weights. Its data is not touched.
 
     Args:
         folder: the run's.
         config: the run's.
         model: the user's own network, if the run was of one.
-        settings: see `Predictor`.
 
     Raises:
         CheckpointError: the run has no weights, or they are of another network.
@@ -198,7 +191,7 @@ def run_predictor(
     if model is None:
         model = make_network(config, task, load=False)  # the run's checkpoint holds them, published ones may be gone
     model = load_trained(config, model, folder.checkpoint())
-    return Predictor(task, model.eval(), settings)
+    return Predictor(task, model.eval())
 
 
 def package_predictor(package: Package, settings: Mapping[str, Any] | None = None) -> Predictor:

@@ -50,13 +50,8 @@ class RunRecord:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What the run says of itself: model, data, best epoch, test scores, timing."""
+        """How the run ended: model, data, best epoch, test scores, timing."""
         return self._mapping("summary.json", read_json, allow_nan=True)
-
-    @cached_property
-    def environment(self) -> dict[str, Any]:
-        """Versions, device, machine."""
-        return self._mapping("environment.json", read_json, allow_nan=True)
 
     @cached_property
     def history(self) -> dict[str, list[float | None]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from scirs_neural.core import terminal
+from scirs_neural.core.paths import from_here
 from scirs_neural.evaluation.report import Evaluation, Score, Slice
 from scirs_neural.runs.next_steps import next_steps
 
@@ -36,7 +36,7 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
     ]
     terminal.table(console, ["over the folds", "mean ± std", "95 % interval of the mean"], over)
     console.print()
-    main, folder = found.out_of_fold.main, _short(found.folder.path)
+    main, folder = found.out_of_fold.main, from_here(found.folder.path)
     pooled, facts = found.out_of_fold.metrics[main], {}
     if found.together is not None:
         best = found.together.metrics[found.together.main]
@@ -63,13 +63,6 @@ def show_cross_validation(found: CrossValidated, console: Console) -> None:
     terminal.summary(console, shown)
 
 
-def _short(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
-
-
 def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> None:
     """Print the metrics with their 95 % intervals, the slices, and what the kind of predictions tells beside."""
     rows = [[name, _finite(score.value), _within(score) or None] for name, score in evaluation.metrics.items()]
@@ -84,7 +77,7 @@ def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> 
         _show_slices([part for part in evaluation.slices if part.column == column], evaluation, console)
     for table in evaluation.tables:
         console.print()
-        terminal.table(console, table.head, table, title=table.title)
+        terminal.table(console, table.head, table.rows, title=table.title)
 
 
 def _show_slices(parts: Sequence[Slice], evaluation: Evaluation, console: Console) -> None:

@@ -17,7 +17,7 @@ from scirs_neural.config.overrides import sweep_points
 from scirs_neural.config.saved import words_for
 from scirs_neural.core import terminal
 from scirs_neural.core.command import EXIT_INTERRUPTED, EXIT_PREEMPTED
-from scirs_neural.core.errors import ConfigError, ManyErrors, PreemptedError, ScirsError
+from scirs_neural.core.errors import ConfigError, PreemptedError, ScirsError, raise_all
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
@@ -42,16 +42,13 @@ def run_sweep(request: Request, console: Console) -> int:
     if request.config_file is not None:
         raise ConfigError("--from is of one run, and -m of several", where="command line", fix="leave one of them out")
     points = sweep_points(request.overrides)
-    faults: dict[str, ScirsError] = {}
+    faults: list[ScirsError] = []
     for point in points:
         try:
             config = load_config(replace(request, overrides=point), config_groups())
-        except ManyErrors as several:
-            faults |= {error.render(): error for error in several.errors}
         except ConfigError as error:
-            faults[error.render()] = error
-    if faults:
-        raise ManyErrors(faults.values())
+            faults.append(error)
+    raise_all(faults)
     if config.trainer.fast_dev_run:
         raise ConfigError("fast_dev_run keeps nothing, and a sweep compares what is kept", fix="leave -m out")
     folder = new_run_dir(config.paths.runs, "sweep")

@@ -26,10 +26,9 @@ from scirs_neural.config.schema import ModelConfig, RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.environment import environment, num_cpus
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir, replacing
+from scirs_neural.core.paths import RUN_DIR_ENV, from_here, replacing
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.module import SPLITS, DataModule
-from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
@@ -40,45 +39,30 @@ from scirs_neural.tasks.collect import collect
 from scirs_neural.tasks.judging import further_scores
 from scirs_neural.tasks.task import Task
 from scirs_neural.training.distributed.ranks import broadcast_from_rank_zero, is_first
-from scirs_neural.training.finders import FINDERS, resolve_auto_settings
+from scirs_neural.training.finders import resolve_auto_settings
 from scirs_neural.training.loggers import create_loggers
 from scirs_neural.training.machine import is_model_parallel
 from scirs_neural.training.memory import peak_memory_mb
-from scirs_neural.training.module import Module
 from scirs_neural.training.optimizer_rules import check_optimizer
 from scirs_neural.training.options import first_batches
 from scirs_neural.training.precision import pin_to_fp32
 from scirs_neural.training.scoring import EpochScores
 from scirs_neural.training.trainer import Trainer, saved_records
 
-NOT_THE_TRAINERS = {"num_threads", "num_interop_threads", *FINDERS}  # settled before there is one
-
 
 @dataclass
-class RunResult:
-    """A run that has ended.
+class RunResult(Parts):
+    """The parts of a run that has ended; the network has its best weights.
 
     Args:
-        folder: what it left behind.
-        module: hosts the task and the network, with its best weights.
         data: that it learnt from.
+        module: hosts the task and the network.
+        folder: what it left behind.
         summary: how it ended, as in ``summary.json``.
     """
 
     folder: RunFolder
-    module: Module
-    data: DataModule
     summary: dict[str, Any]
-
-    @property
-    def task(self) -> Task:
-        """What was asked of the network."""
-        return self.module.task
-
-    @property
-    def model(self) -> nn.Module:
-        """The network, with its best weights."""
-        return self.module.model
 
 
 def train_run(
@@ -109,7 +93,8 @@ def train_run(
     parts = build_parts(config, model=model, data=data)
     own = [part for part, given in (("model", model), ("data", data)) if given is not None]
     config = resolve_auto_settings(_as_given(config, model, data), parts.module, parts.data, console)
-    folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(_make_folder(config, parts).path))))
+    name = f"{parts.data.spec.name}-{Path(config.model.name.partition(':')[0]).stem}"
+    folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(RunFolder.of(config, name).path))))
     if is_first():
         folder.begin(config)
     named = [*make_callbacks(config, parts.task), *callbacks]
@@ -120,7 +105,7 @@ def train_run(
     resumed = trainer.resumed(config.trainer.resume) if config.plugins else None
     parts.module.prepare(None if resumed is None else saved_records(resumed))
     facts = run_facts(config, parts)
-    terminal.header(console, {**facts["shown"], "run folder": str(_relative(folder.path))})
+    terminal.header(console, {**facts["shown"], "run folder": str(from_here(folder.path))})
     if is_first():
         _save_input_batch(parts, folder)
     is_made_again = is_model_parallel(config.trainer) or bool(config.plugins)
@@ -130,7 +115,8 @@ def train_run(
     ranked = trainer.best_checkpoint
     trainer.continue_on_rank_zero()
     if is_made_again:  # its parts are in processes that are gone, or plugins have changed it since the best epoch
-        parts = Parts(parts.data, _whole_module(config, parts.data.spec, untrained))
+        parts = Parts(parts.data, module_from_spec(config, parts.data.spec, untrained))
+        pin_to_fp32(parts.model, config.trainer.fp32_modules)
     trained_sec = time.perf_counter() - began
     checkpoint = ranked or folder.last
     epoch = load_checkpoint(parts.module, checkpoint)
@@ -142,7 +128,7 @@ def train_run(
     scores: dict[str, float] = {}
     if not all(value.isfinite().all() for value in parts.model.parameters()):
         splits = ()
-        trainer.warned.counts["the weights are not finite: nothing was judged"] += 1
+        trainer.warned["the weights are not finite: nothing was judged"] += 1
     for split in sorted(splits, key=SPLITS.index):  # what follows from the validation set goes into the test
         if parts.data.spec.sizes[split]:
             found, scores = judge(parts, split, config)
@@ -178,11 +164,11 @@ def train_run(
         "plugins": list(config.plugins),
         "artifacts": artifacts,
         "skipped_samples": parts.data.corrupt_count,
-        "warnings": dict(trainer.warned.counts),
+        "warnings": dict(trainer.warned),
     }
     folder.write_summary(summary)
     _log_hyper_parameters(trainer, config, summary)
-    return RunResult(folder, parts.module, parts.data, summary)
+    return RunResult(parts.data, parts.module, folder, summary)
 
 
 def judge(parts: Parts, split: str, config: RunConfig) -> tuple[Predictions, dict[str, float]]:
@@ -198,13 +184,6 @@ def judge(parts: Parts, split: str, config: RunConfig) -> tuple[Predictions, dic
     has_loss = task.has_eval_loss and type(task).answer is Task.answer
     found = collect(task, parts.model, batches, ctx=ctx, units=parts.data.units(split), each=add if has_loss else None)
     return found, {**losses.scores(), **found.score(), **(further_scores(task, found) if split == "test" else {})}
-
-
-def _whole_module(config: RunConfig, spec: DataSpec, model: nn.Module | None) -> Module:
-    module = module_from_spec(config, spec, model)
-    if config.trainer.fp32_modules:
-        pin_to_fp32(module.model, config.trainer.fp32_modules)
-    return module
 
 
 def _set_threads(config: RunConfig) -> None:
@@ -228,21 +207,6 @@ def _as_given(config: RunConfig, model: nn.Module | None, data: DataModule | Non
     if data is not None:
         given["data"] = config.data.model_copy(update={"name": f"{data.spec.name} in memory"})
     return config.model_copy(update=given)
-
-
-def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-def _make_folder(config: RunConfig, parts: Parts) -> RunFolder:
-    resumed, name = config.trainer.resume, f"{parts.data.spec.name}-{Path(config.model.name.partition(':')[0]).stem}"
-    if resumed not in (None, "auto"):
-        return RunFolder.find(resumed)
-    is_handed_down = bool(os.environ.get(RUN_DIR_ENV))
-    found = RunFolder.unfinished(Path(config.paths.runs) / name, config) if resumed and not is_handed_down else None
-    return found or RunFolder(new_run_dir(config.paths.runs, name))
 
 
 @contextlib.contextmanager
@@ -335,12 +299,7 @@ def _save_input_batch(parts: Parts, folder: RunFolder) -> None:
     spec = parts.task.spec
     named = {"images": next(iter(spec.inputs), None), "targets": next(iter(spec.targets), None)}
     held = {key: batch[name][:32] for key, name in named.items() if name is not None}
-    arrays = {key: value.numpy() for key, value in held.items() if isinstance(value, torch.Tensor)}
-    _save_arrays(folder.plots / "input_batch.npz", arrays)
-
-
-def _relative(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
+    arrays: dict[str, Any] = {key: value.numpy() for key, value in held.items() if isinstance(value, torch.Tensor)}
+    folder.plots.mkdir(parents=True, exist_ok=True)
+    with replacing(folder.plots / "input_batch.npz") as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from scirs_neural.builder import build
 from scirs_neural.builder.model import Model
 from scirs_neural.builder.registry import COMPOSITIONS
 from scirs_neural.core.errors import CheckpointError, RefusedError, ScirsError
+from scirs_neural.core.plain import plain_data
 from scirs_neural.core.signatures import signature_options
 from scirs_neural.guard.tensor_bytes import ALIGNMENT
 from scirs_neural.models import MODELS, create_model, load_strictly, on_meta
@@ -43,7 +44,8 @@ Change = Callable[[nn.Module], nn.Module]
 def unwrapped(model: nn.Module) -> nn.Module:
     """The network inside the wrappers of torch.compile and of data parallelism."""
     while True:
-        inner = getattr(model, "_orig_mod", None) or (model.module if _is_parallel(model) else None)
+        is_parallel = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+        inner = getattr(model, "_orig_mod", None) or (model.module if is_parallel else None)
         if not isinstance(inner, nn.Module):
             return model
         model = inner
@@ -239,11 +241,7 @@ def _of_class(described: ClassModel, model_class: ModelClass | None, where: str)
 
 
 def _modified(
-    model: nn.Module,
-    described: AnyModel,
-    shapes: Mapping[str, tuple[int, ...]],
-    where: str,
-    changes: Sequence[Change],
+    model: nn.Module, described: AnyModel, shapes: Mapping[str, tuple[int, ...]], where: str, changes: Sequence[Change]
 ) -> nn.Module:
     for change in changes:
         model = change(model)
@@ -309,17 +307,11 @@ def _plain(value: Any) -> Any:
     Raises:
         CheckpointError: one is no plain data.
     """
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise CheckpointError(f"the option {value!r} is no plain data", fix="give numbers, texts, lists and mappings")
 
+    def refuse(part: Any) -> NoReturn:
+        raise CheckpointError(f"the option {part!r} is no plain data", fix="give numbers, texts, lists and mappings")
 
-def _is_parallel(model: nn.Module) -> bool:
-    return isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel))
+    return plain_data(value, refuse)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,8 +201,7 @@ def _newest(model: Any) -> Any:
 
 def _network(name: str, options: dict[str, Any], input_shape: tuple[int, ...] | None) -> nn.Module:
     if name.endswith((".yaml", ".yml", ".json")):
-        known = {"num_classes"}
-        if more := options.keys() - known:
+        if more := options.keys() - {"num_classes"}:
             raise ConfigError(f"a network file takes no option '{min(more)}'", fix="num_classes only")
         return load_model_file(name, input_shape=input_shape, num_classes=options.get("num_classes"), allow_files=True)
     return create_model(name, **options)
@@ -307,14 +308,6 @@ def _to_package(loaded: _Loaded, target: Path) -> tuple[str, float]:
     return _compare(again, loaded, target)
 
 
-def _to_torch_export(loaded: _Loaded, target: Path) -> tuple[str, float]:
-    return _to_program(loaded, target, to_torch_export)
-
-
-def _to_onnx(loaded: _Loaded, target: Path) -> tuple[str, float]:
-    return _to_program(loaded, target, to_onnx)
-
-
 def _to_program(
     loaded: _Loaded, target: Path, export: Callable[[nn.Module, tuple[Tensor, ...]], tuple[bytes, float]]
 ) -> tuple[str, float]:
@@ -338,8 +331,6 @@ def _compare(again: nn.Module, loaded: _Loaded, target: Path) -> tuple[str, floa
 
 
 def _copy_of(model: nn.Module) -> nn.Module:
-    from copy import deepcopy
-
     copied = deepcopy(model)
     with torch.no_grad():
         for tensor in copied.parameters():
@@ -370,6 +361,6 @@ _WRITERS: dict[str, Callable[[_Loaded, Path], tuple[str, float]]] = {
     "torch": _to_torch,
     "huggingface": _to_huggingface,
     "package": _to_package,
-    "torch-export": _to_torch_export,
-    "onnx": _to_onnx,
+    "torch-export": partial(_to_program, export=to_torch_export),
+    "onnx": partial(_to_program, export=to_onnx),
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,7 +29,7 @@ def to_torch_export(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes
     """
     program = _exported(model, inputs)
     file = io.BytesIO()
-    with _quiet():
+    with warnings.catch_warnings(action="ignore"):
         torch.export.save(program, file)
         file.seek(0)
         again = torch.export.load(file).module()
@@ -51,7 +53,7 @@ def to_onnx(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, float]
         raise MissingExtraError(error.name or "onnxruntime", "onnx", "an ONNX file") from error
     names = [f"input{number}" if number else "input" for number in range(len(inputs))]
     exported = _exported(model, inputs)
-    with _quiet(), _told("ONNX"):
+    with _exporting("ONNX"):
         program = torch.onnx.export(
             exported, (), dynamo=True, verbose=False, input_names=names, output_names=["output"]
         )
@@ -98,24 +100,16 @@ def _checked(difference: float, what: str) -> float:
 
 def _exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
     free = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
-    with _quiet(), _told("torch.export"):
+    with _exporting("torch.export"):
         return torch.export.export(model, inputs, dynamic_shapes=free)
 
 
-class _told:  # noqa: N801 - reads as a function in its with statement
-    """What an exporter raises, raised as an error of ours: it may be any."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception):
-            reason = str(error).partition("\n")[0][:200] or type(error).__name__
-            raise CheckpointError(f"{self.what} cannot follow the network: {reason}") from error
-
-
-def _quiet() -> warnings.catch_warnings[None]:
-    return warnings.catch_warnings(action="ignore")
+@contextlib.contextmanager
+def _exporting(by: str) -> Iterator[None]:
+    """No warnings, and what an exporter raises as an error of ours."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except Exception as error:  # an exporter may raise anything
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise CheckpointError(f"{by} cannot follow the network: {reason}") from error

@@ -50,12 +50,7 @@ def seal(facts: Mapping[str, Any], members: Mapping[str, Member]) -> tuple[Manif
     return check(MANIFEST, plain, "the manifest"), dump(plain)
 
 
-def new_facts(
-    *,
-    name: str,
-    licences: Mapping[str, str],
-    parts: Iterable[Part],
-) -> dict[str, Any]:
+def new_facts(*, name: str, licences: Mapping[str, str], parts: Iterable[Part]) -> dict[str, Any]:
     """What a manifest says of when and with what a package was made; ``SOURCE_DATE_EPOCH`` sets the time."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH")
     at = time.gmtime(int(seconds) if seconds and seconds.isdecimal() else None)

@@ -201,11 +201,8 @@ def save_package(
     parts = parts_of(documents)
     check_parts(documents, parts, where)
     label = described.get("name") or type(model).__name__
-    facts = new_facts(
-        name=name or (f"{spec.name}-{label}" if spec else label),
-        licences=_licences(described, spec) if licences is None else licences,
-        parts=parts,
-    )
+    licences = _licences(described, spec) if licences is None else licences
+    facts = new_facts(name=name or (f"{spec.name}-{label}" if spec else label), licences=licences, parts=parts)
     contents = {member: Content.of(dump(plain)) for member, plain in documents.items()}
     contents[WEIGHTS] = Content.of(*to_bytes({**_state(model), **tensors}))
     for prefix, files in (("tokenizer", tokenizer or {}), ("exports", exports or {})):

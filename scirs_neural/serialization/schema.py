@@ -21,11 +21,11 @@ SCHEMA_FILE = Path(__file__).parent / f"format-{VERSION}.schema.json"
 
 MANIFEST, MODEL, WEIGHTS = "manifest.json", "model.json", "weights.safetensors"
 SPEC, TASK, ANSWER, PLUGINS, METRICS = "spec.json", "task.json", "answer.json", "plugins.json", "metrics.json"
-FOLDERS = ("tokenizer/", "exports/")
 PLUGIN_TENSORS = "plugins/"
 """Prefix of the names in the weights file that belong to records of plugins, not to the network."""
 
-MEMBER = r"^((model|spec|task|answer|plugins|metrics)\.json|weights\.safetensors|(tokenizer|exports)(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+)$"  # fmt: skip  # noqa: E501
+FILES = r"weights\.safetensors|(tokenizer|exports)(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+"  # members that are not JSON
+MEMBER = rf"^((model|spec|task|answer|plugins|metrics)\.json|{FILES})$"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Crc32 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 MemberName = Annotated[str, Field(pattern=MEMBER, max_length=255)]

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, model_validator
 
 from scirs_neural.serialization import schema
-from scirs_neural.serialization.schema import Count, Finite, Member, Plain, Sha256, Text, checked
+from scirs_neural.serialization.schema import FILES, Count, Finite, Member, Plain, Sha256, Text, checked
 
 PREPROCESS, LABELS = "preprocess.json", "labels.json"
-_MEMBER = r"^((model|preprocess|labels|metrics)\.json|weights\.safetensors|(tokenizer|exports)(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+)$"  # fmt: skip  # noqa: E501
+_MEMBER = rf"^((model|preprocess|labels|metrics)\.json|{FILES})$"
 
 
 class DataFacts(Plain):

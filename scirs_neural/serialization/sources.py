@@ -107,7 +107,7 @@ def _torch_export(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights of a .pt2 file; its program is not looked at. Tensors that share memory in it still do."""
     state: dict[str, Tensor] = {}
     read: dict[str, bytearray] = {}
-    room = path.stat().st_size  # for those that have to be laid out anew
+    left = path.stat().st_size  # for those that have to be laid out anew
     for name, stored in stored_tensors(path).items():
         if stored.member.method != STORED:
             raise RefusedError(f"refused: {shown(name)} is compressed, and torch never compresses", where=str(path))
@@ -122,8 +122,8 @@ def _torch_export(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensor = flat.as_strided(stored.shape, stored.strides, stored.offset if count else 0)
         except (RuntimeError, ValueError) as error:
             raise RefusedError(f"refused: {shown(name)} lies outside of its bytes", where=str(path)) from error
-        room -= 0 if tensor.is_contiguous() else tensor.nbytes
-        if room < 0:
+        left -= 0 if tensor.is_contiguous() else tensor.nbytes
+        if left < 0:
             raise RefusedError("refused: its tensors are larger than the file", where=str(path))
         state[name] = tensor.contiguous()
     return state, {}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,6 @@ import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.apply_func import apply_to_collection
 from lightning.pytorch.plugins.io import CheckpointIO
-
-
-@dataclass
-class _Job:
-    """What the writer is to do with a path: write a checkpoint, or remove it."""
-
-    path: str
-    checkpoint: dict[str, Any] | None
-    options: Any = None
 
 
 class AsyncCheckpointIO(CheckpointIO):
@@ -40,10 +31,10 @@ class AsyncCheckpointIO(CheckpointIO):
 
     def __init__(self, inner: CheckpointIO) -> None:
         self.inner = inner
-        self._jobs: deque[_Job] = deque()
-        self._state = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._busy = False
+        self._writer = ThreadPoolExecutor(1, "checkpoints")  # the interpreter's exit waits for it
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[dict[str, Any], Any]] = {}  # the newest of each path that is not begun
+        self._jobs: list[Future[None]] = []
         self._error: BaseException | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -54,18 +45,17 @@ class AsyncCheckpointIO(CheckpointIO):
         """
         self.check()
         copy = apply_to_collection(checkpoint, torch.Tensor, lambda held: held.detach().to("cpu", copy=True))
-        with self._state:
-            for job in self._jobs:
-                if job.path == str(path) and job.checkpoint is not None:
-                    job.checkpoint, job.options = copy, storage_options
-                    return
-            self._add(_Job(str(path), copy, storage_options))
+        with self._lock:
+            is_waiting = str(path) in self._waiting
+            self._waiting[str(path)] = copy, storage_options
+            if not is_waiting:
+                self._submit(self._write, str(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Have a checkpoint removed, once everything that was to be written before is written."""
         self.check()
-        with self._state:
-            self._add(_Job(str(path), None))
+        with self._lock:
+            self._submit(self.inner.remove_checkpoint, str(path))
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> Any:
         """Read a checkpoint, once everything is written."""
@@ -78,52 +68,42 @@ class AsyncCheckpointIO(CheckpointIO):
         Raises:
             StorageError: something could not be.
         """
-        with self._state:
-            self._state.wait_for(lambda: not self._jobs and not self._busy)
+        wait(self._jobs)
         self.check()
 
     def check(self) -> None:
         """Raise the error of a write that failed, once."""
-        with self._state:
+        with self._lock:
             error, self._error = self._error, None
         if error is not None:
             raise error
 
     def teardown(self) -> None:
-        """Write what is left, end the thread, and raise what went wrong."""
+        """Write what is left, and raise what went wrong."""
         try:
             self.drain()
         finally:
             self.inner.teardown()
 
-    def _add(self, job: _Job) -> None:
-        self._jobs.append(job)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="checkpoints")  # no daemon: the exit waits for it
-            self._thread.start()
+    def _submit(self, act: Callable[[str], None], path: str) -> None:
+        self._jobs = [job for job in self._jobs if not job.done()]
+        self._jobs.append(self._writer.submit(self._attempt, act, path))
 
-    def _work(self) -> None:
-        """Do the jobs in order; end when there are none."""
-        while True:
-            with self._state:
-                if not self._jobs:
-                    self._thread = None
-                    return
-                job, self._busy = self._jobs.popleft(), True
-            error: BaseException | None = None
-            try:
-                if job.checkpoint is None:
-                    self.inner.remove_checkpoint(job.path)
-                else:
-                    self.inner.save_checkpoint(job.checkpoint, job.path, job.options)
-            except BaseException as raised:  # whatever it is, it belongs to the thread that trains
-                error = raised
-            with self._state:
-                self._busy = False
-                if error is not None:
-                    self._error = error
-                    self._jobs.clear()
-                self._state.notify_all()
+    def _write(self, path: str) -> None:
+        with self._lock:
+            checkpoint, options = self._waiting.pop(path)
+        self.inner.save_checkpoint(checkpoint, path, options)
+
+    def _attempt(self, act: Callable[[str], None], path: str) -> None:
+        """Do a job; when it fails, none that waits is done."""
+        try:
+            act(path)
+        except BaseException as error:  # whatever it is, it belongs to the thread that trains
+            with self._lock:
+                self._error = error
+                self._waiting.clear()
+                for job in self._jobs:
+                    job.cancel()
 
 
 class SavingErrors(L.Callback):

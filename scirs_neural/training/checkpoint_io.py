@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from scirs_neural.core.paths import replacing, storage_errors
 from scirs_neural.guard.torch_file import FIRST_SAFE_TORCH, seal
 from scirs_neural.guard.tree import write_tree
-from scirs_neural.serialization.checkpoint import read_checkpoint, read_index
-
-__all__ = ["DurableCheckpointIO", "read_checkpoint", "read_index", "remove_shards", "shards_home", "write_checkpoint"]
+from scirs_neural.serialization.checkpoint import read_checkpoint
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -98,14 +97,10 @@ def remove_shards(path: str | Path, but: Path | None = None) -> None:
 
 
 def _as_os_error(error: RuntimeError, target: Path) -> Exception:
-    import errno
-
-    if isinstance(error.__cause__ or error.__context__, OSError):
-        return error.__cause__ or error.__context__ or error  # type: ignore[return-value]
-    if (
-        "enforce fail" in str(error)
-        or "PytorchStreamWriter" in str(error)
-        or shutil.disk_usage(target.parent).free < 1 << 20
-    ):
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, OSError):
+        return cause
+    is_torchs = "enforce fail" in str(error) or "PytorchStreamWriter" in str(error)
+    if is_torchs or shutil.disk_usage(target.parent).free < 1 << 20:
         return OSError(errno.ENOSPC, "no space left on device", str(target))
     return error

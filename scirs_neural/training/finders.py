@@ -8,7 +8,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning.pytorch as L
@@ -146,25 +146,17 @@ def find_batch_size(module: Module, data: Any, settings: TrainerConfig) -> int:
     return int(found or before)
 
 
-class _plain_trainer:  # noqa: N801 - reads as a function in its with statement
+@contextlib.contextmanager
+def _plain_trainer(module: Module, s: TrainerConfig, **limits: Any) -> Iterator[L.Trainer]:
     """A Trainer that keeps nothing, in a folder of its own for the tuner's checkpoint; the schedule rests."""
-
-    def __init__(self, module: Module, settings: TrainerConfig, **limits: Any) -> None:
-        self.module, self.settings, self.limits = module, settings, limits
-
-    def __enter__(self) -> L.Trainer:
-        self.folder, self.silence = tempfile.TemporaryDirectory(), quiet()
-        self.silence.__enter__()
-        self.schedule, self.module.scheduler_settings = self.module.scheduler_settings, SchedulerConfig(name="constant")
-        s = self.settings
-        return L.Trainer(
-            accelerator=s.accelerator, devices=1, precision=s.precision, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, default_root_dir=self.folder.name,
-            num_sanity_val_steps=0, limit_val_batches=0, accumulate_grad_batches=s.accumulate_grad_batches,
-            **self.limits,
-        )  # fmt: skip
-
-    def __exit__(self, *raised: Any) -> None:
-        self.module.scheduler_settings = self.schedule
-        self.silence.__exit__(*raised)
-        self.folder.cleanup()
+    schedule, module.scheduler_settings = module.scheduler_settings, SchedulerConfig(name="constant")
+    try:
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            yield L.Trainer(
+                accelerator=s.accelerator, devices=1, precision=s.precision, logger=False, enable_checkpointing=False,
+                enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
+                num_sanity_val_steps=0, limit_val_batches=0, accumulate_grad_batches=s.accumulate_grad_batches,
+                **limits,
+            )  # fmt: skip
+    finally:
+        module.scheduler_settings = schedule

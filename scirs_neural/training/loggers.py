@@ -8,7 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, refusals
 from scirs_neural.core.importing import resolve
 from scirs_neural.training.registry import LOGGERS
 
@@ -60,10 +60,8 @@ def create_loggers(settings: Mapping[str, Mapping[str, Any]], folder: Path) -> l
             given[_RUN_NAME[name]] = f"{folder.parent.name}/{folder.name}"
         if "save_dir" in signature(kind).parameters:
             given.setdefault("save_dir", str(folder))
-        try:
+        with refusals(f"the logger '{key}'", f"logger.{key}"):
             made.append(kind(**given))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"the logger '{key}' refuses its options: {error}", where=f"logger.{key}") from error
     return made
 
 

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from scirs_neural.core.errors import NonFiniteError
 from scirs_neural.core.paths import atomic_write
+from scirs_neural.training.callbacks.step_guard import FIX
 
 Row = dict[str, float]
 
@@ -27,24 +28,19 @@ class MetricsFile(Logger):
 
     Args:
         path: of the CSV file; None keeps the rows in memory only.
+
+    Attributes:
         on_row: called with each complete row.
     """
 
-    def __init__(self, path: Path | None, on_row: Callable[[Row], None] | None = None) -> None:
+    name, version = "metrics", ""
+
+    def __init__(self, path: Path | None) -> None:
         super().__init__()
-        self.path, self.on_row = path, on_row
+        self.path = path
+        self.on_row: Callable[[Row], None] | None = None
         self.is_open, self.is_complete = False, True
         self.rows: list[Row] = []  # a resumed run gets them back from its checkpoint (`EpochState`)
-
-    @property
-    def name(self) -> str:
-        """The logger's name."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """The logger's version."""
-        return ""
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -69,34 +65,23 @@ class MetricsFile(Logger):
         """Write and show the last row, unless that was done; one of a module that logs no training values ends here."""
         if not self.is_complete:
             self.is_complete = True
-            self._write()
+            if self.path is not None:
+                atomic_write(self.path, format_metrics(self.rows))
             if self.on_row is not None:
                 self.on_row(self.rows[-1])
 
-    def _write(self) -> None:
-        if self.path is not None:
-            atomic_write(self.path, format_metrics(self.rows))
-
 
 class FiniteGuard(Logger):
-    """Stops a run whose loss is no number any more.
+    """Stops a run of which a logged loss, such as that of a validation, is not finite; `StepGuard` looks at each step.
 
     Loggers are given values that are on the host already, so looking at them costs the training step nothing.
     """
 
+    name, version = "finite", ""
+
     def __init__(self) -> None:
         super().__init__()
         self.last_finite: dict[str, float] = {}
-
-    @property
-    def name(self) -> str:
-        """The logger's name."""
-        return "finite"
-
-    @property
-    def version(self) -> str:
-        """The logger's version."""
-        return ""
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing."""
@@ -113,11 +98,8 @@ class FiniteGuard(Logger):
             if not math.isfinite(value):
                 before = self.last_finite.get(name)
                 seen = f"; it was {before:.4g} when last logged" if before is not None else ""
-                raise NonFiniteError(
-                    f"{name.removesuffix('_step').removesuffix('_epoch')} became {value} at step {step}{seen}",
-                    fix="lower optimizer.lr, set trainer.gradient_clip_val=1, or raise the precision; "
-                    "trainer.stop_on_nonfinite=false goes on regardless",
-                )
+                plain = name.removesuffix("_step").removesuffix("_epoch")
+                raise NonFiniteError(f"{plain} became {value} at step {step}{seen}", fix=FIX)
             self.last_finite[name] = value
 
 
@@ -140,9 +122,3 @@ def format_metrics(rows: list[Row]) -> str:
     writer.writeheader()
     writer.writerows({key: int(v) if key in ("epoch", "step") else repr(v) for key, v in row.items()} for row in rows)
     return text.getvalue()
-
-
-def read_metrics(path: Path) -> list[Row]:
-    """The rows of a metrics file."""
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]

@@ -22,12 +22,12 @@ from scirs_neural.layers.penalties import ActivityRegularization, collect_penalt
 from scirs_neural.optim.build import build_optimizer, build_scheduler
 from scirs_neural.optim.groups import ParameterGroup, freeze, parameter_groups
 from scirs_neural.optim.schedules import DEFAULT_WARMUP, Span
-from scirs_neural.plugins.order import overrides, prepare_all, rebuild_all, records_of, same_records
+from scirs_neural.plugins.order import overrides, prepare_all, rebuild_all, same_records
 from scirs_neural.plugins.plugin import Plugin
 from scirs_neural.tasks.task import ALL_OTHERS, Phase, Task, count_of
 from scirs_neural.training.network_check import check_network
 from scirs_neural.training.scoring import EpochScores, direction
-from scirs_neural.training.taps import Taps
+from scirs_neural.training.taps import tapped
 
 Counts = Mapping[str, float | None]
 PENALTY = "penalty"
@@ -120,10 +120,6 @@ class Module(L.LightningModule):
         self.frozen_parameters = freeze(self.model, self.parameter_groups)
         self.is_prepared = True
 
-    def records(self) -> list[dict[str, Any]]:
-        """What the plugins have done to the network."""
-        return records_of(self.plugins)
-
     @property
     def spec(self) -> Any:
         """The description of the data."""
@@ -171,7 +167,7 @@ class Module(L.LightningModule):
         return batch
 
     def with_rows(self, batch: Any) -> Any:
-        """A batch, or the batches of a step, with the further samples that plugins want: each has its share of them."""
+        """A batch, or the batches of a step, with the further samples that plugins want, spread evenly."""
         group = batch if isinstance(batch, list) else [batch]
         ctx = self.context(self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
         group = [dict(part) for part in group]
@@ -198,7 +194,7 @@ class Module(L.LightningModule):
         return found
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch, or of a part of a step, each term times its share of the step (`shares`)."""
+        """The loss of a batch, or of a part of a step, each term times its weight in the step (`shares`)."""
         outputs, terms = self.outputs_and_terms(batch, self.context(batch_idx))
         self.now.terms = terms
         return weighted_sum(terms, self.now.shares, outputs)
@@ -206,9 +202,10 @@ class Module(L.LightningModule):
     def outputs_and_terms(self, batch: Batch, ctx: Context) -> tuple[Any, dict[str, Tensor]]:
         """The network's outputs, and the terms of the loss: the task's, the plugins', the layers' penalties."""
         if not self.plugins and not self.has_penalties:
-            outputs = self.task.forward(self._modules["model"], batch, ctx)  # type: ignore[arg-type]
+            network: Any = self._modules["model"]
+            outputs = self.task.forward(network, batch, ctx)
             return outputs, self.task.losses(outputs, batch, ctx)
-        with Taps(self.model, self.plugins) as taps:
+        with tapped(self.model, self.plugins) as taps:
             outputs = self.task.forward(self.model, batch, ctx)
             terms = dict(self.task.losses(outputs, batch, ctx))
             for plugin in self.plugins:
@@ -249,19 +246,30 @@ class Module(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the answers of a batch, and its loss."""
-        self._judge(batch, Context("val", self.seed, settings=self.task.settings))
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the answers of a batch, and its loss."""
-        self._judge(batch, Context("test", self.seed, settings=self.task.settings))
+        ctx = Context(self._stage, self.seed, settings=self.task.settings)
+        task, model = self.task, self.shown
+        outputs = task.answer(model, batch, ctx)
+        assert self.scores is not None
+        self.scores.add_columns(batch, outputs)
+        if task.has_eval_loss:
+            if type(task).answer is not Task.answer:
+                outputs = task.forward(model, batch, ctx)
+            self.scores.add_losses(task.losses(outputs, batch, ctx), self.now.counts[0])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the pass."""
-        self._log_scores("val")
+        scores, self.scores = self.scores, None
+        assert scores is not None
+        world_size = self.trainer.world_size
+        found = scores.scores(world_size, world_size // rank_and_world_size()[1])
+        for name, value in found.items():
+            self.log(f"{self._stage}/{name}", torch.tensor(value, dtype=torch.float32))
 
-    def on_test_epoch_end(self) -> None:
-        """Log the scores of the pass."""
-        self._log_scores("test")
+    test_step, on_test_epoch_end = validation_step, on_validation_epoch_end
+
+    @property
+    def _stage(self) -> str:
+        return "test" if self.trainer.testing else "val"
 
     def configure_optimizers(self) -> Any:
         """An optimizer and a schedule for each phase."""
@@ -296,24 +304,6 @@ class Module(L.LightningModule):
                 options["mode"] = mode
         schedule = build_scheduler(moving.name, optimizer, span, **options)
         return schedule, monitor if isinstance(schedule, ReduceLROnPlateau) else None
-
-    def _judge(self, batch: Batch, ctx: Context) -> None:
-        task, model = self.task, self.shown
-        outputs = task.answer(model, batch, ctx)
-        assert self.scores is not None
-        self.scores.add_columns(batch, outputs)
-        if task.has_eval_loss:
-            if type(task).answer is not Task.answer:
-                outputs = task.forward(model, batch, ctx)
-            self.scores.add_losses(task.losses(outputs, batch, ctx), self.now.counts[0])
-
-    def _log_scores(self, stage: str) -> None:
-        scores, self.scores = self.scores, None
-        assert scores is not None
-        world_size = self.trainer.world_size
-        found = scores.scores(world_size, world_size // rank_and_world_size()[1])
-        for name, value in found.items():
-            self.log(f"{stage}/{name}", torch.tensor(value, dtype=torch.float32))
 
 
 class StepState:

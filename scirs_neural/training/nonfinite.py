@@ -1,4 +1,4 @@
-"""Where a number that is none came from: the run is gone through again from its last checkpoint, looking at everything.
+"""Where a non-finite number came from: the run is gone through again from its last checkpoint, looking at everything.
 
 Resumed runs have the bits of unbroken ones, so going through it again meets the same numbers. What is found is kept as
 files, and can be met again without the run (`scirs_neural.runs.replay`).
@@ -7,7 +7,6 @@ files, and can be met again without the run (`scirs_neural.runs.replay`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ class NonFiniteSearch(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Watch every module's output."""
-        self._hooks = watch(_network(module), self._note)
+        self._hooks = watch(network_of(module), self._note)
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         """Keep the weights, the batch and its seed."""
@@ -52,7 +51,7 @@ class NonFiniteSearch(L.Callback):
         if place > self.last_batch:
             trainer.should_stop = True
             raise NonFiniteError("gone through again, every number is finite")
-        self.before = {name: value.detach().clone() for name, value in _network(module).state_dict().items()}
+        self.before = {name: value.detach().clone() for name, value in network_of(module).state_dict().items()}
         self.batch = batch
         seed = stream_seed("step", self.seed, trainer.current_epoch, batch_idx, rank_and_world_size()[0])
         self.step = {
@@ -66,12 +65,12 @@ class NonFiniteSearch(L.Callback):
     def on_after_backward(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Look at the gradients, the last layer's first: that is where they come from."""
         if self.found is None:
-            self._note(bad_gradient(_network(module)))
+            self._note(bad_gradient(network_of(module)))
         self._end()
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_: Any) -> None:
         """Look at the weights."""
-        bad = next((n for n, p in _network(module).named_parameters() if not _is_finite(p)), None)
+        bad = next((n for n, p in network_of(module).named_parameters() if not _is_finite(p)), None)
         self._note(bad and f"weight {bad}, made so by the optimizer's step")
         self._end()
 
@@ -116,11 +115,11 @@ def keep(folder: Path, step: dict[str, Any], weights: dict[str, Tensor], batch: 
     return place
 
 
-def tensors(nest: Any) -> Iterator[Tensor]:
+def tensors(nest: Any) -> list[Tensor]:
     """The tensors in a nest of anything."""
     found: list[Tensor] = []
     apply_to_collection(nest, Tensor, found.append)
-    return iter(found)
+    return found
 
 
 def named_tensors(batch: Any) -> dict[str, Tensor]:
@@ -136,7 +135,8 @@ def _is_finite(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
-def _network(module: L.LightningModule) -> nn.Module:
+def network_of(module: L.LightningModule) -> nn.Module:
+    """The network of a module: its ``model``, or all of it."""
     held = getattr(module, "model", None)
     return held if isinstance(held, nn.Module) else module
 

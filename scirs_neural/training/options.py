@@ -8,22 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError, NonFiniteError
 
 if TYPE_CHECKING:
     from lightning.pytorch.profilers import Profiler
-
-
-def val_check_interval(settings: TrainerConfig, *, grouped: bool) -> int | float | None:
-    """How often to validate, in what Lightning counts: optimizer steps where batches come in groups of one step each.
-
-    Example:
-        >>> val_check_interval(TrainerConfig(val_check_interval=6, accumulate_grad_batches=2), grouped=True)
-        3
-    """
-    interval = settings.val_check_interval
-    return interval // settings.accumulate_grad_batches if grouped and isinstance(interval, int) else interval
 
 
 def make_profiler(name: str | None, folder: Path | None) -> Profiler | None:

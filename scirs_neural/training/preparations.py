@@ -24,12 +24,11 @@ from scirs_neural.training.precision import pin_to_fp32
 if TYPE_CHECKING:
     import lightning.pytorch as L
 
-FP32, RECOMPUTATION, MEMORY_FORMAT, SHARDING, COMPILATION = 71, 72, 73, 74, 75
-"""Their stages: after those of all plugins, which so see the network as it was built."""
-
 
 class Preparation(Plugin):
-    """A step of the Trainer's own. It leaves no record: the settings of each run say what it is.
+    """A step of the Trainer's own, after those of all plugins, which so see the network as it was built.
+
+    It leaves no record: the settings of each run say what it is.
 
     Args:
         trainer: Lightning's.
@@ -40,7 +39,8 @@ class Preparation(Plugin):
 
     def __init__(self, trainer: L.Trainer, module: L.LightningModule, data: Any, settings: TrainerConfig) -> None:
         super().__init__()
-        self.trainer, self.module, self.data, self.settings = trainer, module, data, settings
+        self.module: Any = module
+        self.trainer, self.data, self.settings = trainer, data, settings
 
     def is_wanted(self) -> bool:
         """Whether the settings ask for it, here."""
@@ -48,13 +48,14 @@ class Preparation(Plugin):
 
     def at_epoch(self, model: nn.Module, ctx: Context) -> nn.Module | None:
         """Once more, for the parts that a plugin has put into the network."""
-        return self.prepare(model, None, {})  # type: ignore[arg-type]
+        task: Any = None
+        return self.prepare(model, task, {})
 
 
 class Fp32Modules(Preparation):
     """``trainer.fp32_modules``."""
 
-    name, stage = "fp32_modules", FP32
+    name, stage = "fp32_modules", 71
 
     def is_wanted(self) -> bool:
         """Whether modules are named."""
@@ -69,7 +70,7 @@ class Fp32Modules(Preparation):
 class Recomputation(Preparation):
     """``trainer.activation_checkpointing``."""
 
-    name, stage = "activation_checkpointing", RECOMPUTATION
+    name, stage = "activation_checkpointing", 72
 
     def is_wanted(self) -> bool:
         """Whether modules are named."""
@@ -84,7 +85,7 @@ class Recomputation(Preparation):
 class MemoryFormat(Preparation):
     """``trainer.channels_last``."""
 
-    name, stage = "channels_last", MEMORY_FORMAT
+    name, stage = "channels_last", 73
 
     def is_wanted(self) -> bool:
         """Not where XLA lays tensors out by itself, FSDP2 wants them in order, or an optimizer flattens them."""
@@ -101,7 +102,7 @@ class MemoryFormat(Preparation):
 class Sharding(Preparation):
     """``trainer.strategy=fsdp2``, ``trainer.tensor_parallel``."""
 
-    name, stage = "sharding", SHARDING
+    name, stage = "sharding", 74
 
     def is_wanted(self) -> bool:
         """Whether parts of the network lie on different devices."""
@@ -109,22 +110,22 @@ class Sharding(Preparation):
 
     def prepare(self, model: nn.Module, task: Any, example: Batch) -> nn.Module:
         """Let it be done when Lightning has brought the ranks up."""
-        self.module.configure_model = self._shard  # type: ignore[method-assign]
+        self.module.configure_model = self._shard
         return model
 
     def _shard(self) -> None:
         """Layers are split first, then what is left of them is sharded."""
-        mesh = self.module.trainer.strategy.device_mesh  # type: ignore[attr-defined]
+        mesh = self.module.trainer.strategy.device_mesh
         if self.settings.tensor_parallel > 1:
             split(self.module, self.settings, mesh)
         if mesh["data_parallel"].size() > 1 or self.settings.strategy == "fsdp2":
-            shard(self.module.model, mesh["data_parallel"])  # type: ignore[arg-type]
+            shard(self.module.model, mesh["data_parallel"])
 
 
 class Compilation(Preparation):
     """``trainer.compile``."""
 
-    name, stage = "compile", COMPILATION
+    name, stage = "compile", 75
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -156,4 +157,4 @@ def preparations(
 ) -> list[Preparation]:
     """The steps that the settings ask for, in order."""
     made = [kind(trainer, module, data, settings) for kind in PREPARATIONS]
-    return sorted((step for step in made if step.is_wanted()), key=lambda step: step.stage)
+    return [step for step in made if step.is_wanted()]

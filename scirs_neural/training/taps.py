@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 
-class Taps:
+@contextlib.contextmanager
+def tapped(model: nn.Module, plugins: Sequence[Any]) -> Iterator[dict[str, Tensor]]:
     """The outputs of the modules that plugins want to see, by name, while in the block.
 
     Args:
         model: the network.
         plugins: whose `Plugin.taps` name its modules.
     """
+    values: dict[str, Tensor] = {}
 
-    def __init__(self, model: nn.Module, plugins: Sequence[Any]) -> None:
-        self.values: dict[str, Tensor] = {}
-        names = sorted({name for plugin in plugins for name in plugin.taps()})
-        self.handles = [model.get_submodule(name).register_forward_hook(self._keep(name)) for name in names]
+    def keep(name: str) -> Any:
+        return lambda module, inputs, output: values.update({name: output})
 
-    def __enter__(self) -> dict[str, Tensor]:
-        return self.values
-
-    def __exit__(self, *raised: object) -> None:
-        for handle in self.handles:
+    names = sorted({name for plugin in plugins for name in plugin.taps()})
+    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    try:
+        yield values
+    finally:
+        for handle in handles:
             handle.remove()
-
-    def _keep(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            self.values[name] = output
-
-        return hook

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
-from torch import nn
 
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.config.validate import check_section
@@ -23,6 +23,7 @@ from scirs_neural.data.batching import share_batches
 from scirs_neural.data.loader import is_worker_death, worker_error
 from scirs_neural.data.pipeline import ID
 from scirs_neural.plugins.order import prepare_all
+from scirs_neural.serialization.checkpoint import read_index
 from scirs_neural.training.async_checkpoint import SavingErrors
 from scirs_neural.training.callbacks.averaged_weights import AveragedWeights
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
@@ -35,7 +36,6 @@ from scirs_neural.training.callbacks.progress import EpochLines
 from scirs_neural.training.callbacks.step_guard import StepGuard
 from scirs_neural.training.callbacks.step_seed import StepSeed
 from scirs_neural.training.callbacks.stopping import Stopping
-from scirs_neural.training.checkpoint_io import read_index
 from scirs_neural.training.compiling import Compiled
 from scirs_neural.training.distributed.ranks import end_other_ranks, with_launched
 from scirs_neural.training.feeding import Feed
@@ -44,14 +44,14 @@ from scirs_neural.training.loops.fit import FitLoop
 from scirs_neural.training.machine import check_machine, is_model_parallel, machine_arguments
 from scirs_neural.training.metrics_file import FiniteGuard, MetricsFile, Row
 from scirs_neural.training.module import Module
-from scirs_neural.training.nonfinite import NonFiniteSearch
+from scirs_neural.training.nonfinite import NonFiniteSearch, network_of
 from scirs_neural.training.optimizer_rules import check_optimizer
-from scirs_neural.training.options import FirstBatches, anomaly_error, make_profiler, val_check_interval
+from scirs_neural.training.options import FirstBatches, anomaly_error, make_profiler
 from scirs_neural.training.precision import allow_tf32
 from scirs_neural.training.preparations import Compilation, Preparation, preparations
 from scirs_neural.training.scoring import direction
 from scirs_neural.training.tensorboard import TensorBoardExtras
-from scirs_neural.training.warnings_capture import WarningsCapture, quiet
+from scirs_neural.training.warnings_capture import quiet
 
 
 class Trainer:
@@ -97,7 +97,7 @@ class Trainer:
         self.seed, self.callbacks, self.loggers = seed, list(callbacks), list(loggers)
         self.console = console or terminal.console()
         self.metrics = MetricsFile(self.folder / "metrics.csv" if self.folder else None)
-        self.warned = WarningsCapture()
+        self.warned: Counter[str] = Counter()
         self.lightning: L.Trainer | None = None
         self.preparations: list[Preparation] = []
         self.plugin_calls: PluginCalls | None = None
@@ -183,14 +183,13 @@ class Trainer:
     def _traced(self, error: NonFiniteError, module: L.LightningModule, data: L.LightningDataModule) -> NonFiniteError:
         """The error with the place where it came from, found by going through it again from the last checkpoint."""
         assert self.lightning is not None
-        last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
-        is_placed = self.settings.detect_anomaly  # by autograd
-        if is_placed or last is None or self.folder is None or not last.is_file() or self.lightning.world_size > 1:
+        last, is_placed = self._last(), self.settings.detect_anomaly  # by autograd
+        if is_placed or self.folder is None or last is None or self.lightning.world_size > 1:
             return error
         search = NonFiniteSearch(self.folder, self.seed, self.lightning.fit_loop.epoch_loop.total_batch_idx)
         again = self._lightning(module, search)
         with contextlib.suppress(NonFiniteError, CheckpointError), self._quietly():
-            again.fit(module, data, ckpt_path=str(last), weights_only=True)
+            again.fit(module, data, ckpt_path=last, weights_only=True)
         if search.place is None:
             return error
         epoch, batch = int(search.step["epoch"]) + 1, int(search.step["batch"]) + 1
@@ -226,13 +225,13 @@ class Trainer:
                 what = f"trainer.val_check_interval={self.settings.val_check_interval} batches, and {batches}"
                 raise ConfigError(what, fix="a smaller number, or a fraction below 1") from error
             except RuntimeError as error:
-                if found := anomaly_error(error, warned.counts):
+                if found := anomaly_error(error, warned):
                     raise found from error
                 if not is_worker_death(error):
                     raise
                 raise worker_error(error) from error
             finally:
-                self.warned.counts.update(warned.counts)
+                self.warned.update(warned)
 
     def _prepare(self, module: L.LightningModule, data: Any, checkpoint: str | None) -> None:
         """What is done to the network before the first step: the plugins' part, then the Trainer's own."""
@@ -246,9 +245,8 @@ class Trainer:
             module.prepare(None if checkpoint is None else saved_records(checkpoint))
         assert self.lightning is not None
         self.preparations = preparations(self.lightning, module, data, self.settings)
-        held = getattr(module, "model", None)
-        network: nn.Module = held if isinstance(held, nn.Module) else module
-        prepare_all(self.preparations, network, getattr(module, "task", None), {})  # type: ignore[arg-type]
+        task: Any = getattr(module, "task", None)
+        prepare_all(self.preparations, network_of(module), task, {})
         said = [self.compiled.sentence()] if self.compiled is not None else []
         if self.plugin_calls is not None and isinstance(module, Module):
             self.plugin_calls.preparations = self.preparations
@@ -265,8 +263,7 @@ class Trainer:
         if path is None:
             return None
         if path == "auto":  # which run that is was settled with its folder
-            last = self.folder / "checkpoints" / "last.ckpt" if self.folder is not None else None
-            return str(last) if last is not None and last.is_file() else None
+            return self._last()
         file = Path(path)
         file = file / "checkpoints" / "last.ckpt" if file.is_dir() else file
         state = read_index(file)
@@ -274,37 +271,44 @@ class Trainer:
             raise CheckpointError(f"{file} holds weights only, no training state", fix="use it as model.weights=…")
         return str(file)
 
+    def _last(self) -> str | None:
+        """The newest checkpoint in the folder."""
+        last = None if self.folder is None else self.folder / "checkpoints" / "last.ckpt"
+        return str(last) if last is not None and last.is_file() else None
+
     def _lightning(self, module: L.LightningModule, search: NonFiniteSearch | None = None) -> L.Trainer:
         """Lightning's Trainer with everything hung on to it; for a search without what writes or shows anything."""
         s = self.settings
         monitor, mode = self.monitor(module)
+        host = module if isinstance(module, Module) else None
         terminal_bar = self.console.is_terminal if s.progress_bar is None else s.progress_bar
         lines = EpochLines(self.console, (monitor, mode), s.max_epochs, bar=terminal_bar)
         self.metrics.on_row = lines.finish_epoch
-        is_grouped = isinstance(module, Module) and s.accumulate_grad_batches > 1  # a step is a group of batches
-        own: list[L.Callback] = [
-            StepSeed(self.seed), *self._for_optimizer(module), LearningRate(s.log_every_n_steps), lines,
-        ]  # fmt: skip
+        shown = [lines] if search is None else []
+        own: list[L.Callback] = [StepSeed(self.seed), LearningRate(s.log_every_n_steps), *shown]
         if s.gradient_clip_val is not None:
             own.append(GradientClipping(s.gradient_clip_val, s.gradient_clip_algorithm, s.log_every_n_steps))
-        if isinstance(module, Module) and module.finetune.enabled:
-            own.append(Finetuning(module.finetune))
-        if isinstance(module, Module) and module.plugins:
-            calls = PluginCalls(self.preparations)
-            own.append(calls)
-            self.plugin_calls = calls if search is None else self.plugin_calls
-        last: list[L.Callback] = []
-        others: list[L.Callback] = [*self.callbacks, EpochState(self.metrics if search is None else MetricsFile(None))]
-        loggers: list[Logger] = [self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers]
-        if search is not None:
-            own.remove(lines)
-            others = [held for held in others if not isinstance(held, Checkpoint | TensorBoardExtras)] + [search]
-            loggers = []
-        else:
-            best = list(self._best_checkpoint(monitor, mode))
-            last = list(self._last_checkpoint(best[0] if best else None))
+        if host is not None:
+            known = check_optimizer(host.optimizer_settings, host.scheduler_settings, s)
+            own += [AveragedWeights()] if known.get("averages") else []
+            own += [Finetuning(host.finetune)] if host.finetune.enabled else []
+            if host.plugins:
+                calls = PluginCalls(self.preparations)
+                own.append(calls)
+                self.plugin_calls = calls if search is None else self.plugin_calls
+        loggers: list[Logger] = []
+        if search is None:
             own += [SavingErrors()] if s.checkpoint.async_save else []
-            own += [*([StepGuard()] if s.stop_on_nonfinite else []), *best, *last]
+            own += [*([StepGuard()] if s.stop_on_nonfinite else []), *self._checkpoints(monitor, mode)]
+            others = [*self.callbacks, EpochState(self.metrics)]
+            loggers = [self.metrics, *([FiniteGuard()] if s.stop_on_nonfinite else []), *self.loggers]
+        else:
+            others = [held for held in self.callbacks if not isinstance(held, Checkpoint | TensorBoardExtras)]
+            others += [EpochState(MetricsFile(None)), search]
+        is_grouped = host is not None and s.accumulate_grad_batches > 1  # a step is a group of batches
+        interval = s.val_check_interval
+        if is_grouped and isinstance(interval, int):
+            interval //= s.accumulate_grad_batches  # Lightning counts groups, which are optimizer steps
         few = s.overfit_batches or None
         with quiet() as warned:
             try:
@@ -316,7 +320,7 @@ class Trainer:
                     limit_test_batches=s.limit_test_batches, check_val_every_n_epoch=s.check_val_every_n_epoch,
                     log_every_n_steps=s.log_every_n_steps, deterministic=s.deterministic,
                     min_epochs=s.min_epochs, min_steps=s.min_steps, max_time=s.max_time,
-                    val_check_interval=val_check_interval(s, grouped=is_grouped), detect_anomaly=s.detect_anomaly,
+                    val_check_interval=interval, detect_anomaly=s.detect_anomaly,
                     num_sanity_val_steps=s.num_sanity_val_steps if search is None else 0,
                     profiler=make_profiler(s.profiler if search is None else None, self.folder),
                     callbacks=[*own, *others],
@@ -326,27 +330,16 @@ class Trainer:
                     enable_checkpointing=any(isinstance(held, Checkpoint) for held in own),
                     use_distributed_sampler=False,  # the loaders shard themselves; Lightning's sampler shuffles unasked
                 )  # fmt: skip
-                trainer.fit_loop = FitLoop(
-                    trainer, [held for held in last if isinstance(held, LastCheckpoint)], s.on_out_of_memory
-                )
-                if isinstance(module, Module) and s.precision.endswith("-true"):
-                    convert = trainer.precision_plugin.convert_input
-                    names = list(module.task.spec.inputs)
-                    trainer.precision_plugin.convert_input = partial(  # type: ignore[method-assign]
-                        convert_inputs, convert, names
-                    )
+                listeners = [held for held in own if isinstance(held, LastCheckpoint)]
+                trainer.fit_loop = FitLoop(trainer, listeners, s.on_out_of_memory)
+                if host is not None and s.precision.endswith("-true"):
+                    plugin: Any = trainer.precision_plugin
+                    plugin.convert_input = partial(convert_inputs, plugin.convert_input, list(host.spec.inputs))
                 return trainer
             except (MisconfigurationException, ValueError) as error:
                 raise ConfigError(str(error).splitlines()[0], where="trainer settings") from error
             finally:
-                self.warned.counts.update(warned.counts)
-
-    def _for_optimizer(self, module: L.LightningModule) -> Iterable[L.Callback]:
-        """What the module's optimizer needs of the loop."""
-        if isinstance(module, Module):
-            known = check_optimizer(module.optimizer_settings, module.scheduler_settings, self.settings)
-            if known.get("averages"):
-                yield AveragedWeights()
+                self.warned.update(warned)
 
     def monitor(self, module: L.LightningModule) -> tuple[str, str]:
         """The metric that ranks epochs, and whether it is to be "max" or "min".
@@ -364,26 +357,22 @@ class Trainer:
                 mode = "min" if "loss" in name or "error" in name else "max"
         return name, mode if chosen.mode == "auto" else chosen.mode
 
-    def _best_checkpoint(self, monitor: str, mode: str) -> Iterable[BestCheckpoint]:
-        chosen = self.settings.checkpoint
-        if self.folder is not None and chosen.save_top_k:
+    def _checkpoints(self, monitor: str, mode: str) -> list[L.Callback]:
+        """What keeps the best epochs and the newest state, if there is a folder."""
+        if self.folder is None:
+            return []
+        chosen, folder, best = self.settings.checkpoint, self.folder / "checkpoints", None
+        if chosen.save_top_k:
             name = "best" if chosen.save_top_k == 1 else "best-{epoch:03d}"
-            yield BestCheckpoint(
-                self.folder / "checkpoints", filename=name, monitor=monitor, mode=mode, save_top_k=chosen.save_top_k,
+            best = BestCheckpoint(
+                folder, filename=name, monitor=monitor, mode=mode, save_top_k=chosen.save_top_k,
                 auto_insert_metric_name=False, enable_version_counter=False,
             )  # fmt: skip
-
-    def _last_checkpoint(self, best: BestCheckpoint | None) -> Iterable[L.Callback]:
-        chosen = self.settings.checkpoint
-        if self.folder is None:
-            return
-        path = self.folder / "checkpoints" / "last.ckpt"
-        if chosen.save_last:
-            stopping = Stopping(self.console)
-            yield stopping
-            yield LastCheckpoint(path, chosen.every_n_steps, stopping)
-        else:
-            yield OnlyCheckpoint(path, best)
+        kept: list[L.Callback] = [] if best is None else [best]
+        if not chosen.save_last:
+            return [*kept, OnlyCheckpoint(folder / "last.ckpt", best)]
+        stopping = Stopping(self.console)
+        return [*kept, stopping, LastCheckpoint(folder / "last.ckpt", chosen.every_n_steps, stopping)]
 
 
 def convert_inputs(convert: Callable[[Any], Any], names: Sequence[str], batch: Any) -> Any:

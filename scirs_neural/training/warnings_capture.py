@@ -8,7 +8,6 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 # Warnings that tell the user nothing that can be acted upon, each with the reason. Dated: 2026-11-22.
 _HARMLESS = (
@@ -27,20 +26,10 @@ _HARMLESS = (
 )
 
 
-@dataclass
-class WarningsCapture:
-    """The distinct warnings of a block, and how often each came."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def __len__(self) -> int:
-        return len(self.counts)
-
-
 @contextlib.contextmanager
-def quiet() -> Iterator[WarningsCapture]:
-    """Silence Lightning's information lines and adverts, and collect warnings instead of printing them."""
-    warned = WarningsCapture()
+def quiet() -> Iterator[Counter[str]]:
+    """Silence Lightning's information lines and adverts; count warnings instead of printing them."""
+    warned: Counter[str] = Counter()
     names = ("lightning.pytorch", "lightning.fabric", "lightning", "lightning.pytorch.utilities.rank_zero")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
@@ -51,7 +40,7 @@ def quiet() -> Iterator[WarningsCapture]:
             warnings.simplefilter("default")  # collected whatever the filters outside: they are shown at the end
             for pattern in _HARMLESS:
                 warnings.filterwarnings("ignore", message=f".*{pattern}")
-            warnings.showwarning = lambda message, category, *_, **__: warned.counts.update([_one_line(message)])
+            warnings.showwarning = lambda message, category, *_, **__: warned.update([_one_line(message)])
             yield warned
     finally:
         for logger, level in zip(loggers, levels, strict=True):

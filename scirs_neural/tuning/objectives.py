@@ -10,7 +10,6 @@ from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
 
 COSTS = ("num_params", "macs", "train_sec")
-_SMALLER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "perplexity", *COSTS)
 
 
 @dataclass(frozen=True)
@@ -39,41 +38,34 @@ class Objective:
             raise ConfigError(f"the run has no figure '{self.name}'", fix="choose another objective")
         return float(found)
 
-    def better(self, one: float, other: float) -> bool:
-        """Whether one value beats the other."""
-        return one < other if self.mode == "min" else one > other
 
-
-def parse_objectives(texts: Sequence[str], main: tuple[str, str], metrics: Sequence[str]) -> list[Objective]:
+def parse_objectives(texts: Sequence[str], main: tuple[str, str], metrics: Mapping[str, str]) -> list[Objective]:
     """The objectives that were asked for; the task's main metric if there are none.
 
     Args:
         texts: ``val/accuracy``, or with its direction, ``num_params:min``.
         main: the task's main metric and its direction.
-        metrics: the figures that validation gives.
+        metrics: the figures that validation gives, each with its own direction.
 
     Raises:
         UnknownNameError: a figure that no run will have.
-        ConfigError: a direction that is none.
+        ConfigError: a direction is neither min nor max.
 
     Example:
-        >>> parse_objectives(["val/accuracy", "num_params"], ("val/accuracy", "max"), ["val/accuracy", "val/loss"])
+        >>> metrics = {"val/accuracy": "max", "val/loss": "min"}
+        >>> parse_objectives(["val/accuracy", "num_params"], ("val/accuracy", "max"), metrics)
         [Objective(name='val/accuracy', mode='max'), Objective(name='num_params', mode='min')]
     """
-    known = [*metrics, *COSTS]
+    known = {**metrics, **dict.fromkeys(COSTS, "min")}
     found = []
     for text in texts or [":".join(main)]:
         name, _, mode = text.partition(":")
         if name not in known:
-            suggestions = did_you_mean(name, known)
             raise UnknownNameError(
-                f"unknown objective '{name}'",
-                where="tune.objectives",
-                suggestions=suggestions,
+                f"unknown objective '{name}'", where="tune.objectives", suggestions=did_you_mean(name, known),
                 fix=f"one of {', '.join(known)}",
-            )
+            )  # fmt: skip
         if mode not in ("", "min", "max"):
             raise ConfigError(f"an objective is to be min or max, not '{mode}'", where="tune.objectives")
-        is_small = any(word in name for word in _SMALLER_IS_BETTER)
-        found.append(Objective(name, mode or ("min" if is_small else "max")))
+        found.append(Objective(name, mode or known[name]))
     return found

@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import shlex
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.paths import atomic_write
+from scirs_neural.core.paths import atomic_write, from_here
 from scirs_neural.tuning.storage import Study, load_optuna
 
 _SHOWN = 10
@@ -87,7 +86,7 @@ def show(study: Study, summary: dict[str, Any], console: Console) -> None:
             console.print()
             rows = [[key, terminal.percent(share)] for key, share in found.items()]
             terminal.table(console, ["setting", "importance"], rows, title=f"what decides {name}")
-    best, folder = summary["best"][0], _short(study.folder)
+    best, folder = summary["best"][0], from_here(study.folder)
     counts = ", ".join(f"{count} {word}" for word, count in summary["states"].items() if count)
     console.print()
     figures = ", ".join(f"{name} {terminal.number(best['values'][name], fixed=True)}" for name in names)
@@ -146,10 +145,3 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
         figures = [row["values"].get(name) for name in values]
         writer.writerow([row["number"], row["state"], *figures, *row["settings"].values(), row["sec"], row["folder"]])
     return text.getvalue()
-
-
-def _short(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from scirs_neural.core import terminal
 from scirs_neural.core.command import EXIT_INTERRUPTED
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.paths import new_run_dir
-from scirs_neural.data import create_data
 from scirs_neural.models.meta import on_meta
+from scirs_neural.runs.build import make_data
+from scirs_neural.runs.cross_validation import on_one_device
 from scirs_neural.runs.folder import command_line
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.runs.parts import build_parts
 from scirs_neural.training.machine import check_machine
-from scirs_neural.training.scoring import logged_names
+from scirs_neural.training.scoring import direction, logged_names
 from scirs_neural.training.trainer import Trainer
 from scirs_neural.tuning.objectives import COSTS, parse_objectives
 from scirs_neural.tuning.space import Dimension, check_space, split_overrides
@@ -115,7 +117,7 @@ class Search:
                 f"tune.{fixed[0]} is part of the study in '{folder}'", fix="with --resume: tune.trials, tune.workers"
             )
         settings = plan.settings.model_copy(update=dict(changed))
-        plan = Plan(plan.fixed, plan.space, plan.objectives, settings, plan.config_dir, plan.command)
+        plan = replace(plan, settings=settings)
         plan.write(folder)
         return cls(folder, plan, console)
 
@@ -228,29 +230,24 @@ def _checked(config: RunConfig) -> list[str]:
         raise ConfigError("a trial is one run: it takes no cv", fix="cv.grid chooses within folds: train … cv.grid=…")
     if config.trainer.resume is not None:
         raise ConfigError("a trial is not resumed by trainer.resume", fix="python -m scirs_neural.tune --resume STUDY")
-    asked, nodes = config.trainer.devices, config.trainer.num_nodes
-    if nodes > 1 or not (asked in ("auto", 1, "1") or (isinstance(asked, list) and len(asked) == 1)):
-        raise ConfigError(
-            f"a trial is trained on one device, not trainer.devices={asked}, trainer.num_nodes={nodes}",
-            fix="leave both out; tune.workers=… runs several trials at once",
-        )
-    return [] if isinstance(asked, list) else ["trainer.devices=1"]
+    one = on_one_device(config, "a trial is trained", "; tune.workers=… runs several trials at once").trainer.devices
+    return [] if isinstance(one, list) else ["trainer.devices=1"]
 
 
-def _figures(config: RunConfig) -> tuple[tuple[str, str], list[str]]:
-    """The task's main metric, and all that validation gives; the parts are built without memory, so they are checked.
+def _figures(config: RunConfig) -> tuple[tuple[str, str], dict[str, str]]:
+    """The task's main metric, and all that validation gives, with their directions; the parts are built without memory,
+    so they are checked.
 
     Raises:
         ConfigError: there is no validation split to choose by.
     """
-    data = create_data(config.data.name, seed=config.seed, **config.data.model_dump(exclude={"name"}))
+    data = make_data(config)
     if not data.spec.sizes["val"]:
         raise ConfigError("a search chooses by validation samples, and there are none", fix="data.val_fraction=0.1")
     with on_meta():
         module = build_parts(config, data=data).module
-    settings = config.trainer.model_dump(exclude={"num_threads", "num_interop_threads"})
-    main = Trainer(console=Console(quiet=True), **settings).monitor(module)
-    return main, [name for name in logged_names(module.task) if name.startswith("val/")]
+    main = Trainer(config.trainer, console=Console(quiet=True)).monitor(module)
+    return main, {name: direction(module.task, name) for name in logged_names(module.task) if name.startswith("val/")}
 
 
 def _report(

@@ -19,7 +19,7 @@ from typing import Any
 from scirs_neural.config.compose import vary
 from scirs_neural.config.overrides import alternatives, as_override
 from scirs_neural.config.schema import RunConfig
-from scirs_neural.core.errors import CheckpointError, ConfigError, ManyErrors, ScirsError, StorageError
+from scirs_neural.core.errors import CheckpointError, ConfigError, ScirsError, StorageError, raise_all
 from scirs_neural.guard.text import read_yaml
 from scirs_neural.runs.groups import config_groups
 
@@ -176,9 +176,8 @@ def check_space(searched: Sequence[Dimension], fixed: Sequence[str], compose: Co
         ConfigError: everything that is wrong with any of them, and nothing is run.
     """
     keys = [dimension.key for dimension in searched]
-    faults: dict[str, ScirsError] = {}
-    for key in sorted({key for key in keys if keys.count(key) > 1}):
-        faults[key] = ConfigError(f"{key} is searched twice", fix="name it once")
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    faults: list[ScirsError] = [ConfigError(f"{key} is searched twice", fix="name it once") for key in twice]
     if not searched:
         raise ConfigError(
             "nothing to search: every setting has one value", fix="optimizer.lr=1e-4..1e-1:log, model.width=8,16,32"
@@ -190,8 +189,7 @@ def check_space(searched: Sequence[Dimension], fixed: Sequence[str], compose: Co
         try:
             return compose([*fixed, *(f"{key}={value}" for key, value in point.items())])
         except ConfigError as error:
-            for one in error.errors if isinstance(error, ManyErrors) else [error]:
-                faults.setdefault(one.what, one)
+            faults.append(error)
             return None
 
     combined = islice(product(*(d.ends() for d in parts)), _MOST_CHECKED)
@@ -201,10 +199,8 @@ def check_space(searched: Sequence[Dimension], fixed: Sequence[str], compose: Co
             try:
                 vary(made[0], [text], config_groups())
             except ConfigError as error:
-                for one in error.errors if isinstance(error, ManyErrors) else [error]:
-                    faults.setdefault(one.what, one)
-    if faults:
-        raise next(iter(faults.values())) if len(faults) == 1 else ManyErrors(faults.values())
+                faults.append(error)
+    raise_all(faults)
     whole = [d.key for d in searched if d.is_whole and not d.choices]
     if not whole:
         return list(searched)

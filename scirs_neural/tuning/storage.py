@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -96,11 +96,6 @@ class Plan:
         return [*imported_by([*self.fixed, *points]), *([("config_dir", self.config_dir)] if self.config_dir else [])]
 
     @property
-    def config_folder(self) -> Path | None:
-        """The user's configs."""
-        return None if self.config_dir is None else Path(self.config_dir)
-
-    @property
     def num_trials(self) -> int:
         """How many there are to be in all."""
         if self.settings.trials is not None:
@@ -160,7 +155,7 @@ class Study:
             if not waiting and len(trials) >= self.plan.num_trials:
                 return None
             number = min(waiting) if waiting else len(trials)
-            self.optuna.sampler = _sampler(self.plan.settings, stream_seed("sampler", self.plan.settings.seed, number))
+            self.optuna.sampler = _sampler(self.plan.settings, number)
             trial = self.optuna.ask()
             assert trial.number == number
             trial.set_user_attr("worker", worker)
@@ -214,11 +209,12 @@ def load_optuna() -> Any:
     return optuna
 
 
-def _sampler(settings: TuneConfig, seed: int) -> Any:
-    samplers = load_optuna().samplers
+def _sampler(settings: TuneConfig, number: int) -> Any:
+    """The sampler of a trial: what it draws depends on the seed and on the trial's number alone."""
+    samplers, seed = load_optuna().samplers, stream_seed("sampler", settings.seed, number) % 2**32
     if settings.sampler == "tpe":
-        return samplers.TPESampler(seed=seed % 2**32, n_startup_trials=settings.startup)
-    return samplers.RandomSampler(seed=seed % 2**32)
+        return samplers.TPESampler(seed=seed, n_startup_trials=settings.startup)
+    return samplers.RandomSampler(seed=seed)
 
 
 def _pruner(plan: Plan) -> Any:
@@ -231,11 +227,11 @@ def _pruner(plan: Plan) -> Any:
     return pruners.HyperbandPruner() if chosen == "hyperband" else pruners.NopPruner()
 
 
-def check_settings(settings: TuneConfig, objectives: Mapping[str, Any] | list[Any], space: list[Dimension]) -> None:
+def check_settings(settings: TuneConfig, objectives: list[Objective], space: list[Dimension]) -> None:
     """Refuse settings of the search that are at odds.
 
     Raises:
-        ConfigError: pruning with several objectives, a grid of endless ranges, or startup that nothing uses.
+        ConfigError: pruning with several objectives, or a grid of endless ranges.
     """
     if len(objectives) > 1 and settings.pruner not in ("auto", "none"):
         raise ConfigError(

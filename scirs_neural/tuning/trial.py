@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -35,7 +36,8 @@ def run_trial(study: Study, trial: Any, chosen: dict[str, str]) -> tuple[list[fl
             run.path.mkdir(exist_ok=True)
             texts = [*plan.fixed, *(f"{key}={value}" for key, value in chosen.items())]
             texts += [f"trainer.resume='{run.path}'"] if run.last.is_file() else []
-            config = load_config(Request(texts, plan.config_folder), config_groups())
+            config_dir = None if plan.config_dir is None else Path(plan.config_dir)
+            config = load_config(Request(texts, config_dir), config_groups())
             watch = PruningCallback(plan.objectives[0].name, _judge(study, trial))
             silent = Console(quiet=True)
             done = train_run(config, console=silent, folder=run, callbacks=[watch] if one else [], splits=("val",))

@@ -17,8 +17,7 @@ import sklearn.metrics
 from scirs_neural import __main__, doctor, evaluate, predict, train
 from scirs_neural.core.command import run_command
 from scirs_neural.evaluation.registry import load_predictions
-from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import TINY
+from tests.training.tiny import TINY, read_metrics
 
 
 @pytest.mark.feature(89)

@@ -38,7 +38,6 @@ RESULT = {
         "/a/long/way/down/to/the/place/where/runs/digits-resnet50/3",
         "classify your own files": "python -m scirs_neural.predict runs/digits-resnet50/3 'photos/*.png'",
     },
-    "warnings": 2,
 }
 VALUES = {"train/loss": 0.8123, "val/loss": 0.4121, "val/accuracy": 0.8912, "lr": 1e-3}
 
@@ -99,7 +98,6 @@ def test_summary_leaves_commands_and_paths_whole(width):
     for command in RESULT["next"].values():
         assert f"  {command}" in lines
     assert f"written {RESULT['folder']}" in lines
-    assert any("warnings" in line and "2" in line for line in lines)
 
 
 def test_summary_of_a_run_without_a_test_set():
@@ -112,7 +110,7 @@ def test_summary_of_a_run_without_a_test_set():
 def test_table_wraps_instead_of_cutting(width):
     rows = [["runs/digits-resnet50/1", 0.98123, 23528522], ["runs/digits-with-a-very-long-name-indeed/12", None, 7]]
     heads = ["run", "accuracy", "parameters"]
-    text = printed(width, lambda on: terminal.table(on, heads, rows, title="runs", best=[(0, 1)]))
+    text = printed(width, lambda on: terminal.table(on, heads, rows, title="runs"))
     assert max(map(len, text.splitlines())) <= width
     assert text.isascii()
     for whole in ("0.9812", "23,528,522"):

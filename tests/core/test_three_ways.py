@@ -218,12 +218,12 @@ def test_keywords_without_names_pass_and_a_table_needs_no_import():
         """Draws."""
 
     assert dict(shapes.options("open")) == {"size": REQUIRED, "colour": "red"}
-    shapes.check_options("open", {"size": None, "anything": object()})
+    shapes.entry("open").check({"size": None, "anything": object()})
     assert shapes.entry("open").takes({"canvas": 1, "other": 2}) == {"canvas": 1, "other": 2}
     shapes.add("closed", "no_such_module:thing", options={"side": 1.0})
     assert (dict(shapes.options("closed")), dict(shapes.entry("closed").traits)) == ({"side": 1.0}, {})
     with pytest.raises(ConfigError, match="has no option 'sied'"):
-        shapes.check_options("closed", {"sied": 1})
+        shapes.entry("closed").check({"sied": 1})
     shapes.add("number", 7)
     with pytest.raises(ConfigError, match="shape 'number' cannot be called with options"):
         shapes.options("number")

@@ -21,7 +21,8 @@ from scirs_neural.core import paths
 from scirs_neural.core.errors import StorageError
 from scirs_neural.guard import read_state_dict, write_state_dict
 from scirs_neural.serialization import load_package, save_package
-from scirs_neural.training.checkpoint_io import read_checkpoint, write_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from scirs_neural.training.checkpoint_io import write_checkpoint
 
 SERVER = Path(__file__).parent / "crash_server.py"
 

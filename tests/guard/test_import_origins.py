@@ -236,7 +236,7 @@ def test_a_choice_within_a_fold_is_one_of_the_grid(tmp_path: Path) -> None:
     parent = RunFolder(tmp_path / "parent")
     (parent.path / "fold-1").mkdir(parents=True)
     config = load_config(Request([*typed, f"trainer.resume={parent.path}"]), config_groups())
-    parent.begin(on_one_device(config, "cross-validation"))
+    parent.begin(on_one_device(config))
     chosen = {"plugins_modules": [str(tmp_path / "evil.py")]}
     (parent.path / "fold-1" / "choice.json").write_text(json.dumps({"chosen": chosen}))
     with pytest.raises(CheckpointError, match="the choice is none of cv"):

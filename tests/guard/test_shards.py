@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from scirs_neural.core.errors import CheckpointError, RefusedError
 from scirs_neural.guard import read_state_dict
 from scirs_neural.guard.shards import checksum, is_sharded, join_shards
-from scirs_neural.training.checkpoint_io import read_checkpoint, read_index, write_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint, read_index
+from scirs_neural.training.checkpoint_io import write_checkpoint
 
 WEIGHT, BIAS = torch.arange(15.0).reshape(5, 3), torch.arange(4, dtype=torch.bfloat16)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_the_score_is_the_callers_and_the_table_shows_it(tmp_path: Path) -> None
     with torch.no_grad():
         assert rows[0].score["accuracy"][0] == score([net(x) for x in SAMPLES])["accuracy"][0]
     assert rows[1].size_bytes == 1500
-    json.dumps([row.to_dict() for row in rows], allow_nan=False)
+    json.dumps([asdict(row) for row in rows], allow_nan=False)
     heads, texts = table_of(rows)
     assert heads[:3] == ["variant", "accuracy", "same label"]
     assert all(len(row) == len(heads) for row in texts)

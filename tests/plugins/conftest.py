@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.training.conftest import train as train
+from tests.tiny_runs import train as train

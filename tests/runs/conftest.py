@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from scirs_neural.core.importing import load_file
-from scirs_neural.runs.train import RunResult, train_run
-from tests.training.tiny import tiny_config
-
-Train = Callable[..., RunResult]
-
-
-@pytest.fixture
-def train(tmp_path: Path) -> Train:
-    """Train a tiny run: ``train("trainer.max_epochs=2", model=…)``."""
-
-    def run(*overrides: str, **parts: object) -> RunResult:
-        config = tiny_config(tmp_path / "runs", *overrides)
-        return train_run(config, console=Console(quiet=True), **parts)  # type: ignore[arg-type]
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """One run of three epochs, shared by tests that only look at what it left behind."""
-    config = tiny_config(tmp_path_factory.mktemp("runs"), "trainer.max_epochs=3", "logger.tensorboard.histograms=true")
-    return train_run(config, console=Console(quiet=True))
-
+from tests.tiny_runs import finished as finished
+from tests.tiny_runs import train as train
 
 real_runs = load_file(str(Path(__file__).parents[1] / "evaluation" / "real_runs.py"))
 

@@ -20,9 +20,8 @@ from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.train import RunResult, train_run
-from scirs_neural.training.checkpoint_io import read_checkpoint
-from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import tiny_config
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from tests.training.tiny import read_metrics, tiny_config
 
 
 def test_everything_is_there(finished: RunResult) -> None:
@@ -69,7 +68,7 @@ def test_best_checkpoint_has_the_metric_that_it_was_kept_for(finished: RunResult
 def test_tensorboard_reads_back_the_numbers_of_metrics_csv(finished: RunResult) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(finished.folder.tensorboard), size_guidance={"histograms": 0, "images": 0})
+    events = EventAccumulator(str(finished.folder.path / "tensorboard"), size_guidance={"histograms": 0, "images": 0})
     events.Reload()
     rows = read_metrics(finished.folder.metrics)
     tags = {"train/loss": "train/loss_epoch", "val/loss": "val/loss", "val/accuracy": "val/accuracy", "lr": "lr"}
@@ -104,7 +103,7 @@ def test_tensorboard_has_the_graph_if_it_is_asked_for(train: object) -> None:
 
     options = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger.tensorboard.graph=true")
     done: RunResult = train(*options)  # type: ignore[operator]
-    events = EventAccumulator(str(done.folder.tensorboard))
+    events = EventAccumulator(str(done.folder.path / "tensorboard"))
     events.Reload()
     operations = [node.op for node in events.Graph().node]
     convolutions = [part for part in done.model.modules() if isinstance(part, torch.nn.Conv2d)]
@@ -116,7 +115,7 @@ def test_hyper_parameters_are_in_tensorboard(finished: RunResult) -> None:
     import tensorboard.plugins.hparams.plugin_data_pb2 as hparams
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(finished.folder.tensorboard))
+    events = EventAccumulator(str(finished.folder.path / "tensorboard"))
     events.Reload()
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     info = hparams.HParamsPluginData.FromString(content).session_start_info
@@ -184,7 +183,7 @@ def test_metric_of_the_user_is_logged_and_is_that_of_the_whole_set(tmp_path: Pat
     assert row["val/f1"] == pytest.approx(
         sklearn.metrics.f1_score(saved["target"], predicted, average="macro"), abs=1e-6
     )
-    events = EventAccumulator(str(done.folder.tensorboard))
+    events = EventAccumulator(str(done.folder.path / "tensorboard"))
     events.Reload()
     assert events.Scalars("val/macro_recall")[0].value == pytest.approx(expected, abs=1e-6)
     shown = console.export_text()

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 import scirs_neural as sn
 from scirs_neural.core.errors import DataError
-from scirs_neural.runs.predictor import Predictor, in_order
+from scirs_neural.runs.predictor import Predictor, read_ahead
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_threads_are_never_far_ahead() -> None:
             taken.append(number)
             yield number
 
-    found = in_order(lambda number: number, items(), num_workers=2, ahead=5)
+    found = read_ahead(lambda number: number, items(), num_workers=2, ahead=5)
     assert next(found) == 0
     assert len(taken) == 6
     assert list(found) == list(range(1, 100))

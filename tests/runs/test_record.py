@@ -19,7 +19,6 @@ def test_everything_is_read(run):
     assert folder.history["train/loss"][0] is None
     assert folder.config["optimizer"]["name"] == "sgd"
     assert folder.summary["model"]["num_params"] == 650
-    assert folder.environment["device"] == "cpu"
     assert folder.name == "digits-softmax/1"
     assert len(folder.predictions()) == folder.summary["data"]["sizes"]["test"]
     assert folder.splits == ["test", "val"]
@@ -29,7 +28,7 @@ def test_everything_is_read(run):
 def test_what_is_missing_is_empty(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
     folder = RunRecord(tmp_path)
-    assert (folder.history, folder.summary, folder.environment, folder.predictions()) == ({}, {}, {}, None)
+    assert (folder.history, folder.summary, folder.predictions()) == ({}, {}, None)
 
 
 @pytest.mark.parametrize(

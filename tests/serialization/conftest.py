@@ -8,10 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+import scirs_neural as sn
 from scirs_neural.serialization import save_package
 from scirs_neural.serialization.convert import Converted, convert
 from tests.serialization.files import write_all
 from tests.serialization.nets import NETS, OWN, net
+from tests.serialization.parts import Adapter
+
+TASK = {"name": "classification", "version": 1, "options": {"label_smoothing": 0.1}}
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "format.md"
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +44,18 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], 
 def graph(written, tmp_path_factory: pytest.TempPathFactory) -> Converted:
     """The same network as an ONNX file, written by `convert`."""
     return convert(written[0]["package"], tmp_path_factory.mktemp("onnx") / "net.onnx")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of a few kilobytes with all that a package can have, as a folder and as a zip beside it."""
+    folder = tmp_path_factory.mktemp("small")
+    spec = sn.create_data("digits", image_size=4).spec
+    plugin = Adapter(scale=torch.rand(10))
+    model = plugin.prepare(sn.create_model("mlp", num_classes=10, input_size=4, hidden=[3]), None, None)
+    for name in ("net", "net.zip"):
+        sn.save_package(
+            folder / name, model, spec=spec, task=TASK, answer={"threshold": 0.5}, plugins=[plugin],
+            metrics={"test": {"accuracy": 0.5}}, tokenizer={"words.txt": b"a\nb"}, exports={"note.bin": PAGE},
+        )  # fmt: skip
+    return folder

@@ -30,11 +30,10 @@ import scirs_neural as sn
 from scirs_neural.data import from_arrays
 from scirs_neural.layers.attention import SelfAttention
 from scirs_neural.layers.feed_forward import FeedForward
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.training.distributed.tensor_parallel import is_split
-from scirs_neural.training.metrics_file import read_metrics
 from tests.training.killing import forked
-from tests.training.tiny import module_of
+from tests.training.tiny import module_of, read_metrics
 
 TRAIN, VAL, GLOBAL_BATCH = 333, 37, 32  # neither divides by the ranks: 11 steps an epoch, the last of 13 samples
 

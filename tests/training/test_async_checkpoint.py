@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import wait
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +15,9 @@ from rich.console import Console
 
 import scirs_neural as sn
 from scirs_neural.core.errors import StorageError
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.training.async_checkpoint import AsyncCheckpointIO, SavingErrors
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 from tests.training.tiny import module_of
 
 
@@ -84,8 +86,7 @@ def test_an_error_is_raised_at_the_next_step_and_once() -> None:
     inner.failing, io = {"a"}, AsyncCheckpointIO(inner)
     io.save_checkpoint(state(1), "a")
     inner.gate.set()
-    with io._state:
-        io._state.wait_for(lambda: io._error is not None, 60)
+    wait(io._jobs, 60)
     with pytest.raises(StorageError, match="no space left"):
         SavingErrors().on_train_batch_end(SimpleNamespace(strategy=SimpleNamespace(checkpoint_io=io)))
     io.save_checkpoint(state(2), "b")
@@ -99,8 +100,7 @@ def test_no_call_swallows_an_error(call: str) -> None:
     inner.failing, io = {"a"}, AsyncCheckpointIO(inner)
     io.save_checkpoint(state(1), "a")
     inner.gate.set()
-    with io._state:
-        io._state.wait_for(lambda: io._error is not None, 60)
+    wait(io._jobs, 60)
     args = {"save_checkpoint": (state(1), "b"), "load_checkpoint": ("a",), "remove_checkpoint": ("a",)}.get(call, ())
     with pytest.raises(StorageError):
         getattr(io, call)(*args)

@@ -20,8 +20,7 @@ from scirs_neural.core.errors import CheckpointError
 from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.train import RunResult, train_run
-from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import tiny_config
+from tests.training.tiny import read_metrics, tiny_config
 
 EPOCHS = 4
 QUICK = (

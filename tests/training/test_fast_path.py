@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import nn
 
 import scirs_neural as sn
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.training.loops.fast_path import FastPath
 
 QUIET = Console(quiet=True)

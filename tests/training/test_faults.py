@@ -21,8 +21,7 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import OutOfMemoryError, PreemptedError, WorkerError
 from scirs_neural.data.loader import _from_living_workers
 from scirs_neural.runs.folder import RunFolder
-from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import TINY, module_of, tiny_config
+from tests.training.tiny import TINY, module_of, read_metrics, tiny_config
 
 QUIET = Console(quiet=True)
 
@@ -71,7 +70,7 @@ def test_too_little_memory_halves_the_batch_and_keeps_the_gradient(in_backward: 
     for one, other in zip(whole.parameters(), split.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
     assert second.metrics.rows[0]["train/loss"] == pytest.approx(first.metrics.rows[0]["train/loss"], abs=1e-6)
-    assert [text for text in second.warned.counts if "computed in 4 parts, with the same gradient" in text]
+    assert [text for text in second.warned if "computed in 4 parts, with the same gradient" in text]
 
 
 def test_a_sample_that_does_not_fit_alone_ends_the_run() -> None:

@@ -14,7 +14,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import scirs_neural as sn
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 from tests.training.tiny import module_of
 
 QUIET = Console(quiet=True)
@@ -147,7 +148,7 @@ def test_a_batch_that_does_not_fit_is_halved() -> None:
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert min(model.sizes) in (16, 8)
-    assert [text for text in trainer.warned.counts if "out of memory with 64 samples" in text]
+    assert [text for text in trainer.warned if "out of memory with 64 samples" in text]
 
 
 @GPU

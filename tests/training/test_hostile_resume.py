@@ -16,10 +16,10 @@ from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.train import RunResult, train_run
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.training.callbacks.best_checkpoint import BestCheckpoint
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint, write_checkpoint
-from scirs_neural.training.metrics_file import read_metrics
-from tests.training.tiny import tiny_config
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO, write_checkpoint
+from tests.training.tiny import read_metrics, tiny_config
 
 QUICK = (
     "scheduler=constant",

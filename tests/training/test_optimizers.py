@@ -15,7 +15,7 @@ from scirs_neural.core.errors import ConfigError
 from scirs_neural.optim.schedules import WARMUP_START
 from scirs_neural.runs.check import check_run
 from scirs_neural.runs.train import RunResult
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from tests.training.tiny import module_of, tiny_config
 
 SIGN_SGD = """
@@ -100,7 +100,7 @@ def test_the_logged_rate_of_every_step_is_the_closed_formula_s_after_a_resume_to
     with pytest.raises(RuntimeError, match="broken off"):
         train(*chosen, f"callbacks=[{tmp_path}/stop.py:StopAt]")
     done: RunResult = train(*chosen, f"trainer.resume={tmp_path / 'runs' / 'digits-cnn' / '1'}")
-    events = EventAccumulator(str(done.folder.tensorboard), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(done.folder.path / "tensorboard"), size_guidance={"scalars": 0})
     events.Reload()
     logged = {event.step: event.value for event in events.Scalars("lr_step")}
     total, warm = 22, 4  # 2 epochs of 11 steps
@@ -238,7 +238,7 @@ def test_schedule_free_is_validated_and_kept_at_the_average(train: Any) -> None:
 
 
 def read_rows(done: RunResult) -> list[dict[str, float]]:
-    from scirs_neural.training.metrics_file import read_metrics
+    from tests.training.tiny import read_metrics
 
     return read_metrics(done.folder.metrics)
 

@@ -17,10 +17,9 @@ from scirs_neural import train as command
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError, NonFiniteError
-from scirs_neural.training.metrics_file import read_metrics
 from scirs_neural.training.trainer import Trainer
 from tests.training.killing import differences, left_behind
-from tests.training.tiny import TINY
+from tests.training.tiny import TINY, read_metrics
 
 SHORT = ("trainer.max_epochs=2", "data.batch_size=128", "logger=none")  # 11 batches an epoch, the last one short
 

@@ -19,8 +19,8 @@ from scirs_neural.data.spec import DataSpec
 from scirs_neural.evaluation.predictions import Predictions
 from scirs_neural.optim.registry import SCHEDULERS
 from scirs_neural.optim.schedules import Span
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.tasks.task import Phase, Task
-from scirs_neural.training.checkpoint_io import read_checkpoint
 from tests.training.steps import Loader
 from tests.training.test_fast_path import equal
 

@@ -19,9 +19,8 @@ from typing import Any
 import pytest
 
 from scirs_neural.evaluation.registry import load_predictions
-from scirs_neural.training.metrics_file import read_metrics
 from tests.training.restarts import SETTINGS, killed, run_of, start, torchrun, trial
-from tests.training.tiny import TINY
+from tests.training.tiny import TINY, read_metrics
 
 TWO = ("trainer.strategy=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
 SHORT = ("data.batch_size=128", "trainer.max_epochs=2", "logger=none", "data.transforms=light")

@@ -18,7 +18,8 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 
 from scirs_neural.config.schema import CheckpointConfig, TrainerConfig
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 from scirs_neural.training.distributed import torch_tpu
 from scirs_neural.training.machine import check_machine, machine_arguments
 

@@ -17,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import scirs_neural as sn
 from scirs_neural.core.errors import ConfigError, NonFiniteError, StorageError
 from scirs_neural.runs.train import RunResult
-from scirs_neural.training.checkpoint_io import DurableCheckpointIO, read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
+from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 from scirs_neural.training.warnings_capture import quiet
 from tests.training.tiny import module_of
 

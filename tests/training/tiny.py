@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,9 @@ def module_of(model: nn.Module, data: Any, **settings: Any) -> sn.Module:
 def tiny_config(folder: Path, *overrides: str) -> RunConfig:
     """The configuration of a tiny run in a folder."""
     return load_config(Request([*TINY, f"paths.runs={folder}", *overrides]), config_groups())
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a ``metrics.csv``."""
+    with open(path, newline="") as file:
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]

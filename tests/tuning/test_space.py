@@ -140,8 +140,9 @@ def test_a_grid_has_every_point_and_no_endless_range():
 
 
 def test_objectives():
-    main, known = ("val/accuracy", "max"), ["val/loss", "val/accuracy"]
+    main, known = ("val/accuracy", "max"), {"val/loss": "min", "val/accuracy": "max", "val/brier": "min"}
     assert parse_objectives([], main, known) == [Objective("val/accuracy", "max")]
+    assert parse_objectives(["val/brier"], main, known) == [Objective("val/brier", "min")]  # the metric's own direction
     assert parse_objectives(["val/loss", "macs:max"], main, known) == [
         Objective("val/loss", "min"),
         Objective("macs", "max"),

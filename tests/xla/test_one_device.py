@@ -12,7 +12,7 @@ from torch import nn
 import scirs_neural as sn
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.guard.tree import is_tree
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from tests.xla.tiny import STEPS, Losses, fit, small_net
 
 pytestmark = pytest.mark.usefixtures("xla")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.training.checkpoint_io import read_checkpoint
+from scirs_neural.serialization.checkpoint import read_checkpoint
 from tests.xla.tiny import Losses, fit
 
 PLAIN = ("{replicated}", "")

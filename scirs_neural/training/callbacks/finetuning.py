@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as L
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from scirs_neural.config.schema import FinetuneConfig
@@ -43,7 +44,7 @@ class Finetuning(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Set what learns in this epoch."""
-        model: nn.Module = module.model  # type: ignore[assignment]
+        model: Any = module.model
         staged = stages(model)
         learning = self.num_learning(trainer.current_epoch, len(staged))
         frozen = {name for stage in staged[: len(staged) - learning] for name in stage}

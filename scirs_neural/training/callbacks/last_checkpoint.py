@@ -16,8 +16,8 @@ from scirs_neural.training.callbacks.stopping import Stopping
 class LastCheckpoint(Checkpoint):
     """Keeps the state after each epoch, every so many steps, and when the run is asked to stop.
 
-    It is only taken when nothing is half done (`scirs_neural.training.loops`), so that a run that goes on from it has
-    the bits of one that was never broken off.
+    It is only taken at step boundaries (`scirs_neural.training.loops`), so that a run that goes on from it has the bits
+    of one that was never broken off.
 
     Args:
         path: of the file.

@@ -1,4 +1,4 @@
-"""A request to stop (SIGTERM, SIGUSR1, Ctrl-C) is noted, and obeyed when nothing is half done."""
+"""A request to stop (SIGTERM, SIGUSR1, Ctrl-C) is noted, and obeyed at a step boundary."""
 
 from __future__ import annotations
 

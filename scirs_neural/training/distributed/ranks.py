@@ -83,7 +83,7 @@ def end_other_ranks() -> None:
 
 
 def shard(network: nn.Module, mesh: Any) -> None:
-    """Spread a network's parameters over the ranks of a mesh: first its repeated blocks, then the rest (FSDP2).
+    """Shard a network's parameters over the ranks of a mesh: first its repeated blocks, then the rest (FSDP2).
 
     Source: torch.distributed.fsdp.fully_shard.
     """

@@ -1,7 +1,7 @@
 """Networks whose parts lie on different devices: how their checkpoints are written and read.
 
 Whole files, which rank 0 writes, or shards (`trainer.checkpoint.sharded`): each rank writes what it holds, nothing is
-gathered, and no process need have room for all of it. Both are read on any number of ranks, and in one process.
+gathered, and no process needs memory for all of it. Both are read on any number of ranks, and in one process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from torch.distributed.checkpoint.state_dict import (
 from scirs_neural.core.errors import CheckpointError, StorageError
 from scirs_neural.core.paths import sync_tree
 from scirs_neural.guard.shards import PLACE, TABLE, Table, checksum, fill_from_shards, is_sharded, name_of, with_tensors
-from scirs_neural.training.checkpoint_io import read_index, remove_shards, shards_home, write_checkpoint
+from scirs_neural.serialization.checkpoint import read_index
+from scirs_neural.training.checkpoint_io import remove_shards, shards_home, write_checkpoint
 from scirs_neural.training.distributed.tensor_parallel import is_split
 
 _SPREAD = ("state_dict", "optimizer_states")  # whose tensors go to the shards; elsewhere only those that are spread

@@ -27,7 +27,6 @@ from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.training.checkpoint_io import DurableCheckpointIO
 
-ACCELERATORS = ("tpu", "xla_cpu")
 STRATEGIES = ("auto", "spmd", "spmd_sharded")
 PRECISIONS = ("32-true", "bf16-mixed")
 INSTALL = "pip install 'torch==2.9.*' 'torchvision==0.24.*' torch_xla==2.9.0 (for torch 2.10 and later there is none)"
@@ -41,7 +40,7 @@ def check_xla(settings: TrainerConfig) -> None:
     """
     asked = f"trainer.accelerator={settings.accelerator}"
     try:
-        import torch_xla  # noqa: F401
+        import torch_xla  # noqa: F401 - whether it can be
     except ImportError as error:  # "undefined symbol" where it was built for another torch
         is_missing = isinstance(error, ModuleNotFoundError) and error.name == "torch_xla"
         what = "which is not installed" if is_missing else f"whose build does not fit torch {torch.__version__}"
@@ -59,8 +58,6 @@ def check_xla(settings: TrainerConfig) -> None:
         raise ConfigError(f"{asked} has no trainer.strategy={settings.strategy}", fix=f"one of {', '.join(STRATEGIES)}")
     if settings.num_nodes > 1:
         raise ConfigError(f"{asked} trains on one machine here", fix="set trainer.num_nodes=1")
-    if settings.checkpoint.async_save:
-        raise ConfigError(f"{asked} writes its checkpoints in turn", fix="set trainer.checkpoint.async_save=false")
     if settings.compile:
         raise ConfigError(f"{asked} compiles by itself", fix="set trainer.compile=false")
 

@@ -48,7 +48,7 @@ def backward_through_cache(
     """Add the gradient of the loss of all parts together to the network's parameters; the terms of that loss.
 
     All outputs are computed without a graph; the loss gives their gradient; then each part is computed again and takes
-    its share of it. Every part must be computed twice alike, hence the seeds.
+    what belongs to it. Every part must be computed twice alike, hence the seeds.
 
     Args:
         trainer: whose precision it is computed in.

@@ -1,12 +1,13 @@
 """One optimizer step: its batches, whole or in parts, with the gradient of one batch of them all.
 
 Before the first backward pass it is known of how many items each term of the loss is a mean, in every part and over all
-ranks. Each part's terms are weighed by its share of those, so the gradient does not depend on how the step is cut.
+ranks. Each part's terms are weighed by its fraction of those, so the gradient does not depend on how the step is cut.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import warnings
 from collections import OrderedDict
@@ -205,9 +206,8 @@ class StepClosure(Closure):
         if self.phase is None:
             module.log_step(loss, terms, counts)
         else:
-            size = counts[ALL_OTHERS] or 1
-            name = f"train/loss_{module.now.phase}"
-            module.log(name, loss, on_step=False, on_epoch=True, batch_size=size)  # type: ignore[arg-type]
+            size: Any = counts[ALL_OTHERS] or 1
+            module.log(f"train/loss_{module.now.phase}", loss, on_step=False, on_epoch=True, batch_size=size)
 
 
 class Optimization(_AutomaticOptimization):
@@ -402,10 +402,7 @@ def _as_of_all_ranks(
 
 
 def _sum(terms: Mapping[str, Tensor]) -> Tensor:
-    total: Tensor | None = None
-    for value in terms.values():
-        total = value if total is None else total + value
-    return torch.zeros(()) if total is None else total
+    return functools.reduce(torch.add, terms.values()) if terms else torch.zeros(())
 
 
 def _average_gradients(optimizer: Optimizer, world_size: int) -> None:
