@@ -77,19 +77,30 @@ class EMA(Average):
     """Validate and keep an exponential moving average of the weights.
 
     Args:
-        decay: what is left of the average in each step, in [0, 1).
+        decay: what is left of the average in each addition, in [0, 1).
         every_n_steps: between two additions.
+        warmup: decay by (1 + n) / (10 + n) after n additions, until that is more than `decay`. Without it, the weights
+            that the network began with are most of the average for the first 1 / (1 - decay) additions.
+
+    Source: TensorFlow's ``ExponentialMovingAverage``, of which ``num_updates`` is the warm-up.
     """
 
-    def __init__(self, decay: float = 0.999, every_n_steps: int = 1) -> None:
+    def __init__(self, decay: float = 0.999, every_n_steps: int = 1, warmup: bool = True) -> None:
         if not 0 <= decay < 1:
             raise ConfigError(f"plugins.ema.decay={decay} is not in [0, 1)", where="plugins.ema")
-        super().__init__(decay=decay, every_n_steps=every_n_steps)
-        self.decay, self.every_n_steps = decay, every_n_steps
+        super().__init__(decay=decay, every_n_steps=every_n_steps, warmup=warmup)
+        self.decay, self.every_n_steps, self.warmup = decay, every_n_steps, warmup
 
     def average_functions(self) -> dict[str, Callable[..., Any]]:
         """Old times decay, and the rest of the new."""
-        return {"multi_avg_fn": get_ema_multi_avg_fn(self.decay)}
+
+        def add(averaged: Any, present: Any, num_averaged: Any) -> None:
+            assert self.average is not None
+            n = int(self.average.n_averaged) if self.warmup else 0  # on the CPU, which ``num_averaged`` is not
+            decay = min(self.decay, (1 + n) / (10 + n)) if self.warmup else self.decay
+            get_ema_multi_avg_fn(decay)(averaged, present, num_averaged)
+
+        return {"multi_avg_fn": add}
 
     @torch.no_grad()
     def after_step(self, model: nn.Module, ctx: Context) -> None:

@@ -11,7 +11,7 @@ PLUGINS.add(
     "ema",
     f"{_AVERAGES}:EMA",
     summary="validate and keep an exponential moving average of the weights",
-    options={"decay": 0.999, "every_n_steps": 1},
+    options={"decay": 0.999, "every_n_steps": 1, "warmup": True},
     traits={"averages": True},
 )
 PLUGINS.add(

@@ -155,9 +155,15 @@ def shown(found: Prediction, top_k: int) -> list[str]:
     if found.error is not None:
         return [found.source, f"not used: {found.error.what}"]
     answer = found.answer
+    if isinstance(answer, Mapping) and answer and all(isinstance(part, Mapping) for part in answer.values()):
+        return [found.source, *(f"{target}: {', '.join(_words(part, 1))}" for target, part in answer.items())]
+    return [found.source, *_words(answer, top_k)]
+
+
+def _words(answer: Any, top_k: int) -> list[str]:
     if isinstance(answer, Mapping) and isinstance(top := answer.get("top"), list):
-        return [found.source, *(f"{name} ({100 * value:.2f} %)" for name, value in top[:top_k])]
-    return [found.source, *(f"{k} {_short(v)}" for k, v in flat(answer).items())]
+        return [f"{name} ({100 * value:.2f} %)" for name, value in top[:top_k]]
+    return [f"{k} {_short(v)}" for k, v in flat(answer).items()]
 
 
 def _short(value: Any) -> str:

@@ -239,13 +239,16 @@ def test_ema_is_the_closed_form_and_swa_the_mean(tmp_path: Path) -> None:
         def after_step(self, model: Any, ctx: Context) -> None:
             steps.append(model.head.weight.detach().double().clone())
 
-    ema = create_plugins({"ema": {"decay": 0.6}})
-    module, _ = trained([Look(), *ema])
-    expected = steps[0]
-    for weight in steps[1:]:
-        expected = 0.6 * expected + 0.4 * weight
-    assert torch.allclose(module.shown.head.weight.double(), expected, atol=1e-6)  # type: ignore[union-attr,operator]
-    steps.clear()
+    for warmup in (True, False):
+        ema = create_plugins({"ema": {"decay": 0.4, "warmup": warmup}})
+        module, _ = trained([Look(), *ema])
+        expected = steps[0]
+        for n, weight in enumerate(steps[1:], 1):
+            decay = min(0.4, (1 + n) / (10 + n)) if warmup else 0.4  # TensorFlow's num_updates
+            expected = decay * expected + (1 - decay) * weight
+        shown: Any = module.shown
+        assert torch.allclose(shown.head.weight.double(), expected, atol=1e-6)
+        steps.clear()
     swa = create_plugins({"swa": {"start": 0}})
     module, _ = trained([Look(), *swa])
     mean = (steps[5] + steps[11]) / 2

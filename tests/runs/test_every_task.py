@@ -27,18 +27,12 @@ from scirs_neural.training.module import Module
 from tests.training.killing import differences, left_behind
 
 SHORT = ("trainer.max_epochs=2", "data.batch_size=16", "logger=none", "trainer.checkpoint.every_n_steps=1")
-HEADS = """
+OWN = """
 from torch import nn
 
-class Two(nn.Module):
-    def __init__(self, in_channels, heads):
-        super().__init__()
-        self.body = nn.Sequential(nn.Flatten(), nn.Linear(in_channels, 8), nn.Tanh())
-        self.heads = nn.ModuleDict({name: nn.Linear(8, size) for name, size in heads.items()})
-
-    def forward(self, x):
-        x = self.body(x)
-        return {name: head(x) for name, head in self.heads.items()}
+class Own(nn.Sequential):
+    def __init__(self, in_channels, num_classes):
+        super().__init__(nn.Flatten(), nn.Linear(in_channels, 8), nn.Tanh(), nn.Linear(8, num_classes))
 """
 
 
@@ -94,9 +88,9 @@ def rows(folder: Path, *targets: str) -> list[str]:
             f"data.leave_out=[{','.join(left)}]", "model=mlp", "model.hidden=[8]"]  # fmt: skip
 
 
-def two(folder: Path) -> list[str]:
-    (folder / "two.py").write_text(HEADS)
-    return [*rows(folder, "kind", "price")[:-2], f"model={folder / 'two.py'}:Two"]
+def own(folder: Path) -> list[str]:
+    (folder / "own.py").write_text(OWN)
+    return [*rows(folder, "kind")[:-2], f"model={folder / 'own.py'}:Own"]
 
 
 def texts(folder: Path) -> list[str]:
@@ -126,9 +120,9 @@ def masks(folder: Path) -> list[str]:
 CASES = {
     "images": Case("classification", digits, ("Confusion", "Reliability"), "class", mixes=True),
     "labels": Case("multi_label", labels, ("Labels", "Reliability"), "labels", mixes=True),
-    "rows": Case("classification", lambda folder: rows(folder, "kind"), ("Confusion", "Classes"), "class"),
+    "rows": Case("classification", own, ("Confusion", "Classes"), "class", own=True),
     "numbers": Case("regression", lambda folder: rows(folder, "price"), ("Predictions", "Worst errors"), "price"),
-    "two": Case("multi_task", two, ("Confusion", "Predictions"), "kind", own=True),
+    "two": Case("multi_task", lambda folder: rows(folder, "kind", "price"), ("Confusion", "Predictions"), "kind"),
     "texts": Case("classification", texts, ("Confusion", "Worst errors"), "class"),
     "masks": Case("segmentation", masks, ("Classes", "Least overlap"), "areas"),
 }
@@ -184,7 +178,7 @@ def test_what_check_passes_runs(ran: Ran, capsys: pytest.CaptureFixture[str]) ->
     assert len(capsys.readouterr().err.splitlines()) <= 7
 
 
-OTHERS = {"images": "text_lstm", "labels": "tabular_mlp", "rows": "resnet18", "numbers": "bag_of_embeddings",
+OTHERS = {"images": "text_lstm", "labels": "tabular_mlp", "two": "resnet18", "numbers": "bag_of_embeddings",
           "texts": "resnet18", "masks": "tabular_mlp"}  # fmt: skip
 
 

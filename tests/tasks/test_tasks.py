@@ -90,11 +90,12 @@ def test_half_labelled_rows_count_for_the_targets_that_they_have() -> None:
     known = example.batch["label"] >= 0
     wanted = nn.functional.cross_entropy(outputs["label"][known], example.batch["label"][known])
     assert terms["label/loss"].item() == pytest.approx(wanted.item(), rel=1e-6)
-    as_tuple = (outputs["label"], outputs["price"])
-    assert torch.equal(task.losses(as_tuple, example.batch, Context())["price/loss"], terms["price/loss"])
+    for others in ((outputs["label"], outputs["price"]), torch.cat([outputs["label"], outputs["price"]], dim=1)):
+        assert torch.equal(task.losses(others, example.batch, Context())["price/loss"], terms["price/loss"])
     with pytest.raises(ShapeError, match="a dict of outputs by target"):
         task.losses(torch.zeros(3), example.batch, Context())
-    assert task.model_arguments()["heads"] == {"label": 3, "price": 2}
+    assert task.model_arguments() == {"in_channels": 5, "input_size": (1, 1), "num_classes": 5, "heads": task.heads}
+    assert task.heads == {"label": 3, "price": 2}
 
 
 def test_scores_of_a_pass_are_of_what_is_known() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import ConfigError, ShapeError
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class MultiTask(Task):
     """Several targets, each learnt and judged by a task of its own, on the outputs of one head.
 
-    The network gives a dict of outputs by target, or a tuple of them in the order of the targets. A sample may lack any
-    of its targets: it then counts in no term, and no score, of that target.
+    The network gives a dict of outputs by target, a tuple of them in the order of the targets, or one row of numbers
+    (N, sum of what they need), which is divided among them in that order: so any network with one head will do.
+    A sample may lack any of its targets: it then counts in no term, and no score, of that target.
 
     Args:
         spec: with several targets.
@@ -74,11 +76,15 @@ class MultiTask(Task):
         return any(part.mixes_samples for part in self.parts.values())
 
     def model_arguments(self) -> dict[str, Any]:
-        """Those of the inputs, and ``heads``: how many outputs each target needs."""
+        """Those of the inputs; how many outputs each target needs, ``heads``, and all together, ``num_classes``."""
         arguments = [part.model_arguments() for part in self.parts.values()]
-        heads = {name: held["num_classes"] for name, held in zip(self.parts, arguments, strict=True)}
         shared = {key: value for held in arguments for key, value in held.items() if key != "num_classes"}
-        return {**shared, "heads": heads}
+        return {**shared, "heads": self.heads, "num_classes": sum(self.heads.values())}
+
+    @cached_property
+    def heads(self) -> dict[str, int]:
+        """How many outputs each target needs."""
+        return {name: part.model_arguments()["num_classes"] for name, part in self.parts.items()}
 
     def losses(self, outputs: Any, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """Terms ``<target>/<term>``."""
@@ -127,10 +133,14 @@ class MultiTask(Task):
             return outputs[target]
         if isinstance(outputs, Sequence) and len(outputs) == len(self.parts):
             return outputs[list(self.parts).index(target)]
+        shape: tuple[int, ...] = tuple(getattr(outputs, "shape", ()))
+        if len(shape) == 2 and shape[1] == sum(self.heads.values()):
+            start = sum(self.heads[name] for name in list(self.heads)[: list(self.heads).index(target)])
+            return outputs[:, start : start + self.heads[target]]
         found = f"a dict of {list(outputs)}" if isinstance(outputs, Mapping) else type(outputs).__name__
         raise ShapeError(
             f"the network gives {found}, and the targets are {', '.join(self.parts)}",
-            fix="give a dict of outputs by target, or a tuple in their order",
+            fix=f"give a dict of outputs by target, a tuple in their order, or one row of {sum(self.heads.values())}",
         )
 
     def _each(self, mark: str, function: Callable[[str, Task], Mapping[str, Any]]) -> dict[str, Any]:
