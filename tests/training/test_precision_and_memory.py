@@ -79,9 +79,12 @@ def _by_hand(sizes: list[int]) -> nn.Module:
 @pytest.mark.feature(74)
 def test_bf16_learns_as_well_as_fp32(train: Any) -> None:
     options = ("trainer.max_epochs=8", "data.batch_size=64", "data.transforms=light")
-    full, half = (train(*options, f"trainer.precision={p}").summary["test"] for p in ("32-true", "bf16-mixed"))
-    assert full["accuracy"] > 0.9
-    assert half["accuracy"] >= full["accuracy"] - 0.01
+    full, half = (
+        sum(train(*options, f"trainer.precision={p}", f"seed={n}").summary["test"]["accuracy"] for n in range(3)) / 3
+        for p in ("32-true", "bf16-mixed")
+    )  # of one seed alone, four scans are a point
+    assert full > 0.9
+    assert half >= full - 0.01
 
 
 @pytest.mark.feature(102)
