@@ -43,6 +43,9 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
 
     Another part chosen by name (``optimizer=sgd``) takes the place of the saved one, whose own options go with it.
     """
+    origin = Origin(parsed.typed, {}, lambda: [(path, ())])
+    if not parsed.values and not parsed.settings:
+        return tree, origin
     config = OmegaConf.create(tree)
     for group, name in parsed.values.items():
         if isinstance(name, list):  # of a group whose parts stand side by side
@@ -62,7 +65,7 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
             OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}, Origin(parsed.typed, {}, lambda: [(path, ())])
+    return {str(key): value for key, value in plain.items()}, origin
 
 
 def words_for(path: Path) -> str:

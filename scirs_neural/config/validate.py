@@ -19,6 +19,7 @@ from scirs_neural.core.registry import REQUIRED
 from scirs_neural.core.signatures import as_text
 from scirs_neural.core.suggestions import MAX_NEAR, did_you_mean
 
+MAX_FAULTS = 20  # shown at once
 _EXPECTED = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "list": "a list",
     "dict": "a group of settings", "model": "a group of settings",
@@ -53,7 +54,7 @@ def validate(composed: Composed) -> RunConfig:
     try:
         config = RunConfig.model_validate(settings) if composed.settings is not None else None
     except ValidationError as error:
-        faults += [_schema_fault(detail, origin.of) for detail in _once(error.errors(include_url=False))]
+        faults += _schema_faults(error, origin.of)
     faults += _load_plugin_modules(settings.get("plugins_modules"), origin)
     for section in tree.registries:
         part = settings.get(section)
@@ -100,8 +101,7 @@ def check_section(section: type[S], values: S | Mapping[str, Any], where: str) -
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        details = _once(error.errors(include_url=False), section)
-        faults = [_schema_fault(detail, lambda key: where, section) for detail in details]
+        faults = _schema_faults(error, lambda key: where, section)
         raise faults[0] if len(faults) == 1 else ManyErrors(faults) from error
 
 
@@ -124,6 +124,16 @@ def _part_faults(
         return origin.of_choice(group) if option is None else origin.of((*key, option))
 
     return entry.faults(options, section=".".join(map(str, key)), where=where_of, also=declared)
+
+
+def _schema_faults(
+    error: ValidationError, origin_of: Callable[[Key], str | None], root: type[BaseModel] = RunConfig
+) -> list[ScirsError]:
+    """The first faults, and how many more there are: each is looked for in files and among all names."""
+    details = _once(error.errors(include_url=False), root)
+    faults = [_schema_fault(detail, origin_of, root) for detail in details[:MAX_FAULTS]]
+    more = len(details) - len(faults)
+    return [*faults, ConfigError(f"and {more:,} faults more")] if more else faults
 
 
 def _once(details: list[ErrorDetails], root: type[BaseModel] = RunConfig) -> list[ErrorDetails]:

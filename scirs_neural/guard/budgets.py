@@ -23,7 +23,7 @@ class Budgets:
     json_bytes: int = 16 * MIB  # a tokenizer of 250,000 words has about 15 MB
     json_nodes: int = 1_000_000  # counted before parsing, by the marks that can begin one
     yaml_bytes: int = 1 * MIB  # the largest shipped configuration has 5 kB
-    yaml_nodes: int = 100_000  # after aliases: what the reader hands on
+    yaml_nodes: int = 20_000  # after aliases: what the reader hands on; a run's configuration has 400
     depth: int = 64  # of nested lists and mappings
     text_bytes: int = 16 * MIB  # of a plain text, such as metrics.csv
     header_bytes: int = 16 * MIB  # of safetensors: 100,000 tensors need about 10 MB
@@ -45,7 +45,8 @@ class Budgets:
     pickle_bytes: int = 64 * MIB  # of the part of a torch file that is a pickle; its tensors lie beside it
     pickle_steps: int = 300_000  # to read one pickle, and one for each 4 bytes beside it: a tensor has about 60
     values: int = 2_000_000  # in a checkpoint, those that stand in it several times counted each time
-    pixels: int = 89_478_485  # of an image: Pillow's own limit, 256 MiB of RGB
+    pixels: int = 67_108_864  # of an image in RGB, 192 MiB; with an alpha channel each counts 4/3; SCIRS_MAX_PIXELS
+    image_side: int = 100_000  # pixels: scaling a strip costs its length
     image_bytes: int = 256 * MIB  # of an image file
     onnx_bytes: int = 2 * GIB  # of an ONNX graph: protobuf's own limit
     refusal_sec: float = 1.0  # CPU time until an attack is refused

@@ -11,7 +11,7 @@ import yaml
 from scirs_neural.config.overrides import sweep_points
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.config.tree import Tree
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, ManyErrors
 from scirs_neural.runs.groups import config_groups
 
 
@@ -347,6 +347,17 @@ def test_names_of_tasks_are_migrated():
         migrate({"task": {"name": "image_classification"}}, {"task": tasks})["task"]["name"] == "image_classification"
     )
     assert migrate({"task": 3, "logger": None}, {}) == {"task": 3, "logger": None}
+
+
+def test_of_very_many_faults_the_first_are_shown_and_the_others_counted(compose, write):
+    file = write("run/config.yaml", "".join(f"k{n}: 1\n" for n in range(3000)))
+    with pytest.raises(ManyErrors) as caught:
+        compose(config_file=file)
+    assert len(caught.value.errors) == 21
+    assert caught.value.errors[-1].what.startswith("and 2,98")  # settings that are missing too
+    write("run/config.yaml", "".join(f"k{n}: 1\n" for n in range(30_000)))
+    with pytest.raises(ConfigError, match="more than 20,000 values"):
+        compose(config_file=file)
 
 
 def test_what_averages_no_longer_have_is_said():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scirs_neural.core.errors import DataError
+from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.data import load_image
 
 
@@ -100,3 +100,16 @@ def test_a_bomb_is_not_opened(share, photo, tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(photo.width * photo.height / share))
     with pytest.raises(DataError, match="more pixels than is safe"):
         load_image(tmp_path / "bomb.png")
+
+
+def test_large_photos_of_ones_own_are_let_through(photo, tmp_path, monkeypatch):
+    photo.save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    with pytest.raises(DataError, match="more pixels") as caught:
+        load_image(tmp_path / "large.png")
+    assert "SCIRS_MAX_PIXELS" in caught.value.fix
+    monkeypatch.setenv("SCIRS_MAX_PIXELS", str(photo.width * photo.height))
+    assert load_image(tmp_path / "large.png").size == photo.size
+    monkeypatch.setenv("SCIRS_MAX_PIXELS", "many")
+    with pytest.raises(ConfigError, match="whole number"):
+        load_image(tmp_path / "large.png")

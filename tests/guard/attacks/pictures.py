@@ -52,6 +52,15 @@ def images(folder: Path) -> Cases:
         "wmf": b"\xd7\xcd\xc6\x9a" + bytes(40), "fli": struct.pack("<IHHHH", 128, 0xAF11, 1, 9, 9) + bytes(116),
         "pickle": pickle.dumps(Call(os.system, COMMAND)), "wrong checksum": flipped(saved("PNG"), 45),
     }  # fmt: skip
+    for mode, size in (
+        ("1", (89_000_000 // 1000, 1000)),
+        ("1", (9_400, 9_400)),
+        ("RGBA", (8_000, 8_000)),
+        ("P", (300_000, 1)),
+    ):
+        file = io.BytesIO()
+        Image.new(mode, size).save(file, "PNG", compress_level=1)
+        cases[f"small file of {mode} {size[0]}"] = file.getvalue()
     for name, content in cases.items():
         yield name, put(folder / f"{name}.png", content)
 
