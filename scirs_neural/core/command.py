@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 
+from scirs_neural.core.clean import CleanStream
 from scirs_neural.core.errors import PreemptedError, ScirsError
 
 EXIT_USER_ERROR = 2
@@ -38,8 +39,13 @@ def run_command(main: Callable[[list[str]], int | None], argv: list[str] | None 
     Returns:
         0 when all went well, 2 for an error of the user's, 130 after Ctrl-C, 75 after SIGTERM with a checkpoint kept.
     """
+    with contextlib.redirect_stdout(CleanStream(sys.stdout)), contextlib.redirect_stderr(CleanStream(sys.stderr)):
+        return _run(main, sys.argv[1:] if argv is None else argv)
+
+
+def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
     try:
-        status = main(sys.argv[1:] if argv is None else argv) or 0
+        status = main(argv) or 0
         sys.stdout.flush()  # a reader that went away is noticed here, and not while the interpreter ends
         return status
     except ScirsError as error:

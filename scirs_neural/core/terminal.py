@@ -15,10 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from scirs_neural.core.clean import clean
 
 _UNBROKEN = 1000  # columns in a pipe: one row, one line
 _INDENT = 2
@@ -35,7 +38,16 @@ def console(*, file: IO[str] | None = None, width: int | None = None) -> Console
         file: write here instead of to standard output.
         width: columns; None asks the terminal, ``COLUMNS``, or takes 80 in a pipe.
     """
-    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    file = getattr(sys.stdout, "unclean", None) if file is None else file  # colours are ours
+    return _Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+class _Console(Console):
+    """Cleans what it is given, before it adds colours."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(clean(segment.text), segment.style)
 
 
 def wide_console() -> Console:
@@ -176,9 +188,9 @@ def table(on: Console, columns: Sequence[str], rows: Iterable[Sequence[Any]], *,
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in body)
         all_numbers = numeric and all(row[index] is None or isinstance(row[index], int | float) for row in body)
-        grid.add_column(column, justify="right" if all_numbers else "left", overflow="fold")
+        grid.add_column(clean(column), justify="right" if all_numbers else "left", overflow="fold")
     for row in body:
-        grid.add_row(*(Text(number(value)) for value in row))
+        grid.add_row(*(Text(clean(number(value))) for value in row))  # its width is that of what is printed
     if title:
         on.print(Text(title, style="bold"))
     on.print(grid)

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from scirs_neural.core.clean import clean
 from scirs_neural.core.errors import ConfigError
 from scirs_neural.core.paths import storage_errors
 from scirs_neural.core.suggestions import did_you_mean
@@ -101,8 +102,10 @@ class AnswerFile:
 
 
 def _harmless(cell: Any) -> Any:
-    """A text that a spreadsheet would run as a formula, with a quote before it."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    """A text that neither a spreadsheet runs as a formula nor a terminal obeys."""
+    if not isinstance(cell, str):
+        return cell
+    return clean(f"'{cell}" if cell.startswith(_FORMULA) else cell)
 
 
 def expand(inputs: Sequence[str], pipeline: Pipeline) -> list[Path]:

@@ -62,3 +62,32 @@ sys.exit(run_command(verb, []))
     ended = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_what_a_terminal_would_obey_is_not_printed(capsys):
+    """Case S7: names in files are a stranger's words; colours are ours."""
+    from scirs_neural.core import terminal
+
+    evil = "a\x1b[31m\x9b2J\x07\rb\u202egnp.c"
+
+    def main(argv):
+        print(evil, file=sys.stderr)
+        sys.stdout.writelines([evil])
+        on = terminal.console(width=200)
+        on.print(evil)
+        terminal.header(on, {evil: {evil: evil}}, title=evil)
+        terminal.epoch_line(on, 1, 2, {evil: 1.0}, seconds=1.0, head=True)
+        terminal.summary(
+            on, {"score": {"name": evil, "value": 0.5}, "folder": evil, "written": {evil: evil}, "next": {evil: evil}}
+        )
+        terminal.table(on, ["name", evil], [[evil, 1]], title=evil)
+        colours = terminal.Console(file=sys.stdout.unclean, force_terminal=True, color_system="standard")
+        colours.print("red", style="red")
+        raise ConfigError(evil, where=evil, fix=evil)
+
+    assert run_command(main, []) == 2
+    printed = capsys.readouterr()
+    assert not set("\x9b\x07\r\u202e") & set(printed.out + printed.err)
+    assert printed.out.count("\x1b") == 2, "the two of our own colour"
+    assert "\x1b" not in printed.err
+    assert printed.out.count("a?[31m?2J") == printed.out.count("b?gnp.c") >= 12, "no cell is cut"
