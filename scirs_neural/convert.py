@@ -27,7 +27,9 @@ def main(argv: list[str]) -> int | None:
     parser.add_argument("target", help="where to; its suffix says the format")
     parser.add_argument("--to", metavar="KIND", help="package, safetensors, torch, huggingface, torch-export or onnx")
     parser.add_argument("--model", metavar="NAME", help="the network of bare weights: a name, net.yaml, ./mine.py:Net")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="what it is built with")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="what it is built with"
+    )
     parser.add_argument("--input-shape", metavar="C,H,W", help="of one sample, where the source does not say it")
     args = parser.parse_args(argv)
     options, shape = _options(args.set), _shape(args.input_shape)
@@ -48,6 +50,8 @@ def _options(texts: list[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"'{text}' sets nothing", where="command line, --set", fix="write key=value")
+        if key in options:
+            raise ConfigError(f"'{key}' is set twice", where="command line, --set")
         options[key] = read_yaml(value.encode(), where=f"command line, --set {key}")
     return options
 

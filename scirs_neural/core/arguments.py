@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -29,6 +31,9 @@ class Arguments(argparse.ArgumentParser):
           list   train --help
     """
 
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **{"allow_abbrev": False, **options})
+
     def add_allow(self) -> None:
         """The option with which a user types again what a saved file would have imported."""
         what = "code that the saved file names and that may be imported, such as ./net.py:Net; once for each"
@@ -38,9 +43,18 @@ class Arguments(argparse.ArgumentParser):
         """What was typed.
 
         Raises:
-            ConfigError: an argument is unknown, missing or of the wrong type.
+            ConfigError: an argument is unknown, missing, of the wrong type, or given twice where one counts.
         """
-        return self.parse_intermixed_args(args, namespace)
+        texts = list(sys.argv[1:] if args is None else args)
+        given = Counter(action for text in texts if (action := self._one_of(text.partition("=")[0])))
+        if twice := [name for name, count in given.items() if count > 1]:
+            self.error(f"argument {twice[0]}: given {given[twice[0]]} times")
+        return self.parse_intermixed_args(texts, namespace)
+
+    def _one_of(self, name: str) -> str | None:
+        """The first spelling of an option that keeps one value."""
+        action = self._option_string_actions.get(name)
+        return action.option_strings[0] if type(action).__name__ == "_StoreAction" and action is not None else None
 
     def error(self, message: str) -> NoReturn:
         """Raise it."""

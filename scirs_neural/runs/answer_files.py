@@ -149,6 +149,8 @@ def answer_settings(texts: Sequence[str]) -> dict[str, Any]:
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise ConfigError(f"'{text}' is not NAME=VALUE", where="command line, --set", fix="--set threshold=0.3")
+        if name in found:
+            raise ConfigError(f"'{name}' is set twice", where="command line, --set")
         found[name] = yaml.safe_load(value)
     return found
 

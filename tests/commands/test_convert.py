@@ -29,7 +29,7 @@ def test_bare_weights_with_a_named_network(tmp_path: Path, capsys: pytest.Captur
     model, x = net("zoo-mlp")
     torch.save(model.state_dict(), tmp_path / "net.pth")
     target = tmp_path / "net.zip"
-    network = ["--model", "mlp", "--set", "num_classes=3", "input_size=4", "hidden=[8, 5]"]
+    network = ["--model", "mlp", "--set", "num_classes=3", "input_size=4", "--set", "hidden=[8, 5]"]
     assert run_command(main, [str(tmp_path / "net.pth"), str(target), *network]) == 0
     assert "outputs of what was written: equal to the last bit" in capsys.readouterr().out
     with torch.no_grad():
