@@ -147,6 +147,9 @@ class Table:
             here, all_of_it = sum(math.prod(part.shape) for part in parts), math.prod(self.tensors[name][0])
             if here != all_of_it:
                 _refuse(f"of {shown(name)} it has {here:,} values of {all_of_it:,}", self.where)
+            if overlap := _overlap(parts):
+                files = " and ".join(part.file.name for part in overlap)
+                _refuse(f"two parts of {shown(name)} claim the same place: in {files}", self.where)
         return parts_of
 
     def check_files(self, files: Iterable[Path]) -> None:
@@ -205,6 +208,19 @@ def checksum(file: Path) -> int:
         while piece := held.read(MIB):
             crc = crc32(piece, crc)
     return crc
+
+
+def _overlap(parts: Sequence[Part]) -> tuple[Part, Part] | None:
+    """Two parts with a value in common; a part without values has none."""
+    ordered = sorted((part for part in parts if math.prod(part.shape) and part.shape), key=lambda part: part.start)
+    for place, one in enumerate(ordered):
+        for other in ordered[place + 1 :]:
+            if other.start[0] >= one.start[0] + one.shape[0]:
+                break  # so are all behind it
+            sides = zip(one.start, one.shape, other.start, other.shape, strict=True)
+            if all(a < c + d and c < a + b for a, b, c, d in sides):
+                return one, other
+    return None
 
 
 def _counts(values: Sequence[int]) -> tuple[int, ...]:

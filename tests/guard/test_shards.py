@@ -85,6 +85,15 @@ def overhang(tmp_path: Path, index: dict[str, Any]) -> None:
     remade(tmp_path, index, 4, {"w": (WEIGHT[3:, 2:], [4, 2])})
 
 
+def overlap(tmp_path: Path, index: dict[str, Any]) -> None:
+    """Case S10: as many values as there are places, and yet not one in each."""
+    remade(tmp_path, index, 4, {"w": (WEIGHT[3:, 2:], [2, 1])})
+
+
+def same_place(tmp_path: Path, index: dict[str, Any]) -> None:
+    remade(tmp_path, index, 4, {"w": (WEIGHT[3:, :1], [3, 0])})
+
+
 def stranger(tmp_path: Path, index: dict[str, Any]) -> None:
     remade(tmp_path, index, 4, {"w": (WEIGHT[3:, 2:], [3, 2]), "x": (BIAS, [0])})
 
@@ -118,7 +127,8 @@ def unknown(tmp_path: Path, index: dict[str, Any]) -> None:
     ("harm", "said"),
     [
         (drop, "no such file"), (flip, "its bytes are not those"), (lose, "of 'w' it has 12 values of 15"),
-        (overhang, "does not lie within its tensor"), (stranger, "does not know 'x'"),
+        (overhang, "does not lie within its tensor"), (overlap, "claim the same place"),
+        (same_place, "claim the same place"), (stranger, "does not know 'x'"),
         (homeless, "does not say where 'w' belongs"), (elsewhere, "name is not safe"),
         (huge, "values of"), (no_dtype, "no dtype 'load'"), (no_table, "table of shards is damaged"),
         (unknown, "does not know 'v'"),
