@@ -10,7 +10,9 @@ from os import sep
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from scirs_neural.core.errors import CheckpointError, UnknownNameError
 from scirs_neural.guard.weights import SUFFIXES, read_state_dict
@@ -153,6 +155,10 @@ def _load(
     model: nn.Module, theirs: dict[str, Tensor], report: LoadReport, where: str, layout: Layout | None
 ) -> LoadReport:
     ours: Any = model.state_dict()
+    counters = {key for key in ours if key not in theirs and _is_counter(model, key)}
+    if counters:
+        theirs = theirs | {key: torch.zeros_like(ours[key]) for key in counters}
+        report.renamed.append("counters of BatchNorm, which files of before torch 0.4.1 lack, begin at 0")
     skipped = set(report.replaced)
     report.missing = [key for key in ours if key not in theirs and key not in skipped]
     report.unexpected = [key for key in theirs if key not in ours]
@@ -165,6 +171,12 @@ def _load(
     model.load_state_dict(state, strict=False)
     report.loaded = list(theirs)
     return report
+
+
+def _is_counter(model: nn.Module, key: str) -> bool:
+    """Whether it counts the batches of a BatchNorm: torch loads states without it."""
+    holder, _, name = key.rpartition(".")
+    return name == "num_batches_tracked" and isinstance(model.get_submodule(holder), _NormBase)
 
 
 def _refuse_gaps(state: Mapping[str, Tensor], path: str | Path) -> None:

@@ -133,6 +133,24 @@ def test_another_networks_file_is_refused(resnet_file: Path) -> None:
         create_model("squeezenet1_1", weights=str(resnet_file), num_classes=10)
 
 
+def test_states_without_batchnorms_counters_are_loaded_as_torch_does() -> None:
+    """Case Z1, for the smallest network of every family that has a BatchNorm."""
+    num_loaded = 0
+    smallest = {entry.family: entry.name for entry in sorted(catalogue().values(), key=lambda e: -e.num_params)}
+    for name in smallest.values():
+        with on_meta():
+            net = create_model(name)
+        state = {key: value for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked")}
+        if len(state) < len(net.state_dict()):
+            report = load_strictly(net, state, "old.pth")
+            assert "begin at 0" in report.renamed[0]
+            num_loaded += 1
+    assert num_loaded >= 12
+    small = create_model("mnasnet0_5", num_classes=3)
+    with pytest.raises(CheckpointError, match=r"1 missing: layers\.1\.weight"):
+        load_strictly(small, {key: value for key, value in small.state_dict().items() if key != "layers.1.weight"}, "x")
+
+
 def test_strict_loading_of_ones_own() -> None:
     model = nn.Linear(3, 2)
     state = {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}
