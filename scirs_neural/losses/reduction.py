@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -93,6 +94,7 @@ class WeightedLoss(nn.Module):
             loss = create_loss(loss)
         if not hasattr(loss, "reduction"):
             raise ConfigError(f"{type(loss).__name__} cannot be weighted: it gives no value per element")
+        loss = copy.copy(loss)  # the user's own keeps its reduction
         setattr(loss, "reduction", "none")  # noqa: B010  (a module's plain attribute)
         self.loss, self.reduction, self.nan_is_missing = loss, reduction, nan_is_missing
 
@@ -100,12 +102,19 @@ class WeightedLoss(nn.Module):
         self, input: Tensor, target: Tensor, weight: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor:
         """The loss over the elements that count."""
-        if self.nan_is_missing:
-            present = ~target.isnan()
+        of_classes = not target.is_floating_point()
+        ignored: Any = getattr(self.loss, "ignore_index", None) if of_classes else None
+        if self.nan_is_missing or ignored is not None:
+            present = target.ne(ignored) if of_classes else ~target.isnan()
             mask = present if mask is None else _expand(mask, present, "mask") & present
         if mask is not None:
             target = target.masked_fill(~_expand(mask, target, "mask"), 0)
-        return reduce_loss(self.loss(input, target), weight, mask, self.reduction)
+        values = self.loss(input, target)
+        of_class = getattr(self.loss, "weight", None) if of_classes else None
+        if of_class is None or self.reduction != "mean":
+            return reduce_loss(values, weight, mask, self.reduction)
+        norm = reduce_loss(of_class[target], weight, mask, "sum")  # as torch divides
+        return reduce_loss(values, weight, mask, "sum") / norm.where(norm != 0, 1.0)
 
     def extra_repr(self) -> str:
         """The options."""

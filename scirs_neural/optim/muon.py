@@ -68,6 +68,16 @@ class MuonAndAdamW(Wrapper):
         rest = [torch.optim.AdamW(others, lr, betas, eps, weight_decay)] if others else []
         super().__init__([muon, *rest])
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Give a group to AdamW.
+
+        Raises:
+            ConfigError: it is marked for Muon, or this optimizer has no AdamW.
+        """
+        if hasattr(self, "parts") and (param_group.get("by_matrix") or len(self.parts) == 1):
+            raise ConfigError("groups of 'muon' cannot be added later, only those of the AdamW beside it")
+        super().add_param_group(param_group)
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Make one step with both."""

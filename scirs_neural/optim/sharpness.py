@@ -56,10 +56,12 @@ class SharpnessAware(Wrapper):
         finally:
             self.is_climbing = False
         before = self._climb()
-        with torch.enable_grad():
-            closure()
-        for parameter, value in before:
-            parameter.copy_(value)
+        try:
+            with torch.enable_grad():
+                closure()
+        finally:  # an error too leaves the weights where they were
+            for parameter, value in before:
+                parameter.copy_(value)
         self.parts[0].step()
         return loss
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from scirs_neural.core.errors import ConfigError
@@ -24,6 +25,20 @@ class Wrapper(Optimizer):
         super().__init__([group for part in parts for group in part.param_groups], dict(parts[0].defaults))
         self.parts = list(parts)
         self._share()
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Give a group to the last of the parts."""
+        parts = getattr(self, "parts", None)
+        if parts is None:  # torch's own __init__
+            super().add_param_group(param_group)
+            return
+        held = {id(p) for group in self.param_groups for p in group["params"]}
+        given = param_group["params"]
+        given = [given] if isinstance(given, Tensor) else list(given)
+        if any(id(parameter) in held for parameter in given):
+            raise ValueError("some parameters appear in more than one parameter group")
+        parts[-1].add_param_group({**param_group, "params": given})
+        self.param_groups.append(parts[-1].param_groups[-1])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take in a saved state, for the parts too."""

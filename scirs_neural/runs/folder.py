@@ -29,6 +29,10 @@ except ImportError:  # not on Windows, where an unfinished run is taken up whoev
 
 _CHECKPOINT = re.compile(r"(best(-\d+)?|last|final)\.ckpt")
 _HELD: dict[str, int] = {}  # open files of this process, by run folder
+_SUMMARY = {  # what a summary is made of, as far as it is read
+    "own": list, "folds": list, "data": dict, "model": dict, "task": dict, "answer": dict, "weights": dict,
+    "best": dict,
+}  # fmt: skip
 
 
 @dataclass
@@ -88,12 +92,16 @@ class RunFolder:
         """How the run ended.
 
         Raises:
-            CheckpointError: the run never got that far.
+            CheckpointError: the run never got that far, or the file is not what a run writes.
         """
         if not self.summary.is_file():
             raise CheckpointError(f"the run has not ended: {self.path} has no {self.summary.name}")
-        found: dict[str, Any] = read_json(self.summary, allow_nan=True)
-        return found
+        found = read_json(self.summary, allow_nan=True)
+        parts = found if isinstance(found, dict) else {}
+        wrong = [name for name, kind in _SUMMARY.items() if not isinstance(parts.get(name, kind()), kind)]
+        if wrong or not ("data" in parts or "lightning" in parts):
+            raise CheckpointError(f"not the summary of a run: {wrong[0] if wrong else 'data'}", where=str(self.summary))
+        return parts
 
     def read_config(self, registries: Any, *, allow: Collection[str] = (), made: Collection[str] = ()) -> RunConfig:
         """The run's configuration, checked again.

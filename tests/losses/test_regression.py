@@ -69,6 +69,23 @@ def test_masked_sequence_labelling():
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("class_weights", [None, [1.0, 3.0, 0.5, 2.0]])
+def test_ignored_targets_and_class_weights_count_as_in_torch(class_weights):
+    """Case L2."""
+    weights = None if class_weights is None else torch.tensor(class_weights)
+    users = nn.CrossEntropyLoss(weight=weights, ignore_index=-100)
+    logits, labels = torch.randn(5, 4), torch.tensor([0, 1, -100, 3, 1])
+    loss = WeightedLoss(users)
+    expected = nn.functional.cross_entropy(logits, labels, weight=weights)
+    assert loss(logits, labels).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert loss(logits, labels, weight=torch.ones(5)).item() == pytest.approx(expected.item(), rel=1e-6)
+    twice, rows = torch.tensor([2.0, 1.0, 1.0, 1.0, 1.0]), [0, 0, 1, 2, 3, 4]
+    expected = nn.functional.cross_entropy(logits[rows], labels[rows], weight=weights)
+    assert loss(logits, labels, weight=twice).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert loss(logits, torch.full_like(labels, -100)) == 0
+    assert users.reduction == "mean", "the user's own is as it was"
+
+
 def test_sample_weights_of_fewer_dimensions():
     x, y, w = torch.randn(4, 3), torch.randn(4, 3), torch.tensor([1.0, 0.0, 2.0, 1.0])
     ours = WeightedLoss("mse")(x, y, weight=w)

@@ -228,6 +228,52 @@ def test_sam_makes_the_steps_of_another_implementation(make, adaptive, rho):
         torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in ("sparse_adam", "adamw_8bit", "lbfgs")])
+def test_a_group_that_comes_later_is_stepped_or_refused(name):
+    """Case L3, for every optimizer."""
+    net, late = Scale(), nn.Linear(4, 4, bias=False)
+    optimizer = build_optimizer(name, net, parameter_groups(net, lr=0.05, weight_decay=0.0), **OPTIMIZERS.options(name))
+    before, groups = late.weight.detach().clone(), len(optimizer.param_groups)
+    try:
+        optimizer.add_param_group({"params": list(late.parameters()), "lr": 0.05})
+    except (ConfigError, ValueError):
+        assert len(optimizer.param_groups) == groups
+        return
+
+    def closure():
+        optimizer.zero_grad()
+        loss = late(net(torch.ones(2, 3))).square().sum()
+        loss.backward()
+        return loss
+
+    for _ in range(6):
+        optimizer.step(closure)
+    assert not torch.equal(late.weight, before)
+    again = copy.deepcopy(optimizer.state_dict())
+    optimizer.load_state_dict(again)
+    optimizer.step(closure)
+    with pytest.raises((ValueError, ConfigError)):
+        optimizer.add_param_group({"params": [net.body.weight], "lr": 0.05})
+
+
+@pytest.mark.parametrize("make", [sam, asam])
+def test_an_error_in_the_second_pass_leaves_the_weights_where_they_were(make):
+    weight = nn.Parameter(torch.tensor([3.0, -2.0]))
+    optimizer, passes = make([weight], lr=0.1, rho=1.0), []
+
+    def closure():
+        passes.append(1)
+        if len(passes) == 2:
+            raise RuntimeError("in the second pass")
+        loss = weight.square().sum()
+        loss.backward()
+        return loss
+
+    with pytest.raises(RuntimeError, match="second pass"):
+        optimizer.step(closure)
+    assert weight.tolist() == [3.0, -2.0]
+
+
 def test_sam_without_a_closure_says_so():
     optimizer = sam([nn.Parameter(torch.ones(1))])
     with pytest.raises(ConfigError, match="needs its closure"):
