@@ -220,7 +220,7 @@ class Run:
     def _spec(self) -> DataSpec:
         from scirs_neural.data.spec import DataSpec
 
-        return DataSpec.from_dict(self.summary["data"])
+        return DataSpec.from_dict(self.summary["data"], str(self.folder.summary))
 
 
 def fit(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from scirs_neural.core.errors import DataError
+from scirs_neural.core.errors import CheckpointError, DataError
 
 FORMAT = 2
 
@@ -64,14 +64,27 @@ class DataSpec:
         return {"format": FORMAT, **asdict(self)}
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> DataSpec:
+    def from_dict(cls, plain: Mapping[str, Any], where: str | None = None) -> DataSpec:
         """The spec that `to_dict` gave the plain data of, also in its first format.
 
+        Args:
+            plain: the data.
+            where: the file that it came from, for errors.
+
         Raises:
-            DataError: it is of a newer format.
+            CheckpointError: it is of a newer format, or no description of data.
         """
-        plain = migrate(plain)
-        return cls(**{key: value for key, value in plain.items() if key != "format"})
+        try:
+            found = cls(**{key: value for key, value in migrate(plain).items() if key != "format"})
+            kinds = [held["kind"] for held in (*found.inputs.values(), *found.targets.values())]
+            if not all(isinstance(text, str) for text in (found.name, found.description, found.pipeline, *kinds)):
+                raise TypeError("a name in it is not a text")
+            if not all(type(size) is int and size >= 0 for size in found.sizes.values()):
+                raise TypeError("a size in it is not a whole number")
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            what = f"the data spec cannot be read: {getattr(error, 'what', error)}"
+            raise CheckpointError(what, where=where, fix=getattr(error, "fix", None)) from error
+        return found
 
     @staticmethod
     def _only(what: str, fields: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:

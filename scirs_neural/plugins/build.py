@@ -22,7 +22,7 @@ def create_plugins(settings: Mapping[str, Mapping[str, Any]]) -> list[Plugin]:
 
     Example:
         >>> [(plugin.name, plugin.options) for plugin in create_plugins({"ema": {"decay": 0.9}})]
-        [('ema', {'decay': 0.9, 'every_n_steps': 1})]
+        [('ema', {'decay': 0.9, 'every_n_steps': 1, 'warmup': True})]
     """
     made: list[Plugin] = []
     for key, given in settings.items():

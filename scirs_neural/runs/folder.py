@@ -29,10 +29,6 @@ except ImportError:  # not on Windows, where an unfinished run is taken up whoev
 
 _CHECKPOINT = re.compile(r"(best(-\d+)?|last|final)\.ckpt")
 _HELD: dict[str, int] = {}  # open files of this process, by run folder
-_SUMMARY = {  # what a summary is made of, as far as it is read
-    "own": list, "folds": list, "data": dict, "model": dict, "task": dict, "answer": dict, "weights": dict,
-    "best": dict,
-}  # fmt: skip
 
 
 @dataclass
@@ -96,12 +92,9 @@ class RunFolder:
         """
         if not self.summary.is_file():
             raise CheckpointError(f"the run has not ended: {self.path} has no {self.summary.name}")
-        found = read_json(self.summary, allow_nan=True)
-        parts = found if isinstance(found, dict) else {}
-        wrong = [name for name, kind in _SUMMARY.items() if not isinstance(parts.get(name, kind()), kind)]
-        if wrong or not ("data" in parts or "lightning" in parts):
-            raise CheckpointError(f"not the summary of a run: {wrong[0] if wrong else 'data'}", where=str(self.summary))
-        return parts
+        from scirs_neural.runs.record import checked_summary
+
+        return checked_summary(read_json(self.summary, allow_nan=True), str(self.summary))
 
     def read_config(self, registries: Any, *, allow: Collection[str] = (), made: Collection[str] = ()) -> RunConfig:
         """The run's configuration, checked again.

@@ -186,7 +186,7 @@ def run_predictor(folder: RunFolder, config: RunConfig, model: nn.Module | None 
         CheckpointError: the run has no weights, or they are of another network.
     """
     summary = folder.read_summary()
-    task = make_task(config, DataSpec.from_dict(summary["data"]))
+    task = make_task(config, DataSpec.from_dict(summary["data"], str(folder.summary)))
     task.use_settings(summary.get("answer", {}))
     if model is None:
         model = make_network(config, task, load=False)  # the run's checkpoint holds them, published ones may be gone

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from scirs_neural.core.errors import CheckpointError, DataError
 from scirs_neural.data.spec import DataSpec
@@ -19,6 +20,42 @@ from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.guard.arrays import read_arrays
 from scirs_neural.guard.budgets import BUDGETS
 from scirs_neural.guard.text import read_bytes, read_json, read_yaml
+
+
+class _Summary(BaseModel, extra="allow", strict=True):
+    """What is read of a summary."""
+
+    name: str = ""
+    lightning: str | None = None
+    own: list[str] = []
+    data: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    task: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
+    weights: dict[str, Any] = {}
+    best: dict[str, Any] = {}
+    val: dict[str, float | None] = {}
+    test: dict[str, float | None] = {}
+    folds: list[dict[str, Any]] = []
+    notes: list[str] = []
+
+
+def checked_summary(found: Any, where: str) -> dict[str, Any]:
+    """What was read, if it is the summary of a run.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    try:
+        _Summary.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"not the summary of a run: {place}: {first['msg']}", where=where) from error
+    if not ("data" in found or "lightning" in found):
+        raise CheckpointError("not the summary of a run: it has no data", where=where)
+    whole: dict[str, Any] = found
+    return whole
 
 
 @dataclass(frozen=True)
@@ -51,7 +88,8 @@ class RunRecord:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """How the run ended: model, data, best epoch, test scores, timing."""
-        return self._mapping("summary.json", read_json, allow_nan=True)
+        found = self._mapping("summary.json", read_json, allow_nan=True)
+        return checked_summary(found, str(self.path / "summary.json")) if found else found
 
     @cached_property
     def history(self) -> dict[str, list[float | None]]:
@@ -74,10 +112,7 @@ class RunRecord:
     def spec(self) -> DataSpec | None:
         """The data's description; None if the run says nothing of its data."""
         held = self.summary.get("data")
-        try:
-            return DataSpec.from_dict(held) if held else None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._damaged("summary.json", f"its data: {error}") from error
+        return DataSpec.from_dict(held, str(self.path / "summary.json")) if held else None
 
     @property
     def splits(self) -> list[str]:

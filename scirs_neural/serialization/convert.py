@@ -30,7 +30,7 @@ from scirs_neural.serialization.exporting import largest_difference, to_onnx, to
 from scirs_neural.serialization.formats import TITLES, identify
 from scirs_neural.serialization.manifest import dump
 from scirs_neural.serialization.migrate import model_from_1_to_2
-from scirs_neural.serialization.package import inspect_package, load_package, save_package, spec_of
+from scirs_neural.serialization.package import inspect_package, load_package, save_package
 from scirs_neural.serialization.schema import MODEL, WEIGHTS, check
 from scirs_neural.serialization.sources import HF_CONFIG, HF_WEIGHTS, OURS, Source, as_texts, plain, read_source
 from scirs_neural.serialization.writing import is_zip_name
@@ -154,7 +154,8 @@ def _read(path: str | Path, name: str | None, options: dict[str, Any], input_sha
         fill(network, source.state, str(path))
     else:
         return _Loaded(source)
-    spec, task = spec_of(described.get("spec"), f"{path}, config.json"), described.get("task")
+    held, task = described.get("spec"), described.get("task")
+    spec = None if held is None else DataSpec.from_dict(held, f"{path}, config.json")
     network.eval()
     # under the network's own names
     source = Source(source.kind, dict(network.state_dict()), source.facts, source.tokenizer)

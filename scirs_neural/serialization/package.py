@@ -247,23 +247,12 @@ def load_package(path: str | Path, model_class: ModelClass | None = None) -> Pac
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         model = rebuild(contents.documents[MODEL], shapes, model_class, where, changes_of(records))
         fill(model, state, where)
+        spec = None if plain.get(SPEC) is None else DataSpec.from_dict(plain[SPEC], where)
         return Package(
-            contents.archive.path, contents.manifest, model.eval(), spec_of(plain.get(SPEC), where), plain.get(TASK),
+            contents.archive.path, contents.manifest, model.eval(), spec, plain.get(TASK),
             plain.get(ANSWER, {}), tuple(records), plain.get(METRICS, {}),
             tuple(name for name in contents.manifest.members if "/" in name),
         )  # fmt: skip
-
-
-def spec_of(plain: Mapping[str, Any] | None, where: str) -> DataSpec | None:
-    """The data spec of a file.
-
-    Raises:
-        CheckpointError: it is damaged, or newer than this library.
-    """
-    try:
-        return None if plain is None else DataSpec.from_dict(plain)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the data spec cannot be read: {getattr(error, 'what', error)}", where=where) from error
 
 
 def as_json(plain: Any) -> Any:
