@@ -17,6 +17,7 @@ from scirs_neural.data.module import DataModule
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.split_names import splits_of
 from scirs_neural.data.table.kinds import TYPES, Column, read_column, to_floats
+from scirs_neural.data.table.numbers import numbers_of
 from scirs_neural.data.table.read import need_columns, read_table
 from scirs_neural.data.table.samples import ROW, TableSamples, TextColumns
 from scirs_neural.data.table.target import Targets, read_targets, target_columns
@@ -35,7 +36,8 @@ class Roles:
         target: the columns to predict. Rows without any target are left out.
         target_kind: "class", "numbers" or "labels"; None: text and truth are classes, fractions are numbers, whole
             numbers are classes if they are few.
-        columns: name to type, where it is not to be inferred: number, boolean, date, category; ``date:%d/%m/%Y``.
+        columns: name to type, where it is not to be inferred: number, boolean, date, category; ``date:%d/%m/%Y``;
+            ``number:,`` or ``number:.``, the decimal mark of the whole table.
         leave_out: columns that are no inputs.
         missing: "impute": the median of the training rows, and a column that says so; "error".
         categories: "onehot", or "embed" for networks that learn a vector for each, such as ``tabular_mlp``.
@@ -233,7 +235,7 @@ def _source(
 
     roles = replace(roles, leave_out=_names(roles.leave_out))
     roles.check(given)
-    notes = list(given.notes)
+    notes = [*given.notes, *numbers_of(given, roles.columns).notes]
     has_splits = SPLIT in given.columns and SPLIT not in roles.target
     split = splits_of(TextColumns(given.columns)[SPLIT] if has_splits else [""] * len(given), given.at)
     train = split == "train"
@@ -298,7 +300,7 @@ def _samples(given: RawTable, fields: dict[str, np.ndarray], inputs: Sequence[Co
         if not weights.any():
             raise DataError(f"all weights in '{roles.weight}' are 0", where=given.where)
         fields = {**fields, WEIGHT: weights.astype(np.float32)}
-    ids: Sequence[Any] = range(given.first, given.first + len(given))
+    ids: Sequence[Any] = given.places
     columns = TextColumns(given.columns | ({} if roles.unit is None else {UNIT: given.columns[roles.unit]}))
     if roles.id:
         ids = columns[roles.id]
@@ -331,9 +333,6 @@ def _said(inputs: Sequence[Column], left_out: Mapping[str, str], roles: Roles) -
         names = [column.spec["name"] for column in inputs if column.spec["type"] == kind]
         if names:
             lines.append(f"{kind} columns: {listed(names, _NAMED)}")
-    commas = [column.spec["name"] for column in inputs if column.spec.get("decimal") == ","]
-    if commas:
-        lines.append(f"decimal comma in {listed(commas, _NAMED)}")
     lines += [f"left out: {name} ({why})" for name, why in left_out.items() if name not in roles.purposes()]
     return lines
 

@@ -150,7 +150,7 @@ def _from_table(
         rows = np.flatnonzero(labelled & (split_of == split)).tolist()
         splits[split] = ReadSamples(
             TEXT, [columns[text][row] for row in rows], {key: values[rows] for key, values in found.values.items()},
-            [row + table.first for row in rows],
+            [table.places[row] for row in rows],
             {key: [held[row] for row in rows] for key, held in columns.items() if key not in (text, SPLIT)},
         )  # fmt: skip
     return _source(name, splits, found.specs, f"{description}: {', '.join(targets)} from {text}", known, notes)
