@@ -59,7 +59,7 @@ def imported_by(overrides: Iterable[str]) -> Found:
 def typed_texts(parsed: Parsed) -> set[str]:
     """Every text in the values of overrides that were typed."""
     values = [override.value() for override in parsed.settings if not override.is_delete()]
-    return {*every_text(list(parsed.values.values())), *every_text(values)}
+    return {*every_text(list(parsed.values.values())), *every_text(values), *every_text(parsed.named)}
 
 
 def refuse_untyped(found: Found, typed: Collection[str], where: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,8 @@ def read_column(table: RawTable, name: str, declared: str | None = None, *, keep
         table: the table.
         name: of the column.
         declared: one of `TYPES`, or ``date:`` and a format of strptime, or ``number:,`` for a decimal comma and
-            ``number:.`` for a decimal point; None: inferred.
+            ``number:.`` for a decimal point; ``category:none,NA`` makes categories of these words, which else mean that
+            the value is missing; None: inferred.
         keep: whether to take it whatever it holds, as a target.
 
     Raises:
@@ -80,7 +81,9 @@ def read_column(table: RawTable, name: str, declared: str | None = None, *, keep
     """
     values, at = table.columns[name], table.at
     kind, _, form = (declared or "").partition(":")
-    if declared is not None and (kind not in TYPES or (form and kind != "date" and declared not in NUMBER_FORMS)):
+    if declared is not None and (
+        kind not in TYPES or (form and kind not in ("date", "category") and declared not in NUMBER_FORMS)
+    ):
         raise ConfigError(
             f"the column '{name}' is declared as '{declared}'", suggestions=did_you_mean(kind, TYPES),
             fix=f"one of {', '.join(TYPES)}; date:%d/%m/%Y for dates not in ISO 8601; 'number:,' for decimal commas",
@@ -99,7 +102,7 @@ def read_column(table: RawTable, name: str, declared: str | None = None, *, keep
         if spec["type"] == "category":
             return found if keep else _few_levels(found)
     elif spec["type"] == "category":
-        return as_categories(spec, values)
+        return as_categories(spec, values, form.split(","))
     else:
         if form and kind == "date":
             spec["format"] = form
@@ -164,9 +167,10 @@ def level_of(value: Any, places: Mapping[str, float]) -> float:
         >>> [level_of(value, {"1": 0.0, "red": 1.0}) for value in (1, "1.0", " red", "blue", None)]
         [0.0, 0.0, 1.0, -1.0, nan]
     """
-    if is_missing(value):
+    text = as_text(value) if isinstance(value, str) else ""
+    if is_missing(value) and text not in places:
         return math.nan
-    text = as_text(value)
+    text = text or as_text(value)
     if text not in places and isinstance(value, str) and (number := parse_number(text)) is not None:
         text = as_text(number) if math.isfinite(number) else text
     return places.get(text, _UNKNOWN)
@@ -218,14 +222,15 @@ def _from_text(spec: dict[str, Any], values: pa.ChunkedArray, written: dict[str,
     return Column(made, looked_up([_parsed(text, made, codes, place, str) for place, text in enumerate(texts)], codes))
 
 
-def as_categories(spec: Mapping[str, Any], values: pa.ChunkedArray) -> Column:
-    """A column as categories, whatever it holds; whole numbers by their value, if the description has them."""
+def as_categories(spec: Mapping[str, Any], values: pa.ChunkedArray, words: Sequence[str] = ()) -> Column:
+    """A column as categories, whatever it holds; whole numbers by their value; words that else mean "missing" too."""
+    kept = {word.strip() for word in words} - {""}
 
     def number(name: str) -> float | None:
         return parse_number(name, spec.get("decimal", "."), bool(spec.get("thousands")))
 
     texts, codes = distinct(values)
-    names = [None if is_missing(text) else as_text(text) for text in texts]
+    names = [None if is_missing(text) and str(text).strip() not in kept else as_text(text) for text in texts]
     numbers = [number(name) for name in names if name is not None and not _LEADING_ZERO.match(name)]
     if len(numbers) == sum(name is not None for name in names) and all(n is not None and n == n // 1 for n in numbers):
         names = [None if name is None else as_text(number(name)) for name in names]

@@ -120,11 +120,21 @@ def _from_frame(frame: Any) -> RawTable:
     except (pa.ArrowException, TypeError, ValueError) as error:
         if not hasattr(frame, "columns"):
             raise DataError(f"the frame is no table: {first_line(error)}") from error
-        return _checked({str(name): list(frame[name]) for name in frame.columns}, "the frame")
+        return _from_columns(frame)
     notes: list[str] = []
     names = unique_names(table.column_names, notes)
     columns = dict(zip(names, table.columns, strict=True))
     return limited(RawTable(columns, "the frame", notes=notes))
+
+
+def _from_columns(frame: Any) -> RawTable:
+    """A frame that Arrow refuses: of mixed values, or with two columns of one name."""
+    notes: list[str] = []
+    names = unique_names(list(map(str, frame.columns)), notes)
+    values = [list(frame.iloc[:, i] if hasattr(frame, "iloc") else frame[n]) for i, n in enumerate(frame.columns)]
+    table = _checked(dict(zip(names, values, strict=True)), "the frame")
+    table.notes = notes
+    return table
 
 
 def _checked(columns: Mapping[str, Any], where: str) -> RawTable:

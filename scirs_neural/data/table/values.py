@@ -8,8 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from scirs_neural.core.errors import ConfigError
 
 MISSING_WORDS = (
     "", "?", "-", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "<na>", "missing", "nat",
@@ -39,6 +41,29 @@ def listed(names: Sequence[str], most: int) -> str:
         'a, b and 1 more'
     """
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def names_of(given: Any, setting: str) -> list[str]:
+    """Names of columns or classes, from one or several as a user or a YAML file gives them.
+
+    Args:
+        given: a name, or several; whole numbers are taken by their digits.
+        setting: for the error.
+
+    Raises:
+        ConfigError: one is no text, such as what YAML makes of ``null``, ``yes`` or ``1e3``.
+
+    Example:
+        >>> names_of("age", "data.target"), names_of(["age", 2020], "data.target")
+        (['age'], ['age', '2020'])
+    """
+    names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    for name in names:
+        if isinstance(name, bool) or not isinstance(name, str | int):
+            raise ConfigError(
+                f"{setting} has {name!r} as a name, which is no text", fix="quote it in YAML: leave_out: ['null']"
+            )
+    return [str(name) for name in names]
 
 
 def is_missing(value: Any) -> bool:
