@@ -41,6 +41,7 @@ NAMED = frozenset({"task.class_weights"})
 """Settings whose keys are names, and whose values are what YAML makes of them."""
 _OR_NOTHING = frozenset({"data.weight", "data.unit", "data.id", "data.group_by", "data.classes"})  # "null" unsets them
 
+_FUNCTION = re.compile(r"(choice|range|glob|interval|sort|shuffle|tag|int|float|str|bool|json_str|extend_list)\s*\(")
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _BARE = r"""[^\s'"\[\]{},$\\](?:[^'"\[\]{},$\\]*[^\s'"\[\]{},$\\])?"""
 _ITEM = rf"\s*({_QUOTED}|{_BARE})\s*"
@@ -293,7 +294,7 @@ def read_names(key: str, text: str) -> Any:
     if text[:1] == "[" and text[-1:] == "]":
         items = _all(_ITEM, text[1:-1])
         return None if items is None else [_bare(item) for (item,) in items]
-    if not re.fullmatch(_ITEM, text) or (text == "null" and key in _OR_NOTHING) or re.match(r"\w+\(", text):
+    if not re.fullmatch(_ITEM, text) or (text == "null" and key in _OR_NOTHING) or _FUNCTION.match(text):
         return None
     return _bare(text)
 

@@ -104,5 +104,6 @@ def passed_over(root: Path, used: Collection[Path]) -> list[str]:
                 counts[path.suffix.lower() or "without suffix"] += 1
     if not counts:
         return []
-    shown = ", ".join(f"{suffix} ({count:,})" for suffix, count in counts.most_common(_NAMED))
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
+    shown = ", ".join(f"{suffix} ({count:,})" for suffix, count in most)
     return [f"{counts.total():,} files are passed over: {shown}"]
