@@ -44,7 +44,7 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
     Another part chosen by name (``optimizer=sgd``) takes the place of the saved one, whose own options go with it.
     """
     origin = Origin(parsed.typed, {}, lambda: [(path, ())])
-    if not parsed.values and not parsed.settings:
+    if not (parsed.values or parsed.settings or parsed.named):
         return tree, origin
     config = OmegaConf.create(tree)
     for group, name in parsed.values.items():

@@ -34,7 +34,7 @@ def check_numbers(table: RawTable, columns: Sequence[Mapping[str, Any]]) -> None
         UserWarning: values are far outside of the range of training: see `FAR`.
 
     Raises:
-        DataError: a text is a number, but not as those of training were written: read by a guess it would be wrong by a
+        DataError: a text is a number, but not as those of training were written: it could be wrong by a
             factor of 1000, perhaps. A text that is no number at all is an error of its row alone.
     """
     far = []

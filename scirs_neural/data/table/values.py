@@ -137,7 +137,7 @@ def is_written_otherwise(text: Any, column: Mapping[str, Any]) -> bool:
 
 
 def none_of(value: Any, column: Mapping[str, Any]) -> str:
-    """What is wrong with a value that is none of a column's type."""
+    """What is wrong with a value that is not of a column's type."""
     how = f": in training, numbers had {how_written(column)}" if is_written_otherwise(value, column) else ""
     return f"'{column['name']}' is a {column['type']}, and {value!r} is none{how}"
 
