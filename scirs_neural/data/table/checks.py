@@ -11,7 +11,7 @@ import numpy as np
 from scirs_neural.core.errors import DataError
 from scirs_neural.data.table.columns import cast_to_floats, distinct, is_text, looked_up
 from scirs_neural.data.table.kinds import to_floats
-from scirs_neural.data.table.values import as_float, is_written_otherwise, listed, none_of
+from scirs_neural.data.table.values import as_float, how_written, is_written_otherwise, listed, none_of, parse_number
 
 if TYPE_CHECKING:
     from scirs_neural.guard.table import RawTable
@@ -62,9 +62,10 @@ def _floats(table: RawTable, column: Mapping[str, Any]) -> np.ndarray:
     texts, codes = distinct(values)
     numbers = [as_float(text, column) for text in texts]
     for place, text in enumerate(texts):
-        if numbers[place] is None and is_written_otherwise(text, column):
+        wrong = none_of(text, column) if numbers[place] is None else _misread(text, numbers[place], column)
+        if wrong and (numbers[place] is not None or is_written_otherwise(text, column)):
             raise DataError(
-                none_of(text, column), where=table.at(int(np.flatnonzero(codes == place)[0])),
+                wrong, where=table.at(int(np.flatnonzero(codes == place)[0])),
                 fix="write the numbers as in training, or give a frame or Parquet, whose numbers need no marks",
             )  # fmt: skip
     return looked_up([np.nan if number is None else number for number in numbers], codes)
@@ -72,19 +73,37 @@ def _floats(table: RawTable, column: Mapping[str, Any]) -> np.ndarray:
 
 def _far_outside(values: np.ndarray, column: Mapping[str, Any]) -> str:
     """The column with its values that are far outside of what training saw; "" if none is."""
-    low, high = column.get("min"), column.get("max")
     known = values[np.isfinite(values)]
-    if low is None or high is None or not len(known):
+    if "min" not in column or not len(known):
         return ""
-    width = high - low
-    far = (known < low - FAR * width) | (known > high + FAR * width)
-    if column["type"] == "number":
-        far |= (known > 0) & (known < low / FAR)
-        far |= (known < 0) & (known > high / FAR)
-        median, largest = abs(column.get("median", 0.0)), np.abs(known).max()
-        if low <= 0 <= high and 0 < largest < median / _TINY:
-            far |= known != 0
+    far, low, high = _is_far(known, column), column["min"], column["max"]
+    median, largest = abs(column.get("median", 0.0)), np.abs(known).max()
+    if column["type"] == "number" and low <= 0 <= high and 0 < largest < median / _TINY:
+        far |= known != 0
     if not far.any():
         return ""
     first = known[far][0]
     return f"{column['name']} ({far.sum():,} of {len(known):,}, such as {first:g}; training had {low:g} to {high:g})"
+
+
+def _is_far(known: np.ndarray, column: Mapping[str, Any]) -> np.ndarray:
+    """Which numbers (N,) are far outside of what training saw."""
+    low, high = column["min"], column["max"]
+    far = (known < low - FAR * (high - low)) | (known > high + FAR * (high - low))
+    if column["type"] == "number":
+        far |= ((known > 0) & (known < low / FAR)) | ((known < 0) & (known > high / FAR))
+    return far
+
+
+def _misread(text: Any, number: float | None, column: Mapping[str, Any]) -> str:
+    """What is wrong with ``13.690`` where it means 13690 as in training: far outside, and 13.69 would be within."""
+    if not column.get("thousands") or number is None or "min" not in column or not isinstance(text, str):
+        return ""
+    other = parse_number(text, "." if column.get("decimal") == "," else ",")
+    low, high = column["min"], column["max"]
+    if other is None or other == number or not low <= other <= high or not _is_far(np.array([number]), column)[0]:
+        return ""
+    return (
+        f"'{column['name']}' has {text!r}: {number:.15g} as training's numbers were written, with "
+        f"{how_written(column)}, but these were {low:g} to {high:g}, where {other:g} is"
+    )
