@@ -234,8 +234,8 @@ def fit(
 
     Args:
         model: a registry name, or any ``nn.Module`` from images (N, C, H, W) to logits (N, K).
-        data: a registry name; arrays ``(images, labels)`` with images (N, H, W) or (N, H, W, C); a torch dataset, also
-            an iterable one; or a data module, which is fed as it was made.
+        data: a registry name; ``(x, y)``: pictures (N, H, W) or (N, H, W, C), texts, or rows of a table (an array
+            (N, C), a frame, dicts); a torch dataset, also an iterable one; or a data module, fed as it was made.
         overrides: settings as on the command line (``["trainer.max_epochs=3"]``) or as a mapping.
         console: where progress is reported; ``Console(quiet=True)`` for silence.
 

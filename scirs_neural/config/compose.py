@@ -28,7 +28,7 @@ from yaml import YAMLError
 from scirs_neural.config.imports import import_strings, refuse_untyped, typed_texts
 from scirs_neural.config.migrate import migrate
 from scirs_neural.config.origin import Key, Origin, line_of, short
-from scirs_neural.config.overrides import SEARCHPATH, Parsed, parse_overrides, read_override
+from scirs_neural.config.overrides import SEARCHPATH, Parsed, parse_overrides, read_override, set_names
 from scirs_neural.config.saved import change, read_saved
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.config.tree import PRIMARY, Folders, RegisteredNames, Tree
@@ -167,7 +167,9 @@ def _compose(tree: Tree, parsed: Parsed) -> tuple[dict[str, Any], Origin]:
         raise _as_config_error(error, tree, origin) from error
     assert isinstance(settings, dict)
     _refuse_hydras_own(tree, origin)
-    return tree.with_defaults({str(key): value for key, value in settings.items()}), origin
+    whole = tree.with_defaults({str(key): value for key, value in settings.items()})
+    set_names(whole, parsed.named)
+    return whole, origin
 
 
 @contextlib.contextmanager

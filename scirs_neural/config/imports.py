@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scirs_neural.config.overrides import Parsed, is_file_choice, read_override
+from scirs_neural.config.overrides import Parsed, is_file_choice, read_names, read_override
 from scirs_neural.core.errors import ConfigError
 
 Found = list[tuple[str, str]]  # setting and text
@@ -47,6 +47,8 @@ def imported_by(overrides: Iterable[str]) -> Found:
     """
     found: Found = []
     for text in overrides:
+        if read_names(*text.partition("=")[::2]) is not None:
+            continue  # columns and classes: not looked up
         override = read_override(text)
         key = override.key_or_group
         if "${" in text or override.package is not None or not _PLAIN_KEY.fullmatch(key) or key.startswith("hydra"):
@@ -59,7 +61,7 @@ def imported_by(overrides: Iterable[str]) -> Found:
 def typed_texts(parsed: Parsed) -> set[str]:
     """Every text in the values of overrides that were typed."""
     values = [override.value() for override in parsed.settings if not override.is_delete()]
-    return {*every_text(list(parsed.values.values())), *every_text(values)}
+    return {*every_text(list(parsed.values.values())), *every_text(values), *every_text(parsed.named)}
 
 
 def refuse_untyped(found: Found, typed: Collection[str], where: str) -> None:

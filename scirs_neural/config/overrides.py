@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
@@ -29,6 +32,21 @@ _INSTEAD = {  # of what Hydra's own launcher would do
 }
 _LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 
+NAMES = frozenset(
+    {"data.target", "data.leave_out", "data.columns", "data.weight", "data.unit", "data.id", "data.group_by",
+     "data.text", "data.classes"}
+)  # fmt: skip
+"""Settings whose values, or whose keys and values, are names."""
+NAMED = frozenset({"task.class_weights"})
+"""Settings whose keys are names, and whose values are what YAML makes of them."""
+_OR_NOTHING = frozenset({"data.weight", "data.unit", "data.id", "data.group_by", "data.classes"})  # "null" unsets them
+
+_FUNCTION = re.compile(r"(choice|range|glob|interval|sort|shuffle|tag|int|float|str|bool|json_str|extend_list)\s*\(")
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_BARE = r"""[^\s'"\[\]{},$\\](?:[^'"\[\]{},$\\]*[^\s'"\[\]{},$\\])?"""
+_ITEM = rf"\s*({_QUOTED}|{_BARE})\s*"
+_PAIR = rf"""\s*({_QUOTED}|[^\s'"\[\]{{}},:$\\](?:[^'"\[\]{{}},:$\\]*[^\s'"\[\]{{}},:$\\])?)\s*:{_ITEM}"""
+
 
 @dataclass
 class Parsed:
@@ -38,6 +56,7 @@ class Parsed:
         choices: overrides that choose the value of a group, in the form that Hydra takes.
         values: by group: the value that they choose, or several.
         settings: overrides of single keys.
+        named: settings that name columns or classes, by key: what was typed.
         typed: each override as typed, by its key.
         faults: overrides that cannot be read, or choose what does not exist.
     """
@@ -45,6 +64,7 @@ class Parsed:
     choices: list[str] = field(default_factory=list)
     values: dict[str, str | list[str]] = field(default_factory=dict)
     settings: list[Override] = field(default_factory=list)
+    named: dict[str, Any] = field(default_factory=dict)
     typed: dict[str, str] = field(default_factory=dict)
     faults: list[ScirsError] = field(default_factory=list)
 
@@ -65,12 +85,18 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
     groups = tree.groups()
     for text in texts:
         where = f"command line, {text}"
+        key, _, typed = text.lstrip("+").partition("=")
+        if (names := read_names(key, typed)) is not None:
+            parsed.named[key] = names
+            parsed.typed[key] = text
+            continue
         try:
             override = read_override(text)
         except ConfigError as error:
             parsed.faults.append(error)
             continue
         key, faults_before = override.key_or_group, len(parsed.faults)
+        parsed.named.pop(key, None)  # what was typed later holds
         if key == SEARCHPATH:
             continue  # `scirs_neural.config.compose` has read it
         if (part := key.replace("/", ".").split("."))[0] == "hydra":
@@ -235,3 +261,71 @@ def _unknown_values(override: Override, tree: Tree, where: str) -> list[ScirsErr
         for name in map(str, value if isinstance(value, list) else [value])
         if name not in known
     ]
+
+
+def read_names(key: str, text: str) -> Any:
+    """The names in a setting as typed; None if it is no such setting, or is left to Hydra: ``null``, sweeps, functions.
+
+    Hydra's grammar makes 1000.0 of ``1e3`` and None of ``null``, and takes no quotes around the keys of a group.
+
+    Args:
+        key: of the setting.
+        text: its value, as typed.
+
+    Example:
+        >>> read_names("data.leave_out", "[inf, null,1e3,'a, b',größe]")
+        ['inf', 'null', '1e3', 'a, b', 'größe']
+        >>> read_names("data.columns", "{2020:number,'a:b':date:%d/%m/%Y,c:'number:,'}")
+        {'2020': 'number', 'a:b': 'date:%d/%m/%Y', 'c': 'number:,'}
+        >>> read_names("data.target", "2020"), read_names("data.weight", "null"), read_names("data.target", "a,b")
+        ('2020', None, None)
+        >>> read_names("task.class_weights", "{1e3:2,null:0.5}")
+        {'1e3': 2, 'null': 0.5}
+    """
+    text = text.strip()
+    if key not in NAMES | NAMED:
+        return None
+    if text[:1] == "{" and text[-1:] == "}":
+        pairs = _all(_PAIR, text[1:-1])
+        value = yaml.safe_load if key in NAMED else _bare
+        return None if pairs is None else {_bare(name): value(held) for name, held in pairs}
+    if key in NAMED:
+        return None
+    if text[:1] == "[" and text[-1:] == "]":
+        items = _all(_ITEM, text[1:-1])
+        return None if items is None else [_bare(item) for (item,) in items]
+    if not re.fullmatch(_ITEM, text) or (text == "null" and key in _OR_NOTHING) or _FUNCTION.match(text):
+        return None
+    return _bare(text)
+
+
+def set_names(settings: dict[str, Any], named: Mapping[str, Any]) -> None:
+    """Put names where they belong, in composed settings; groups are added to those that are there."""
+    for key, value in named.items():
+        section, _, option = key.partition(".")
+        part = settings.setdefault(section, {})
+        if isinstance(part, dict):
+            held = part.get(option)
+            part[option] = {**held, **value} if isinstance(value, dict) and isinstance(held, dict) else value
+
+
+def _all(pattern: str, text: str) -> list[tuple[str, ...]] | None:
+    """What a pattern finds, again and again between commas; None if anything else stands there."""
+    found: list[tuple[str, ...]] = []
+    place = 0
+    while text.strip():
+        match = re.compile(rf"{pattern}(,|$)").match(text, place)
+        if match is None:
+            return None
+        found.append(match.groups()[:-1])
+        place = match.end()
+        if place == len(text):
+            break
+    return found
+
+
+def _bare(text: str) -> str:
+    """Without its quotes."""
+    if text[0] in "'\"" and text[-1] == text[0]:
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    return text

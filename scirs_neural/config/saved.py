@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from scirs_neural.config.imports import allow_words, import_strings
 from scirs_neural.config.origin import Origin, line_of
-from scirs_neural.config.overrides import Parsed
+from scirs_neural.config.overrides import Parsed, set_names
 from scirs_neural.config.schema import section_of_part
 from scirs_neural.core.errors import CheckpointError, ConfigError, StorageError
 from scirs_neural.guard.text import read_yaml
@@ -44,7 +44,7 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
     Another part chosen by name (``optimizer=sgd``) takes the place of the saved one, whose own options go with it.
     """
     origin = Origin(parsed.typed, {}, lambda: [(path, ())])
-    if not parsed.values and not parsed.settings:
+    if not (parsed.values or parsed.settings or parsed.named):
         return tree, origin
     config = OmegaConf.create(tree)
     for group, name in parsed.values.items():
@@ -65,7 +65,9 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
             OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}, origin
+    settings = {str(key): value for key, value in plain.items()}
+    set_names(settings, parsed.named)
+    return settings, origin
 
 
 def words_for(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scirs_neural.core.errors import DataError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.split_names import SPLIT_NAMES
 
+_NAMED = 5  # suffixes of files that are passed over
 Listed = tuple[list[Path], np.ndarray]
 """Files, and the class number of each (N,) int64."""
 
@@ -91,3 +93,17 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
             if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
         ]
     return found
+
+
+def passed_over(root: Path, used: Collection[Path]) -> list[str]:
+    """A note on the files below a folder that are none of those used, by suffix; nothing if there are none."""
+    counts: Counter[str] = Counter()
+    for parent, _, files in os.walk(root):
+        for name in files:
+            if not name.startswith(".") and (path := Path(parent, name)) not in used:
+                counts[path.suffix.lower() or "without suffix"] += 1
+    if not counts:
+        return []
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
+    shown = ", ".join(f"{suffix} ({count:,})" for suffix, count in most)
+    return [f"{counts.total():,} files are passed over: {shown}"]

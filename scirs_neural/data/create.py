@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scirs_neural.core.errors import ConfigError, ManyErrors
@@ -44,7 +44,8 @@ def data_module(made: Any, settings: Mapping[str, Any]) -> DataModule:
     """What a builder of data gave, as a data module.
 
     Args:
-        made: a `DataSource`, a `DataModule`, arrays ``(x, y)``, or a torch dataset.
+        made: a `DataSource`, a `DataModule`, a torch dataset, or ``(x, y)``: pictures (N, H, W) or more axes, texts, or
+            the rows of a table, as an array (N, C), a frame, or dicts.
         settings: of `DataModule`.
 
     Raises:
@@ -52,7 +53,7 @@ def data_module(made: Any, settings: Mapping[str, Any]) -> DataModule:
     """
     from torch.utils.data import Dataset
 
-    from scirs_neural.data.in_memory import from_arrays, from_datasets
+    from scirs_neural.data.in_memory import from_datasets
 
     if isinstance(made, DataModule):
         return made
@@ -61,10 +62,26 @@ def data_module(made: Any, settings: Mapping[str, Any]) -> DataModule:
     if isinstance(made, Dataset):
         return from_datasets(made, **settings)
     if isinstance(made, tuple | list) and len(made) == 2 and not isinstance(made[0], Dataset):
-        return from_arrays(*made, **settings)
+        return _of_pair(made[0])(*made, **settings)
     raise ConfigError(
         f"data is a {type(made).__name__}, not a name or data",
         fix="a LightningDataModule goes with a LightningModule: task=…, or sn.Trainer().fit(module, data)"
         if hasattr(made, "train_dataloader")
-        else "a name, (images, labels), a torch dataset, or what sn.data.from_arrays or from_datasets makes",
+        else "a name, (x, y), a torch dataset, or what sn.data.from_arrays or from_datasets makes",
     )
+
+
+def _of_pair(x: Any) -> Callable[..., DataModule]:
+    """What takes samples like these, with their targets."""
+    from scirs_neural.data.in_memory import from_arrays
+    from scirs_neural.data.table.table import from_table
+    from scirs_neural.data.text.source import from_texts
+
+    if isinstance(x, list | tuple) and x and all(isinstance(each, str) for each in x):
+        return from_texts
+    is_table = hasattr(x, "columns") or isinstance(x, Mapping | str) or getattr(x, "ndim", 0) == 2
+    if isinstance(x, list | tuple) and x:
+        row = x[0]
+        is_table = isinstance(row, Mapping) or (isinstance(row, list | tuple) and not hasattr(row[0], "__len__"))
+        is_table = is_table or getattr(row, "ndim", 0) == 1
+    return from_table if is_table else from_arrays

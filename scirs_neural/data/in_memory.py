@@ -178,7 +178,14 @@ def _is_unit(samples: Samples, index: int) -> bool:
 
 
 def _images(x: Any) -> Tensor:
-    images = x.detach().cpu() if isinstance(x, Tensor) else torch.from_numpy(np.ascontiguousarray(x))
+    if not isinstance(x, Tensor):
+        try:
+            x = np.ascontiguousarray(x)
+        except ValueError as error:
+            raise ShapeError("x holds pictures of different shapes", fix="give one array (N, H, W, C)") from error
+        if x.dtype.kind not in "biuf":
+            raise DataError(f"x is an array of {x.dtype}, and pictures are numbers", fix="give one array (N, H, W, C)")
+    images = x.detach().cpu() if isinstance(x, Tensor) else torch.from_numpy(x)
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[-1] in (1, 3):
@@ -186,7 +193,8 @@ def _images(x: Any) -> Tensor:
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise ShapeError(
             f"x has shape {tuple(x.shape) if hasattr(x, 'shape') else tuple(images.shape)}",
-            fix="give (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels: x.reshape(n, height, width)",
+            fix="give (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels: x.reshape(n, height, width); "
+            "rows of a table are for sn.data.from_table",
         )
     if images.dtype != torch.uint8:
         images = images.float()

@@ -54,8 +54,8 @@ _DATA: dict[str, tuple[str, str, dict[str, Any]]] = {
         "scirs_neural.data.text.source:text",
         "your own texts: a column of a CSV, TSV, JSONL or Parquet file, or .txt files in class folders",
         {
-            "path": REQUIRED, "text": "text", "target": "target", "target_kind": None, "tokenizer": "bpe",
-            "vocab_size": 8000, "max_length": 256,
+            "path": REQUIRED, "text": "text", "target": None, "target_kind": None, "tokenizer": "bpe",
+            "vocab_size": 8000, "max_length": 256, "columns": None,
         },
     ),
     "mask_folder": (

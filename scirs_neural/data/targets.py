@@ -72,7 +72,7 @@ class ClassField(_Classes):
         classes = list(known["classes"])
         if len(classes) < 2:
             one = f"one class ({classes[0]!r}): there is nothing to tell apart" if classes else "no classes"
-            raise DataError(f"'{name}' has {one}", fix="give samples of at least two classes")
+            raise DataError(f"'{known.get('column', name)}' has {one}", fix="give samples of at least two classes")
 
     def encode(self, value: Any, where: str = "") -> int:
         """A class's number, from its name or number."""

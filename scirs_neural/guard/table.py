@@ -34,7 +34,9 @@ class RawTable:
         columns: name to values.
         where: the file, or what else it is, for errors.
         first: what the first row is called: its line in a file, 0 elsewhere.
-        comma: whether ``1,5`` is more likely one and a half than fifteen.
+        lines: the line in which each row begins, where that is not ``first`` and so on: in files with empty lines, or
+            with cells of several lines.
+        delimiter: what divides the columns of a file of texts; "" elsewhere.
         named: whether the columns have names of their own.
         notes: what was inferred, a line each.
     """
@@ -42,16 +44,23 @@ class RawTable:
     columns: dict[str, pa.ChunkedArray]
     where: str
     first: int = 0
-    comma: bool = False
+    lines: Sequence[int] | None = None
+    delimiter: str = ""
     named: bool = True
     notes: list[str] = field(default_factory=list)
+    written: Any = None  # how its numbers are, once `scirs_neural.data.table.numbers.numbers_of` has looked
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def at(self, row: int) -> str:
         """What a row is called in an error."""
-        return f"{self.where}, {'line' if self.first else 'row'} {row + self.first}"
+        return f"{self.where}, {'line' if self.first else 'row'} {self.places[row]}"
+
+    @property
+    def places(self) -> Sequence[int]:
+        """What each row is called: the line in which it begins, or its number from 0."""
+        return range(self.first, self.first + len(self)) if self.lines is None else self.lines
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict a row."""
@@ -125,7 +134,8 @@ def _json_lines(path: Path) -> RawTable:
 
     with pa.OSFile(str(path)) as file:
         table = pyarrow.json.read_json(file)
-    return RawTable(dict(zip(table.column_names, table.columns, strict=True)), "", first=1)
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    return RawTable(columns, "", first=1, lines=_lines(path, len(table), 1))
 
 
 def _from_csv(path: Path, delimiter: str | None) -> RawTable:
@@ -169,7 +179,43 @@ def _from_csv(path: Path, delimiter: str | None) -> RawTable:
             raise DataError("no rows below the first line", where=str(path)) from error
         raise _fault_of(path, chosen, len(names), error) from error
     columns = dict(zip(names, table.columns, strict=True))
-    return RawTable(columns, str(path), first=skipped + 1, comma=chosen != ",", notes=notes)
+    starts = _lines(path, len(table), skipped + 1, chosen)
+    return RawTable(columns, str(path), first=skipped + 1, lines=starts, delimiter=chosen, notes=notes)
+
+
+def _lines(path: Path, rows: int, first: int, delimiter: str | None = None) -> list[int] | None:
+    """The line in which each row begins; None if they follow each other from ``first`` on.
+
+    Args:
+        path: the file.
+        rows: how many it has.
+        first: the line of the first.
+        delimiter: of a file of CSV; None: a row is a line that is not empty.
+    """
+    with open(path, "rb") as file:
+        count, end = 0, b"\n"
+        while block := file.read(2**20):
+            count, end = count + block.count(b"\n"), block[-1:]
+    if count + (end != b"\n") == first + rows - 1:
+        return None
+    found: list[int] = []
+    limit = csv.field_size_limit(BUDGETS.table_cell)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as text:
+            if delimiter is None:
+                found = [number for number, line in enumerate(text, start=1) if line.strip()]
+            else:
+                reader = csv.reader(text, delimiter=delimiter)
+                before = 0
+                for row in reader:
+                    if row and before + 1 >= first:
+                        found.append(before + 1)
+                    before = reader.line_num
+    except csv.Error:
+        return None
+    finally:
+        csv.field_size_limit(limit)
+    return found if len(found) == rows else None
 
 
 def _text_head(path: Path) -> list[str]:
@@ -245,13 +291,14 @@ def _fault_of(path: Path, delimiter: str, width: int, error: Exception) -> DataE
     limit = csv.field_size_limit(BUDGETS.table_cell)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader, before = csv.reader(file, delimiter=delimiter, strict=True), 0
             for row in reader:
                 if row and len(row) != width and not row[0].startswith("# "):
                     return DataError(
-                        f"{len(row)} values for {width} columns", where=f"{path}, line {reader.line_num}",
+                        f"{len(row)} values for {width} columns", where=f"{path}, line {before + 1}",
                         fix="each row has a value, maybe an empty one, for each name of the first line",
                     )  # fmt: skip
+                before = reader.line_num
     except csv.Error as fault:
         return DataError(f"not a table: {fault}", where=f"{path}, line {reader.line_num}")
     finally:

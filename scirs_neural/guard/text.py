@@ -175,6 +175,25 @@ def read_yaml(source: str | Path | bytes, *, where: str | None = None) -> Any:
         _refuse(f"it is no YAML: {problem}{line}", where)
 
 
+def yaml_text(value: Any) -> str:
+    r"""Plain data as YAML that `read_yaml` reads as it was, also a text such as ``1e3``, which PyYAML would not quote.
+
+    Example:
+        >>> yaml_text({"names": ["1e3", "null", "a"]})
+        "names:\n- '1e3'\n- 'null'\n- a\n"
+    """
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        style = "'" if any(pattern.match(text) for _, pattern in _MEANINGS) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 class _Composer:
     """Builds plain data from YAML's events, counting as it goes: nothing is expanded before it is paid for."""
 

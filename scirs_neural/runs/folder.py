@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.schema import RunConfig
 from scirs_neural.core.environment import environment
 from scirs_neural.core.errors import CheckpointError, ConfigError
 from scirs_neural.core.paths import RUN_DIR_ENV, atomic_write, new_run_dir, refuse_links
-from scirs_neural.guard.text import read_json, read_yaml
+from scirs_neural.guard.text import read_json, read_yaml, yaml_text
 
 try:
     import fcntl
@@ -76,7 +74,7 @@ class RunFolder:
         self._take()
         plain = config.model_dump(mode="json")
         plain["trainer"]["resume"] = None  # the file says what the run is, not where it was broken off
-        atomic_write(self.config, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+        atomic_write(self.config, yaml_text(plain))
         atomic_write(self.path / "command.txt", command_line() + "\n")
         atomic_write(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
 

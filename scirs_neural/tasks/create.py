@@ -65,7 +65,8 @@ def task_of(spec: DataSpec) -> tuple[str, str]:
     elif spec.targets:
         target, held = next(iter(spec.targets.items()))
         found = _fitting(held["kind"])
-        reason = f"the target '{target}' is of the kind {held['kind']}"
+        name = held.get("column") or ", ".join(held.get("names", ())) or target
+        reason = f"the target '{name}' is of the kind {held['kind']}"
     else:
         found, reason = [], "the data has no targets"
     if len(found) != 1:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.data.class_folders import class_folders
+from scirs_neural.data.class_folders import class_folders, passed_over
 from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
 from scirs_neural.data.image.source import image_source
 from scirs_neural.data.image.spec import IMAGENET_MEAN, IMAGENET_STD
@@ -33,7 +33,9 @@ def image_folder(root: str | Path) -> DataSource:
     root = Path(root).expanduser()
     classes, found = class_folders(root, IMAGE_SUFFIXES, "images")
     samples = {split: file_samples("image", paths, label=numbers) for split, (paths, numbers) in found.items()}
-    return _photos("image_folder", classes, samples, description=f"images in {root}")
+    source = _photos("image_folder", classes, samples, description=f"images in {root}")
+    source.notes += passed_over(root, {path for paths, _ in found.values() for path in paths})
+    return source
 
 
 def csv_file(path: str | Path, root: str | Path | None = None) -> DataSource:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from scirs_neural.data.samples import Samples
 
 _LOOKED_AT = 256  # masks, where the classes are named
+LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+_LOSSY = "JPEG is the likely reason: it changes the numbers at edges; save masks without loss, as PNG"
+_MOST_OF_LOSSY = 16  # different values in masks that lost some: more are no classes
 _MODES = ("1", "L", "P", "I", "I;16")
 
 
@@ -29,7 +32,8 @@ class MaskField(Field):
     """A class for each pixel of a picture.
 
     Description: ``classes``, their names, and ``values``, the number that stands for each in masks. The value 255 is a
-    pixel of no known class, unless it is one of ``values``, as in masks of 0 and 255.
+    pixel of no known class, unless it is one of ``values``, as in masks of 0 and 255. ``colors``, where masks have a
+    palette: the color of each value (or None), to which those of all masks are held.
 
     A value is the path of a picture of one channel (of numbers, or of a palette's places), a PIL image, or an array
     (H, W). It moves with its picture: see `scirs_neural.data.mask.pipeline.ImageMaskPipeline`.
@@ -51,21 +55,34 @@ class MaskField(Field):
             raise CheckpointError("a field of kind 'mask' needs classes and their values", where=where)
         if not all(isinstance(name, str) for name in names) or not all(isinstance(v, int) and v >= 0 for v in values):
             raise CheckpointError("a field of kind 'mask' has classes or values of the wrong type", where=where)
+        colors = spec.get("colors", [None] * len(values))
+        if not isinstance(colors, list) or len(colors) != len(values) or not all(map(_is_color, colors)):
+            raise CheckpointError("a field of kind 'mask' has colors of the wrong type", where=where)
 
     @classmethod
     def fit(cls, name: str, known: FieldSpec, train: Samples, settings: Mapping[str, Any]) -> FieldSpec:
         """Find the classes in the training masks, or hold some of them to the classes that are named.
 
         Raises:
-            DataError: a mask has a value that is no class, or there is only one class.
+            DataError: a mask has a value that is no class, or there is only one class; or a value has another color in
+                one mask than in another.
         """
         _try_transforms(settings.get("transforms", "auto"))
         names = known.get("classes")
         picked = range(len(train)) if names is None else evenly_spaced(len(train), _LOOKED_AT)
         first: dict[int, int] = {}  # value to the first mask that has it
+        palettes: dict[int, tuple[np.ndarray, str]] = {}  # value to the first palette, and its file
         for index in picked:
-            for value in np.unique(read_mask(train.raw(index)[name], str(train.ids[index]))).tolist():
+            where = _file(train.raw(index)[name], str(train.ids[index]))
+            mask, palette = _read(train.raw(index)[name], where)
+            for value in np.unique(mask).tolist():
                 first.setdefault(int(value), index)
+                if palette is not None and value != UNKNOWN_PIXEL:
+                    held, file = palettes.setdefault(int(value), (palette, where))
+                    _same_color(int(value), held[value], file, palette, where)
+        lossy = [file for i in set(first.values()) if _is_lossy(file := _file(train.raw(i)[name], ""))]
+        if names is None and lossy and len(first) > _MOST_OF_LOSSY:
+            raise DataError(f"the masks have {len(first)} different values", where=lossy[0], fix=_LOSSY)
         if set(first) <= {0, UNKNOWN_PIXEL} and UNKNOWN_PIXEL in first and len(names or "12") == 2:
             values, names = [0, UNKNOWN_PIXEL], list(names or ("background", "foreground"))
         else:
@@ -73,13 +90,16 @@ class MaskField(Field):
             names = list(map(str, values)) if names is None else list(names)
             wrong = sorted(first.keys() - {UNKNOWN_PIXEL, *values})
             if wrong:
-                raise DataError(
-                    f"'{name}' has the value {wrong[0]}, and there are {len(names)} classes, 0 to {len(names) - 1}",
-                    where=str(train.ids[first[wrong[0]]]), fix="name all classes in data.classes; 255 means unknown",
-                )  # fmt: skip
+                index = first[wrong[0]]
+                file = _file(train.raw(index)[name], str(train.ids[index]))
+                what = f"'{name}' has the value {wrong[0]}, and there are {len(names)} classes, 0 to {len(names) - 1}"
+                fix = _LOSSY if _is_lossy(file) else "name all classes in data.classes; 255 means unknown"
+                raise DataError(what, where=file, fix=fix)
         if not 1 < len(names) < UNKNOWN_PIXEL:
             raise DataError(f"'{name}' has {len(names)} classes, where 2 to {UNKNOWN_PIXEL - 1} can be told apart")
-        return {"kind": cls.kind, "version": cls.version, **known, "classes": names, "values": values}
+        colors = [palettes[v][0][v].tolist() if v in palettes else None for v in values]
+        found = {"kind": cls.kind, "version": cls.version, **known, "classes": names, "values": values}
+        return found | ({"colors": colors} if palettes else {})
 
     def encode(self, value: Any, where: str = "") -> np.ndarray:
         """A mask as class numbers (H, W) uint8.
@@ -87,10 +107,16 @@ class MaskField(Field):
         Raises:
             DataError: it is no mask, cannot be read, or has a value that is no class.
         """
-        found = read_mask(value, where).astype(np.int32)
+        numbers, palette = _read(value, where)
+        found = numbers.astype(np.int32)
         coded = self._numbers[np.minimum(found, len(self._numbers) - 1)]
         if (coded < 0).any():
-            raise self.refuse(f"the value {int(found[coded < 0][0])} is none of its classes", where)
+            error = self.refuse(f"the value {int(found[coded < 0][0])} is none of its classes", where)
+            error.fix = _LOSSY if _is_lossy(_file(value, where)) else None
+            raise error
+        for number, color in zip(self.spec["values"], self.spec.get("colors", ()), strict=False):
+            if palette is not None and color is not None and (found == number).any():
+                _same_color(number, np.asarray(color), "training", palette, _file(value, where))
         return coded.astype(np.uint8)
 
     def collate(self, values: Any, ctx: Context, keys: Sequence[int]) -> Tensor:
@@ -132,19 +158,25 @@ def read_mask(value: Any, where: str = "") -> np.ndarray:
     Raises:
         DataError: it cannot be read, has several channels, or holds no whole numbers.
     """
+    return _read(value, where)[0]
+
+
+def _read(value: Any, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The numbers of a mask (H, W), and its palette (256, 3) if it has one."""
     from PIL import ImageOps
 
     if isinstance(value, str | Path):
         try:
             with opened_image(value) as file:
                 file.load()
-                return read_mask(ImageOps.exif_transpose(file), str(value))
+                return _read(ImageOps.exif_transpose(file), str(value))
         except (RefusedError, StorageError) as error:
             what = error.what.removeprefix("refused: ") if Path(value).exists() else "no such mask"
             raise DataError(what, where=str(value), fix=error.fix) from error
-    if getattr(value, "mode", "L") not in _MODES:
+    mode = getattr(value, "mode", "L")
+    if mode not in _MODES:
         raise DataError(
-            f"a mask of the mode {value.mode} has several channels", where=where or None,
+            f"a mask of the mode {mode} has several channels", where=where or None,
             fix="save it with one channel of class numbers, or with a palette",
         )  # fmt: skip
     array = np.asarray(value)
@@ -154,7 +186,39 @@ def read_mask(value: Any, where: str = "") -> np.ndarray:
             f"an array of {array.dtype} and shape {array.shape} is no mask", where=where or None,
             fix="whole numbers from 0, of shape (H, W)",
         )  # fmt: skip
-    return array
+    if mode != "P":
+        return array, None
+    palette = np.zeros((256, 3), dtype=np.int64)
+    colors = np.array(value.getpalette()).reshape(-1, 3)
+    palette[: len(colors)] = colors
+    return array, palette
+
+
+def _same_color(number: int, color: np.ndarray, file: str, palette: np.ndarray, where: str) -> None:
+    """Refuse a mask in which a number has another color than in the first file that has it."""
+    if (palette[number] == color).all():
+        return
+    here, there = tuple(palette[number].tolist()), tuple(color.tolist())
+    shown = f"the number {number} is the color {there} in {file}, and {here} here"
+    again = np.flatnonzero((palette == color).all(1)).tolist()
+    moved = f": the same colors in another order, {there} is {again[0]} here" if again else ""
+    raise DataError(
+        f"the palettes of masks differ: {shown}{moved}", where=where or None,
+        fix="save all masks with one palette, or with one channel of class numbers",
+    )  # fmt: skip
+
+
+def _file(value: Any, otherwise: str) -> str:
+    """The mask's own file, if it is one."""
+    return str(value) if isinstance(value, str | Path) else otherwise
+
+
+def _is_lossy(file: str) -> bool:
+    return Path(file).suffix.lower() in LOSSY_SUFFIXES
+
+
+def _is_color(color: Any) -> bool:
+    return color is None or (isinstance(color, list) and len(color) == 3 and all(isinstance(c, int) for c in color))
 
 
 def _try_transforms(transforms: Any) -> None:

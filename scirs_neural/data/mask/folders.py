@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scirs_neural.core.errors import ConfigError, DataError
-from scirs_neural.data.class_folders import files_below
+from scirs_neural.data.class_folders import files_below, passed_over
 from scirs_neural.data.image.image_file import IMAGE_SUFFIXES
+from scirs_neural.data.mask.field import LOSSY_SUFFIXES
 from scirs_neural.data.samples import ReadSamples
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.split_names import SPLIT_NAMES
+from scirs_neural.data.table.values import names_of
 from scirs_neural.guard.image import opened_image
 
 IMAGE, MASK = "image", "mask"
@@ -61,8 +63,12 @@ def mask_folder(root: str | Path, classes: Sequence[str] | None = None) -> DataS
         for split, found in pairs.items()
     }
     channels, size, notes = _look_at([picture for picture, _ in pairs["train"]])
+    lossy = [pair for found in pairs.values() for pair in found if pair[1].suffix.lower() in LOSSY_SUFFIXES]
+    if lossy:
+        notes.append(f"{len(lossy):,} masks are JPEG or WebP, which change the numbers at edges: PNG keeps them")
+    notes += passed_over(root, {path for found in pairs.values() for pair in found for path in pair})
     image = {"kind": "image", "channels": channels, "size": size, "augment": "standard"}
-    mask = {"kind": "mask", "classes": None if classes is None else [str(name) for name in classes]}
+    mask = {"kind": "mask", "classes": None if classes is None else names_of(classes, "data.classes")}
     return DataSource(
         "mask_folder", samples["train"], {IMAGE: image}, {MASK: mask}, samples.get("val"), samples.get("test"),
         f"pictures and masks in {root}", pipeline="image_mask", notes=notes,

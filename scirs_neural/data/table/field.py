@@ -16,8 +16,10 @@ import numpy as np
 from scirs_neural.core.errors import CheckpointError, DataError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.field import Field, FieldSpec
-from scirs_neural.data.table.kinds import TYPES, distinct, level_of
-from scirs_neural.data.table.values import as_float, as_text, listed
+from scirs_neural.data.table.checks import check_numbers
+from scirs_neural.data.table.columns import distinct
+from scirs_neural.data.table.kinds import TYPES, level_of
+from scirs_neural.data.table.values import as_float, as_text, listed, none_of
 from scirs_neural.guard.table import SUFFIXES
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ MAX_ONE_HOT = 5_000
 _LARGEST_FLOAT32 = 3e38
 _NAMED = 5  # of many, so many are named in a message
 _KEYS = {
-    "name": str, "type": str, "decimal": str, "format": str, "categories": list, "missing": bool,
+    "name": str, "type": str, "decimal": str, "thousands": bool, "format": str, "categories": list, "missing": bool,
     "offset": float, "mean": float, "std": float, "median": float, "min": float, "max": float, "parts": list,
 }  # fmt: skip
 
@@ -132,7 +134,7 @@ class TableField(Field):
         if not isinstance(value, Mapping):
             values = list(value)
             if len(values) != len(self.columns):
-                raise self.refuse(f"{len(values)} values for {len(self.columns)} columns", where)
+                raise self.refuse(self._width(len(values)), where)
             value = dict(zip(self.names, values, strict=True))
         row = np.empty(len(self.columns))
         for i, column in enumerate(self.columns):
@@ -140,7 +142,7 @@ class TableField(Field):
             if name not in value:
                 raise self._no_column(name, list(map(str, value)), where)
             if (found := self._float(value[name], i)) is None:
-                raise self.refuse(f"'{name}' is a {column['type']}, and {value[name]!r} is none", where)
+                raise self.refuse(none_of(value[name], column), where)
             if found != found and self.spec.get("missing") == "error":
                 raise self.refuse(f"'{name}' is missing", where)
             row[i] = found
@@ -223,10 +225,11 @@ class TableField(Field):
         What may be given is said by `read_table`.
 
         Columns are matched by name, in any order; those of an array without names, by place. A warning names columns
-        that are passed over, and categories that training did not know, with how often they come.
+        that are passed over, categories that training did not know, with how often they come, and numbers far outside
+        of the range of training.
 
         Raises:
-            DataError: a column is not there.
+            DataError: a column is not there, or holds a number that is written otherwise than those of training.
         """
         from scirs_neural.data.table.read import read_table
 
@@ -234,9 +237,10 @@ class TableField(Field):
             inputs = inputs.to_dict()
         table = read_table([inputs] if self._is_one_row(inputs) else inputs)
         self._match(table)
+        check_numbers(table, self.columns)
         self._warn_of_unknown(table)
         file = f"{table.where}:" if isinstance(inputs, str | Path) else ""
-        for number, row in enumerate(table.rows(), start=table.first):
+        for number, row in zip(table.places, table.rows(), strict=True):
             yield f"{file}{number}", row
 
     def write_samples(self, values: Mapping[str, Any], folder: Path) -> None:
@@ -248,7 +252,10 @@ class TableField(Field):
 
     def _match(self, table: RawTable) -> None:
         """Hold the columns of a table to those of training."""
-        if not table.named and len(table.columns) == len(self.columns):
+        if not table.named:
+            if len(table.columns) != len(self.columns):
+                fix = f"give {listed(self.names, _NAMED)}, in this order, or a frame with their names"
+                raise DataError(self._width(len(table.columns)), where=table.where, fix=fix)
             table.columns = dict(zip(self.names, table.columns.values(), strict=True))
         for name in self.names:
             if name not in table.columns:
@@ -256,6 +263,9 @@ class TableField(Field):
         extra = [n for n in table.columns if n not in self.names and n not in self.spec.get("left_out", {})]
         if extra:
             warnings.warn(f"columns that training did not have are passed over: {listed(extra, _NAMED)}", stacklevel=3)
+
+    def _width(self, given: int) -> str:
+        return f"{given} column{'s' * (given != 1)}, and training had {len(self.columns)}"
 
     def _warn_of_unknown(self, table: RawTable) -> None:
         """Say which values are of no category that training knew."""

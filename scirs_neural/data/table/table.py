@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from scirs_neural.data.module import DataModule
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.split_names import splits_of
 from scirs_neural.data.table.kinds import TYPES, Column, read_column, to_floats
+from scirs_neural.data.table.numbers import numbers_of
 from scirs_neural.data.table.read import need_columns, read_table
 from scirs_neural.data.table.samples import ROW, TableSamples, TextColumns
 from scirs_neural.data.table.target import Targets, read_targets, target_columns
-from scirs_neural.data.table.values import listed
+from scirs_neural.data.table.values import listed, names_of
 from scirs_neural.guard.table import RawTable
 
 SPLIT, WEIGHT, UNIT = "split", "weight", "unit"
@@ -35,7 +36,9 @@ class Roles:
         target: the columns to predict. Rows without any target are left out.
         target_kind: "class", "numbers" or "labels"; None: text and truth are classes, fractions are numbers, whole
             numbers are classes if they are few.
-        columns: name to type, where it is not to be inferred: number, boolean, date, category; ``date:%d/%m/%Y``.
+        columns: name to type, where it is not to be inferred: number, boolean, date, category; ``date:%d/%m/%Y``;
+            ``number:,`` or ``number:.``, the decimal mark of the whole table; ``category:none,NA``, of the target too,
+            where these words are values.
         leave_out: columns that are no inputs.
         missing: "impute": the median of the training rows, and a column that says so; "error".
         categories: "onehot", or "embed" for networks that learn a vector for each, such as ``tabular_mlp``.
@@ -55,6 +58,16 @@ class Roles:
     unit: str | None = None
     id: str | None = None
     classes: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("target", "leave_out", "weight", "unit", "id", "columns"):
+            given = getattr(self, key)
+            if given is None:
+                continue
+            names: Any = names_of(given, f"data.{key}")
+            if key == "columns":
+                names = dict(zip(names, names_of(given.values(), "data.columns"), strict=True))
+            object.__setattr__(self, key, names if key in ("target", "leave_out", "columns") else names[0])
 
     def check(self, table: RawTable) -> None:
         """Hold the options to each other and to the table.
@@ -99,7 +112,7 @@ def table(path: str | Path, target: str | Sequence[str], **roles: Any) -> DataSo
         ConfigError: an option has a value that is not offered.
         DataError: there is no such file or column, the file is no table, or no column is left as an input.
     """
-    asked = Roles(_names(target), **roles)
+    asked = Roles(target, **roles)
     return _source("table", read_table(path), asked, f"rows of {path}: {', '.join(asked.target)}")
 
 
@@ -166,7 +179,7 @@ def table_source(
     inputs = [column for column in whole.columns if column not in (*targets, *(extra or {}))]
     if not whole.named and np.asarray(x).dtype.kind in "biuf":
         columns = {**dict.fromkeys(inputs, "number"), **(columns or {})}
-    options["leave_out"] = [*_names(options.get("leave_out", ())), *(extra or {})]
+    options["leave_out"] = [*names_of(options.get("leave_out", ()), "data.leave_out"), *(extra or {})]
     of_classes = classes if kind in (None, "class") else None
     roles = Roles(targets, target_kind or kind, columns, classes=of_classes, **options)
     tables = {
@@ -208,7 +221,7 @@ def _joined(
         isinstance(y, list | tuple) and len(y) > 0 and all(isinstance(n, str) and n in given.columns for n in y)
     )
     if by_name:
-        targets = _names(y)
+        targets = names_of(y, "y")
     else:
         made, kind = target_columns(y, notes, classes, target_kind)
         added = read_table(made)
@@ -231,13 +244,12 @@ def _source(
     """The table divided into inputs and targets, and by its column ``split``; ``others`` are whole splits."""
     import pyarrow as pa
 
-    roles = replace(roles, leave_out=_names(roles.leave_out))
     roles.check(given)
-    notes = list(given.notes)
+    notes = [*given.notes, *numbers_of(given, roles.columns).notes]
     has_splits = SPLIT in given.columns and SPLIT not in roles.target
     split = splits_of(TextColumns(given.columns)[SPLIT] if has_splits else [""] * len(given), given.at)
     train = split == "train"
-    targets = read_targets(given, roles.target, train, roles.target_kind, roles.classes)
+    targets = read_targets(given, roles.target, train, roles.target_kind, roles.classes, declared=roles.columns)
     left_out = roles.purposes() | ({SPLIT: "the split"} if has_splits else {})
     inputs = []
     for column in list(given.columns):
@@ -283,7 +295,9 @@ def _source(
 def _like(given: RawTable, inputs: Sequence[Column], roles: Roles, like: Targets) -> TableSamples:
     """A split of its own, read as the training rows are."""
     need_columns(given, (*(column.spec["name"] for column in inputs), *roles.target))
-    targets = read_targets(given, roles.target, np.ones(len(given), dtype=bool), classes=roles.classes, like=like)
+    targets = read_targets(
+        given, roles.target, np.ones(len(given), dtype=bool), classes=roles.classes, like=like, declared=roles.columns
+    )
     alike = [Column(c.spec, to_floats(given.columns[c.spec["name"]], c.spec, given.at)) for c in inputs]
     fields = {ROW: np.stack([column.values for column in alike], axis=1), **targets.values}
     return _samples(given, fields, alike, roles)
@@ -298,7 +312,7 @@ def _samples(given: RawTable, fields: dict[str, np.ndarray], inputs: Sequence[Co
         if not weights.any():
             raise DataError(f"all weights in '{roles.weight}' are 0", where=given.where)
         fields = {**fields, WEIGHT: weights.astype(np.float32)}
-    ids: Sequence[Any] = range(given.first, given.first + len(given))
+    ids: Sequence[Any] = given.places
     columns = TextColumns(given.columns | ({} if roles.unit is None else {UNIT: given.columns[roles.unit]}))
     if roles.id:
         ids = columns[roles.id]
@@ -331,12 +345,5 @@ def _said(inputs: Sequence[Column], left_out: Mapping[str, str], roles: Roles) -
         names = [column.spec["name"] for column in inputs if column.spec["type"] == kind]
         if names:
             lines.append(f"{kind} columns: {listed(names, _NAMED)}")
-    commas = [column.spec["name"] for column in inputs if column.spec.get("decimal") == ","]
-    if commas:
-        lines.append(f"decimal comma in {listed(commas, _NAMED)}")
     lines += [f"left out: {name} ({why})" for name, why in left_out.items() if name not in roles.purposes()]
     return lines
-
-
-def _names(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else [str(name) for name in names]

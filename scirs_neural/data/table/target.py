@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import numpy as np
 
 from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.core.suggestions import did_you_mean
+from scirs_neural.data.table.columns import distinct
 from scirs_neural.data.table.kinds import Column, as_categories, is_whole, read_column
+from scirs_neural.data.table.values import listed
 from scirs_neural.data.targets import IGNORED, unknown_class
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ TARGET = "target"
 KINDS = ("class", "numbers", "labels")
 FEW_NUMBERS = 20
 """Whole numbers of more different values are numbers to be predicted, unless they look like class numbers."""
+_MANY = 0.03  # of the rows: where more are lost for a word, it is a warning
 _MOST_CLASS_NUMBERS, _ROWS_A_CLASS, _BALANCE = 200, 5, 10
 
 
@@ -53,6 +57,7 @@ def read_targets(
     kind: str | None = None,
     classes: Sequence[str] | None = None,
     like: Targets | None = None,
+    declared: Mapping[str, str] | None = None,
 ) -> Targets:
     """Targets from columns of a table.
 
@@ -66,6 +71,10 @@ def read_targets(
         kind: one of `KINDS`; None: from what the columns hold.
         classes: names of the classes, where a column holds their numbers.
         like: the targets of the training rows, of which these are further rows.
+        declared: types of columns that are not to be inferred.
+
+    Warns:
+        UserWarning: words such as "none" stand in many rows of a column of classes, which are left out.
 
     Raises:
         ConfigError: no such kind.
@@ -75,18 +84,20 @@ def read_targets(
         raise ConfigError(
             f"data.target_kind is {', '.join(KINDS)}, not '{kind}'", suggestions=did_you_mean(kind, KINDS)
         )
-    columns = [read_column(table, name, keep=True) for name in names]
+    declared = declared or {}
+    columns = [read_column(table, name, declared.get(name), keep=True) for name in names]
+    found = Targets()
     for column in columns:
+        _say_missing(found, table, column, None if like else declared.get(column.spec["name"]))
         if np.isnan(column.values).all():
             raise DataError(f"the column '{column.spec['name']}' has no values", where=table.where)
-    found = Targets()
     if like is None:
         kinds = [kind or _kind_of(column, found.notes) for column in columns]
     else:
         kinds = [(like.specs.get(TARGET) or like.specs[name])["kind"] for name in names]
     flags = like is None and kind is None and len(columns) > 1 and all(map(_is_flag, columns))
     if set(kinds) == {"labels"} or flags:
-        return _labels(table, names, columns)
+        return _labels(table, names, columns, found.notes)
     if set(kinds) == {"numbers"}:
         _add_numbers(found, TARGET, table, columns)
         return found
@@ -98,6 +109,26 @@ def read_targets(
             fixed = None if like is None else like.specs[name]["classes"]
             _add_class(found, name, table, column, train, classes, fixed)
     return found
+
+
+def _say_missing(found: Targets, table: RawTable, column: Column, declared: str | None) -> None:
+    """Which words count as a missing target, and how they can be classes."""
+    missing, name = np.isnan(column.values), column.spec["name"]
+    if not missing.any():
+        return
+    texts, codes = distinct(table.columns[name])
+    counts = np.bincount(codes[missing & (codes >= 0)], minlength=len(texts)).tolist()
+    counted = zip(texts, counts, strict=True)
+    words = {text.strip(): n for text, n in counted if n and isinstance(text, str) and text.strip()}
+    if not words:
+        return
+    shown = listed([f"{text} ({n:,})" for text, n in words.items()], 5)
+    note = f"'{name}' has no value where it says {shown}"
+    if column.spec["type"] in ("category", "boolean") and declared is None:
+        note += f": data.columns={{{name}:'category:{','.join(words)}'}} makes classes of them"
+        if sum(words.values()) > _MANY * len(missing):
+            warnings.warn(f"{sum(words.values()):,} of {len(missing):,} rows are left out: {note}", stacklevel=2)
+    found.notes.append(note)
 
 
 def _kind_of(column: Column, notes: list[str]) -> str:
@@ -131,13 +162,13 @@ def _is_flag(column: Column) -> bool:
     return column.spec["type"] in ("boolean", "number") and bool(np.isin(known, (0, 1)).all())
 
 
-def _labels(table: RawTable, names: Sequence[str], columns: Sequence[Column]) -> Targets:
+def _labels(table: RawTable, names: Sequence[str], columns: Sequence[Column], notes: list[str]) -> Targets:
     for column in columns:
         if not _is_flag(column):
             raise DataError(f"'{column.spec['name']}' is no column of yes and no", where=table.where)
     rows = np.stack([column.values for column in columns], axis=1).astype(np.float32)
     note = f"{len(names)} targets of yes and no: labels, any number a row"
-    return Targets({TARGET: {"kind": "labels", "classes": list(names)}}, {TARGET: rows}, [note])
+    return Targets({TARGET: {"kind": "labels", "classes": list(names)}}, {TARGET: rows}, [*notes, note])
 
 
 def _add_numbers(found: Targets, name: str, table: RawTable, columns: Sequence[Column]) -> None:
@@ -164,7 +195,8 @@ def _add_class(
             raise DataError(f"'{column.spec['name']}' holds numbers outside of 0..{len(levels) - 1}", where=table.where)
         seen, fixed = np.arange(len(levels)), levels
     else:
-        column = as_categories(column.spec, table.columns[column.spec["name"]])
+        if column.spec["type"] != "category":
+            column = as_categories(column.spec, table.columns[column.spec["name"]])
         codes, levels = column.values, column.spec["categories"]
         seen = np.unique(codes[train & ~np.isnan(codes)]).astype(np.int64)
         fixed = fixed or classes
@@ -178,7 +210,9 @@ def _add_class(
     strange = np.flatnonzero(numbers == IGNORED - 1)
     if len(strange):
         raise unknown_class(levels[int(codes[strange[0]])], names, table.at(int(strange[0])))
-    found.specs[name], found.values[name] = {"kind": "class", "classes": names}, numbers
+    of_column = {} if column.spec["name"] == name else {"column": column.spec["name"]}
+    found.specs[name] = {"kind": "class", "classes": names, **of_column}
+    found.values[name] = numbers
 
 
 def target_columns(
@@ -194,7 +228,10 @@ def target_columns(
     """
     if hasattr(y, "columns"):
         return y, None
-    values = np.asarray(y)
+    try:
+        values = np.asarray(y)
+    except ValueError as error:
+        raise DataError(f"y has rows of different lengths: {error}") from error
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 1:
@@ -209,4 +246,4 @@ def target_columns(
             notes.append(f"y is one-hot: {values.shape[1]} classes")
             return {"target": values.argmax(1)}, "class"
         return dict(zip(names, values.T, strict=True)), "labels"
-    return dict(zip(names, values.T, strict=True)), "numbers"
+    return dict(zip(names, values.T, strict=True)), "numbers" if values.dtype.kind in "biuf" else None

@@ -8,8 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from scirs_neural.core.errors import ConfigError
 
 MISSING_WORDS = (
     "", "?", "-", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "<na>", "missing", "nat",
@@ -25,8 +27,8 @@ DATE_FORMATS = tuple(
 """Tried after ISO 8601, in this order. A column that fits two of them is not guessed."""
 
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)  # 1,234.5
-_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)  # 1.234,5
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", re.ASCII)  # 1,234.5
+_SWAPPED = str.maketrans(".,", ",.")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _LIKE_A_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)", re.ASCII)
 
@@ -39,6 +41,29 @@ def listed(names: Sequence[str], most: int) -> str:
         'a, b and 1 more'
     """
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def names_of(given: Any, setting: str) -> list[str]:
+    """Names of columns or classes, from one or several as a user or a YAML file gives them.
+
+    Args:
+        given: a name, or several; whole numbers are taken by their digits.
+        setting: for the error.
+
+    Raises:
+        ConfigError: one is no text, such as what YAML makes of ``null``, ``yes`` or ``1e3``.
+
+    Example:
+        >>> names_of("age", "data.target"), names_of(["age", 2020], "data.target")
+        (['age'], ['age', '2020'])
+    """
+    names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    for name in names:
+        if isinstance(name, bool) or not isinstance(name, str | int):
+            raise ConfigError(
+                f"{setting} has {name!r} as a name, which is no text", fix="quote it in YAML: leave_out: ['null']"
+            )
+    return [str(name) for name in names]
 
 
 def is_missing(value: Any) -> bool:
@@ -70,37 +95,51 @@ def as_text(value: Any) -> str:
     return str(value).strip()
 
 
-def parse_number(text: str, decimal: str = ".") -> float | None:
+def parse_number(text: str, decimal: str = ".", thousands: bool = True) -> float | None:
     """A number as written; None if it is none.
 
     Args:
         text: such as ``1.5e3``, ``1,234.5``, and with a decimal comma ``1.234,5``.
         decimal: "." or ",".
+        thousands: whether the other mark alone can stand between thousands, as in ``1,234``; ``1,234.5`` and
+            ``1,234,567`` can be read in one way only, and always are.
 
     Example:
         >>> parse_number("1,234.5"), parse_number("1.234,5", ","), parse_number("1,5"), parse_number("1,5", ",")
         (1234.5, 1234.5, None, 1.5)
+        >>> parse_number("1.234", ","), parse_number("1.234", ",", thousands=False), parse_number("0.123", ",")
+        (1234.0, None, None)
     """
-    text = text.strip()
-    if decimal == "," and _COMMA.fullmatch(text):
-        return float(text.replace(".", "").replace(",", "."))
+    text = text.strip().translate(_SWAPPED) if decimal == "," else text.strip()
     if _PLAIN.fullmatch(text) or _INFINITE.fullmatch(text):
         return float(text)
-    return float(text.replace(",", "")) if decimal == "." and _THOUSANDS.fullmatch(text) else None
+    if _GROUPED.fullmatch(text) and (thousands or "." in text or text.count(",") > 1):
+        return float(text.replace(",", ""))
+    return None
 
 
-def decimal_of(texts: Sequence[str], comma_first: bool = False) -> str | None:
-    """The decimal mark with which every text is a number; None if there is none.
+def how_written(column: Mapping[str, Any]) -> str:
+    """How the numbers of a column were written in training, in words.
 
     Example:
-        >>> decimal_of(["1", "2.5"]), decimal_of(["1,5", "1,234"]), decimal_of(["1,234"]), decimal_of(["1,234"], True)
-        ('.', ',', '.', ',')
+        >>> how_written({"decimal": ",", "thousands": True}), how_written({})
+        ('a decimal comma and dots between thousands', 'a decimal point and nothing between thousands')
     """
-    comma_first = comma_first and any("," in text for text in texts)
-    for decimal in (",", ".") if comma_first else (".", ","):
-        if all(parse_number(text, decimal) is not None for text in texts):
-            return decimal
-    return None
+    point, other = ("comma", "dots") if column.get("decimal") == "," else ("point", "commas")
+    return f"a decimal {point} and {other if column.get('thousands') else 'nothing'} between thousands"
+
+
+def is_written_otherwise(text: Any, column: Mapping[str, Any]) -> bool:
+    """Whether a text is a number, but not as the numbers of a column were written in training."""
+    if column["type"] != "number" or not isinstance(text, str) or as_float(text, column) is not None:
+        return False
+    return any(parse_number(text, decimal) is not None for decimal in ".,")
+
+
+def none_of(value: Any, column: Mapping[str, Any]) -> str:
+    """What is wrong with a value that is not of a column's type."""
+    how = f": in training, numbers had {how_written(column)}" if is_written_otherwise(value, column) else ""
+    return f"'{column['name']}' is a {column['type']}, and {value!r} is none{how}"
 
 
 def parse_date(value: Any, form: str | None = None) -> float | None:
@@ -158,7 +197,9 @@ def as_float(value: Any, column: Mapping[str, Any]) -> float | None:
         return parse_date(value) if found is None and form else found
     if isinstance(value, str):
         known = BOOLEANS.get(value.strip().lower()) if column["type"] == "boolean" else None
-        return parse_number(value, column.get("decimal", ".")) if known is None else known
+        if known is not None:
+            return known
+        return parse_number(value, column.get("decimal", "."), bool(column.get("thousands")))
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
     try:

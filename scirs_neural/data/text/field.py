@@ -172,7 +172,7 @@ class TextField(Field):
                 near = did_you_mean(column, table.columns)
                 raise DataError(f"no column '{column}', in which the texts are", where=table.where, suggestions=near)
             before = f"{inputs}:" if isinstance(inputs, Path) else ""
-            for row, value in enumerate(table.columns[column].to_pylist(), start=table.first):
+            for row, value in zip(table.places, table.columns[column].to_pylist(), strict=True):
                 yield f"{before}{row}", "" if value is None else str(value)
         else:
             yield from super().read(inputs)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scirs_neural.core.errors import DataError
-from scirs_neural.data.class_folders import class_folders
+from scirs_neural.data.class_folders import class_folders, passed_over
 from scirs_neural.data.samples import ReadSamples
 from scirs_neural.data.source import DataSource
 from scirs_neural.data.split_names import splits_of
+from scirs_neural.data.table.values import names_of
 from scirs_neural.data.text.field import MAX_LENGTH, TEXT_SUFFIX, VOCAB_SIZE, read_text
 from scirs_neural.data.text.tokenizer import KINDS
 
@@ -26,11 +27,12 @@ TEXT, TARGET, SPLIT = "text", "target", "split"
 def text(
     path: str | Path,
     text: str = TEXT,
-    target: str | Sequence[str] = TARGET,
+    target: str | Sequence[str] | None = None,
     target_kind: str | None = None,
     tokenizer: str = KINDS[0],
     vocab_size: int = VOCAB_SIZE,
     max_length: int = MAX_LENGTH,
+    columns: Mapping[str, str] | None = None,
 ) -> DataSource:
     """Texts in a column of a table, with what is to be predicted in others; or ``.txt`` files in class folders.
 
@@ -40,29 +42,32 @@ def text(
     Args:
         path: a CSV, TSV, JSONL, JSON or Parquet file, or a folder.
         text: the column of the texts.
-        target: the column to predict, or several. Rows without any target are left out.
+        target: the column to predict, or several; None: the column ``target``. Rows without any target are left out.
         target_kind: "class", "numbers" or "labels"; None: from what the column holds, as in a table of numbers.
         tokenizer: "bpe" or "words", trained on the training texts, or the path of a tokenizer.json.
         vocab_size: most different tokens.
         max_length: tokens of a text that are kept.
+        columns: types of targets that are not to be inferred, as in a table of numbers.
 
     Raises:
         DataError: there is no such file, folder or column, or no training texts. Names file and line.
         UnknownNameError: a split has an unknown name.
     """
     path = Path(path).expanduser()
+    names, (text,) = names_of(TARGET if target is None else target, "data.target"), names_of(text, "data.text")
     known = {"column": text, "tokenizer": tokenizer, "vocab_size": vocab_size, "max_length": max_length}
     if not path.is_dir():
         from scirs_neural.data.table.read import read_table
 
-        names = [target] if isinstance(target, str) else list(target)
-        return _from_table("text", read_table(path), known, names, target_kind, f"texts of {path}")
+        return _from_table("text", read_table(path), known, names, target_kind, f"texts of {path}", columns)
     classes, listed = class_folders(path, {TEXT_SUFFIX}, "texts")
     splits = {
         split: ReadSamples(TEXT, [read_text(file) for file in files], {TARGET: numbers}, list(map(str, files)))
         for split, (files, numbers) in listed.items()
     }
-    return _source("text", splits, {TARGET: {"kind": "class", "classes": list(classes)}}, f"texts in {path}", known)
+    notes = passed_over(path, {file for files, _ in listed.values() for file in files})
+    spec = {TARGET: {"kind": "class", "classes": list(classes)}}
+    return _source("text", splits, spec, f"texts in {path}", known, notes)
 
 
 def from_texts(
@@ -130,19 +135,22 @@ def _from_table(
     targets: Sequence[str],
     target_kind: str | None,
     description: str,
+    declared: Mapping[str, str] | None = None,
 ) -> DataSource:
+    from scirs_neural.data.table.numbers import numbers_of
     from scirs_neural.data.table.read import need_columns, plain_columns
     from scirs_neural.data.table.target import read_targets
 
     text = known["column"]
-    need_columns(table, (text, *targets))
+    need_columns(table, (text, *targets, *(declared or ())))
+    written = numbers_of(table, declared)
     columns = plain_columns(table)
     split_of = splits_of(columns.get(SPLIT, [""] * len(table)), table.at)
     if "train" not in split_of:
         raise DataError("no rows to learn from", where=table.where)
-    found = read_targets(table, targets, split_of == "train", target_kind)
+    found = read_targets(table, targets, split_of == "train", target_kind, declared=declared)
     labelled = found.known()
-    notes = [*table.notes, *found.notes]
+    notes = [*table.notes, *written.notes, *found.notes]
     if not labelled.all():
         notes.append(f"{(~labelled).sum():,} rows have no target and are left out")
     splits = {}
@@ -150,7 +158,7 @@ def _from_table(
         rows = np.flatnonzero(labelled & (split_of == split)).tolist()
         splits[split] = ReadSamples(
             TEXT, [columns[text][row] for row in rows], {key: values[rows] for key, values in found.values.items()},
-            [row + table.first for row in rows],
+            [table.places[row] for row in rows],
             {key: [held[row] for row in rows] for key, held in columns.items() if key not in (text, SPLIT)},
         )  # fmt: skip
     return _source(name, splits, found.specs, f"{description}: {', '.join(targets)} from {text}", known, notes)

@@ -59,6 +59,52 @@ def test_masks_are_class_numbers_of_their_pictures(tmp_path, mode):
         assert np.array_equal(mask_of(picture), mask.numpy())
 
 
+def with_palette(path, colors):
+    mask = Image.open(path)
+    mask.load()
+    mask.putpalette([channel for color in colors for channel in color])
+    mask.save(path)
+
+
+BLACK, RED, GREEN, BLUE = (0, 0, 0), (128, 0, 0), (0, 128, 0), (0, 0, 128)
+
+
+@pytest.mark.parametrize("classes", [None, ["low", "middle", "high"]])
+def test_a_number_that_is_another_color_in_another_mask_is_refused(tmp_path, classes):
+    root = write(tmp_path, mode="P")
+    with_palette(root / "masks" / "3.png", [BLACK, RED, GREEN, BLUE])  # no pixel has the fourth
+    data = folder(root, classes=classes)
+    assert data.spec.target["colors"] == [list(BLACK), list(RED), list(GREEN)]
+    with_palette(root / "masks" / "5.png", [BLACK, GREEN, RED])
+    said = r"number [12] is the color .* in .*png.*same colors in another order.*5\.png"
+    with pytest.raises(DataError, match=f"(?s){said}"):
+        folder(root, classes=classes, val_fraction=0, test_fraction=0)
+    with pytest.raises(DataError, match=r"(?s)in training, and .*another order"):  # a mask that training did not see
+        data.pipeline.targets["mask"].encode(str(root / "masks" / "5.png"))
+    with_palette(root / "masks" / "5.png", [BLACK, BLUE, GREEN])
+    with pytest.raises(DataError, match="palettes of masks differ") as caught:
+        folder(root, classes=classes, val_fraction=0, test_fraction=0)
+    assert "another order" not in str(caught.value)
+
+
+@pytest.mark.parametrize("classes", [None, ["low", "high"]])
+def test_masks_in_jpeg_are_refused_with_the_reason(tmp_path, classes):
+    root = write(tmp_path, binary=True)
+    for path in sorted((root / "masks").iterdir()):
+        Image.open(path).save(path.with_suffix(".jpg"))
+        path.unlink()
+    with pytest.raises(DataError, match=r"(?s)\.jpg.*JPEG is the likely reason.*PNG"):
+        folder(root, classes=classes)
+    assert "8 masks are JPEG or WebP" in mask_folder(root).notes[0]
+
+
+def test_files_that_are_passed_over_are_said(tmp_path):
+    root = write(tmp_path)
+    for name in ("images/Thumbs.db", "notes.txt", "masks/more.txt", ".hidden"):
+        (root / name).write_text("x")
+    assert mask_folder(root).notes == ["3 files are passed over: .txt (2), .db (1)"]
+
+
 def test_classes_are_found_in_the_masks_and_0_and_255_are_two(tmp_path):
     assert folder(write(tmp_path / "a")).spec.target["classes"] == ["0", "1", "2"]
     spec = folder(write(tmp_path / "b", binary=True)).spec.target

@@ -71,6 +71,10 @@ def test_sixty_timestamps_stay_sixty_values():
         ([f"name {i}" for i in range(30)], "x", "an identifier"),
         ([f"word {i % 60}" for i in range(200)], "x", "text with 60 different values"),
         (list(range(30)), "x", "a running number"),
+        (list(range(1000, 1030)), "Nr", "a running number, 1000, 1001"),
+        (list(range(-5, 30)), "x", "a running number"),
+        ([float(i) for i in range(7, 40)], "x", "a running number"),
+        ([str(i) for i in range(7, 40)], "x", "a running number"),
         ([5, 3, 9], "patient_id", "an identifier"),
         ([5, 3, 9], "PassengerId", "an identifier"),
         ([0, 1, 2], "Unnamed: 0", "the index of a frame"),
@@ -87,7 +91,7 @@ def test_what_is_no_input_and_why(values, name, reason):
     ("values", "name"),
     [
         (list(range(19)), "x"),  # too few to be sure
-        (list(range(5, 40)), "x"),
+        (list(range(5, 300, 5)), "x"),  # as in a planned experiment
         ([3, 1, 2], "grid"),
         ([5, 5, 9], "patient_id"),  # not unique
         ([3, None, 3], "x"),  # whether it is there may tell something
@@ -135,7 +139,7 @@ def test_digits_without_end_are_text():
 def test_infinite_numbers_are_refused_with_their_row(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n3,inf\n")
-    with pytest.raises(DataError, match=r"(?s)not finite.*line 3"):
+    with pytest.raises(DataError, match=r"(?s)'b' has .*not finite.*line 3.*data.leave_out=\[b\]"):
         read_column(read_table(path), "b")
 
 

@@ -13,7 +13,9 @@ import pytest
 from sklearn.datasets import load_wine
 
 from scirs_neural.core.errors import DataError, RefusedError
+from scirs_neural.data.table.field import TableField
 from scirs_neural.data.table.read import read_table
+from scirs_neural.data.table.table import table as table_file
 from scirs_neural.guard import BUDGETS
 
 
@@ -94,6 +96,85 @@ def test_csv_that_is_no_table_is_refused_with_its_line(tmp_path, content, messag
     with pytest.raises(DataError, match=f"(?s){message}") as caught:
         read_table(path)
     assert str(path) in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "lines"),
+    [
+        ("t.csv", "a,b\n1,x\n2,y\n", [2, 3]),
+        ("t.csv", "a,b\n1,x\n2,y", [2, 3]),
+        ("t.csv", "a,b\n1,x\n2,y\n\n\n", [2, 3]),
+        ("t.csv", "a,b\n\n1,x\n\n\n2,y\n", [3, 6]),
+        ("t.csv", "\n# of\na,b\n\n1,x\n2,y\n", [5, 6]),
+        ("t.csv", 'a,b\n1,"x\ny"\n2,y\n3,"\n\n"\n4,z\n', [2, 4, 5, 8]),
+        ("t.csv", '"a\nc",b\n1,x\n\n2,y\n', [3, 5]),
+        ("t.csv", "a;b\r\n\r\n1;x\r\n2;y\r\n", [3, 4]),
+        ("t.tsv", "a\tb\n\n1\tx\n2\ty\n", [3, 4]),
+        ("t.csv", "a\n1\n\n2\n", [2, 4]),
+        ("t.jsonl", '{"a": 1}\n\n{"a": 2}\n', [1, 3]),
+    ],
+)
+def test_rows_are_called_by_the_line_in_which_they_begin(tmp_path, name, content, lines):
+    path = tmp_path / name
+    path.write_bytes(content.encode())
+    table = read_table(path)
+    assert list(table.places) == lines
+    assert [table.at(row) for row in range(len(lines))] == [f"{path}, line {line}" for line in lines]
+
+
+def test_errors_and_ids_name_the_true_line(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("w,x,y\n\n1,1,a\n" + '1,"2",b\n1,3,a\n\n' * 5 + "\n-1,3,b\n")
+    with pytest.raises(DataError, match=r"'w' is missing or negative(?s:.)*line 20"):
+        table_file(path, "y", weight="w")
+    source = table_file(path, "y")
+    assert list(source.train.ids) == [3, 4, 5, 7, 8, 10, 11, 13, 14, 16, 17, 20]
+    path.write_text("a,b\n\n1,2\n3,4,5\n")
+    with pytest.raises(DataError, match=r"3 values(?s:.)*line 4"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ('{"a": {"0": 1, "1": 2}, "b": {"0": "x", "1": null}}', [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),  # pandas
+        ('{"a": [1, 2], "b": ["x", null]}', [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),
+        ('[{"a": 1, "b": "x"}, {"a": 2}]', [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),
+        ('{"a": 1, "b": "x"}', [{"a": 1, "b": "x"}]),
+        ("[[1, 2], [3, 4]]", [{"column_0": 1, "column_1": 2}, {"column_0": 3, "column_1": 4}]),
+        ('[{"a": 1}, {"a": "n/a"}]', [{"a": 1}, {"a": None}]),
+        ('{"a": [1, 2], "b": [1]}', None),
+        ('{"a": {"0": 1, "1": 2}, "b": {"0": 1}}', None),
+        ('[{"a": 1}, [2]]', None),
+        ("[[1, 2], [3]]", None),
+        ("[1, 2]", None), ("[]", None), ("{}", None), ("[[]]", None), ("[{}]", None), ('{"a": []}', None),
+        ("3", None), ("null", None), ("true", None), ('"other.csv"', None),
+        ('[{"a": {"b": 1}}, {"a": {"b": 2}}]', None),
+        ('[{"a": [1]}, {"a": [2]}]', None),
+        ('[{"a": {"b": 1}}, {"a": 3}]', None),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:columns that training did not have")
+def test_json_of_every_shape_is_a_table_or_an_error_of_ours(tmp_path, content, rows):
+    path = tmp_path / "t.json"
+    path.write_text(content)
+    if isinstance(rows, list):
+        assert rows_of(path) == rows
+        return
+    column = {"name": "a", "type": "number", "mean": 0.0, "std": 1.0}
+    field = TableField("row", {"kind": "table", "columns": [column]})
+    with pytest.raises(DataError):
+        [field.encode(row) for _, row in field.read(path)]
+
+
+@pytest.mark.parametrize("kind", ["number", "boolean", "date", "category"])
+@pytest.mark.parametrize("values", [[{"b": 1}, {"b": 2}], [[1], [2, 3]], [b"a", b"b"], [{"b": 1}, 3]])
+def test_values_that_hold_several_are_an_error_of_ours(kind, values):
+    column = {"name": "a", "type": kind, "mean": 0.0, "std": 1.0, "categories": ["x"]}
+    field = TableField("row", {"kind": "table", "columns": [column]})
+    told = pytest.raises(DataError) if kind != "category" else pytest.raises((DataError, UserWarning))
+    with told:
+        [field.encode(row) for _, row in field.read([{"a": value} for value in values])]
 
 
 def test_files_that_are_no_tables(tmp_path):

@@ -12,6 +12,7 @@ from scirs_neural.core.errors import ConfigError, DataError, UnknownNameError
 from scirs_neural.data import DataSpec, create_data, from_table
 from scirs_neural.data.module import DataModule
 from scirs_neural.data.table.table import table, table_source
+from scirs_neural.tasks.create import create_task
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +180,8 @@ def test_several_targets():
 
 
 def test_rows_without_a_target_are_left_out_and_said(csv):
-    source = table(csv("a,y\n1,x\n2,\n3,z\n4,NA\n5,x\n"), "y")
+    with pytest.warns(UserWarning, match="'y' has no value where it says NA"):
+        source = table(csv("a,y\n1,x\n2,\n3,z\n4,NA\n5,x\n"), "y")
     assert list(source.train.ids) == [2, 4, 6]
     assert "2 rows have no target and are left out" in source.notes
     half = table(csv("a,y,z\n1,x,0.5\n2,,1.5\n3,z,\n4,x,2.5\n"), ["y", "z"])
@@ -282,3 +284,47 @@ def test_categories_of_the_validation_rows_alone_are_unknown():
     assert data.spec.input["columns"][0]["categories"] == ["a", "b"]
     assert all_of(data, "test")["row"].tolist() == [[0, 0], [0, 0]]
     assert data.dataset("test").raw(0)["row"] == {"c": "(of no category)"}
+
+
+WORDS = "a,y\n" + "".join(f"{i}.5,{['u', 'v', 'NA', 'none', 'true'][i % 5]}\n" for i in range(60))
+
+
+def test_classes_called_none_are_said_and_can_be_kept(csv):
+    with pytest.warns(UserWarning, match=r"24 of 60 rows are left out: .*NA \(12\), none \(12\).*'category:NA,none'"):
+        source = table(csv(WORDS), "y")
+    assert "24 rows have no target and are left out" in source.notes
+    assert any("NA (12), none (12): data.columns={y:'category:NA,none'}" in note for note in source.notes)
+    kept = table(csv(WORDS), "y", columns={"y": "category:NA,none"})
+    assert kept.targets["target"]["classes"] == ["NA", "none", "true", "u", "v"]
+    np.testing.assert_array_equal(np.bincount(kept.train.known("target")), [12] * 5)
+
+
+def test_a_word_that_is_a_category_is_one_in_new_rows_too(csv):
+    content = "a,c,y\n" + "".join(f"{i}.5,{['u', 'v', 'NA', 'none'][i % 4]},{'pq'[i % 2]}\n" for i in range(40))
+    data = DataModule(table(csv(content), "y", columns={"c": "category:none"}))
+    field = data.pipeline.inputs["row"]
+    assert "none" in field.columns[1]["categories"]
+    encoded = [field.encode({"a": 1.0, "c": word})[1] for word in ("none", "NA", "u")]
+    assert encoded[0] == field.columns[1]["categories"].index("none")
+    assert np.isnan(encoded[1])
+
+
+def test_few_words_are_a_note_and_no_warning(csv):
+    source = table(csv(WORDS.replace("NA", "u").replace("none", "v") + "1,NA\n"), "y")
+    assert any("'y' has no value where it says NA (1)" in note for note in source.notes)
+
+
+def test_two_columns_of_one_name_are_said_whatever_holds_them(csv, tmp_path):
+    frame = pd.DataFrame([[1.5, 2, "x"], [2.5, 3, "y"]] * 10, columns=["a", "a", "y"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for x in (frame, str(tmp_path / "t.csv")):
+        source = table_source(x, "y")
+        assert any("two columns are called 'a': the second is 'a (2)'" in note for note in source.notes)
+        assert [column["name"] for column in source.inputs["row"]["columns"]] == ["a", "a (2)"]
+
+
+def test_the_reason_of_a_task_names_the_column(csv):
+    classes = DataModule(table(csv("a,Sorte\n" + "1,x\n2,z\n" * 10), "Sorte"))
+    assert create_task(classes.spec).reason == "the target 'Sorte' is of the kind class"
+    numbers = DataModule(table(csv("a,Preis\n" + "1,2.5\n2,3.5\n" * 10), "Preis"))
+    assert create_task(numbers.spec).reason == "the target 'Preis' is of the kind numbers"

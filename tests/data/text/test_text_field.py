@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from scirs_neural.config.compose import Request, load_config
 from scirs_neural.core.errors import CheckpointError, ConfigError, DataError
 from scirs_neural.data import DataSpec, create_data
 from scirs_neural.data.context import Context
@@ -17,6 +19,7 @@ from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.text.field import TextField
 from scirs_neural.data.text.source import from_texts
 from scirs_neural.data.text.tokenizer import KINDS, load_tokenizer, train_tokenizer
+from scirs_neural.runs.groups import config_groups
 
 TEXTS = [f"{mood} {thing}, really {mood}" for mood in ("good", "bad", "fine") for thing in ("film", "plot", "cast")]
 LABELS = ["pos", "pos", "pos", "neg", "neg", "neg", "pos", "pos", "pos"]
@@ -238,3 +241,51 @@ def test_collating_is_the_same_with_and_without_targets():
     assert torch.equal(with_targets["text"], alone["text"])
     assert "label" not in alone
     assert np.issubdtype(held.pipeline.inputs["text"].encode("good").dtype, np.integer)
+
+
+@pytest.mark.parametrize(
+    ("target", "kinds"),
+    [
+        (["stars", "score"], {"stars": "class", "score": "numbers"}),
+        (["score", "length"], {"target": "numbers"}),
+        (["rude", "kind"], {"target": "labels"}),
+        (["stars", "mood"], {"stars": "class", "mood": "class"}),
+        ("score", {"target": "numbers"}),
+    ],
+)
+def test_several_targets_are_those_of_a_table(tmp_path, monkeypatch, target, kinds):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"text": text, "stars": i % 3 + 1, "score": i / 7, "length": i / 3 + len(text), "rude": i % 2,
+         "kind": i // 2 % 2, "mood": LABELS[i % 9]}
+        for i, text in enumerate(TEXTS * 4)
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv("t.csv", index=False)
+    names = target if isinstance(target, str) else f"[{','.join(target)}]"
+    typed = ["data=text", "data.path=t.csv", f"data.target={names}", "model=bag_of_embeddings"]
+    config = load_config(Request(typed), config_groups())
+    assert config.model_dump()["data"]["target"] == target
+    text, judge = (create_data(name, path="t.csv", target=target) for name in ("text", "table"))
+    assert {name: held["kind"] for name, held in text.spec.targets.items()} == kinds
+    for name, held in text.spec.targets.items():
+        assert held == judge.spec.targets[name]
+        np.testing.assert_array_equal(text.source.train.known(name), judge.source.train.known(name))
+    assert [value for _, value in text.pipeline.inputs["text"].read(tmp_path / "t.csv")] == TEXTS * 4
+
+
+def test_texts_without_a_target_doubled_names_and_files_passed_over_are_said(tmp_path):
+    rows = [[text, text, ["p", "n", "NA", ""][i % 4]] for i, text in enumerate(TEXTS * 4)]
+    pd.DataFrame(rows, columns=["text", "text", "target"]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.warns(UserWarning, match=r"9 of 36 rows are left out: .*category:NA"):
+        notes = create_data("text", path=str(tmp_path / "t.csv")).source.notes
+    assert any("18 rows have no target" in note for note in notes)
+    assert any("two columns are called 'text'" in note for note in notes)
+    kept = create_data("text", path=str(tmp_path / "t.csv"), columns={"target": "category:NA"})
+    assert kept.spec.target["classes"] == ["NA", "n", "p"]
+    for kind in ("p", "n"):
+        (tmp_path / "r" / kind).mkdir(parents=True)
+        for i, text in enumerate(TEXTS):
+            (tmp_path / "r" / kind / f"{i}.txt").write_text(text)
+    (tmp_path / "r" / "p" / "more.rtf").write_text("x")
+    (tmp_path / "r" / "loose.txt").write_text("x")
+    assert create_data("text", path=str(tmp_path / "r")).source.notes == ["2 files are passed over: .rtf (1), .txt (1)"]
