@@ -9,6 +9,7 @@ from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.command import run_command
 from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.paths import refuse_input
 
 MAX_SHOWN = 1000  # rows on the terminal; a file takes all
 
@@ -31,11 +32,15 @@ def main(argv: list[str]) -> int | None:
     from scirs_neural.runs.answer_files import AnswerFile, answer_settings, expand, shown
 
     settings = {**({} if args.top_k is None else {"top_k": args.top_k}), **answer_settings(args.set)}
-    with AnswerFile(args.output) as output:  # opened before any work
+    with AnswerFile(args.output) as output:  # opened before any work, put into its place when all is done
         from scirs_neural.api import load_predictor
 
         use = load_predictor(args.run, settings, allow=args.allow)
-        samples = (raw for file in expand(args.inputs, use.pipeline) for raw in use.pipeline.read(file))
+        files = expand(args.inputs, use.pipeline)
+        if args.output is not None:
+            own = (Path(args.run, name) for name in ("summary.json", "metrics.csv"))
+            refuse_input(args.output, [args.run, *own, *files], "command line, --output")
+        samples = (raw for file in files for raw in use.pipeline.read(file))
         if args.threads:
             import torch
 

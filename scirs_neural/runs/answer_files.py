@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import yaml
 
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.paths import storage_errors
+from scirs_neural.core.paths import place_beside, put_in_place, storage_errors
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.runs.predictor import Prediction, flat
@@ -21,7 +23,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AnswerFile:
-    """A file of answers, opened before the work and written row by row; without a path, nothing.
+    """A file of answers, written row by row beside its place and put there when all is done; without a path, nothing.
+
+    What stood there stays until then. If the work is broken off, the answers so far are kept as ``….partial.csv``, and
+    that is said.
 
     Args:
         path: ``….csv`` (one row a sample, nested answers flattened), ``….json`` (a list) or ``….jsonl`` (a line each).
@@ -44,15 +49,28 @@ class AnswerFile:
     def __enter__(self) -> AnswerFile:
         if self.path is not None:
             with storage_errors(self.path, "write the answers"):
-                self.file = open(self.path, "w", newline="", encoding="utf-8")
+                self.temporary = place_beside(self.path)
+                self.file = open(self.temporary, "x", newline="", encoding="utf-8")
             self._put("[" if self.path.suffix == ".json" else "")
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        if self.path is not None:
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        if self.path is None:
+            return
+        try:
             self._flush_waiting()
             self._put("\n]\n" if self.path.suffix == ".json" else "")
             self.file.close()
+            with storage_errors(self.path, "write the answers"):
+                if kind is None:
+                    put_in_place(self.temporary, self.path)
+                elif self.count:
+                    kept = self.path.with_suffix(f".partial{self.path.suffix}")
+                    os.replace(self.temporary, kept)
+                    print(f"broken off: the {self.count:,} answers until then are in {kept}", file=sys.stderr)
+        finally:
+            self.file.close()
+            self.temporary.unlink(missing_ok=True)
 
     def write(self, found: Prediction) -> None:
         """Write one answer, or why there is none."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scirs_neural.core.errors import CheckpointError
+from scirs_neural.core.paths import refuse_input
 from scirs_neural.core.registries import registry
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.archive import open_archive
@@ -311,9 +312,11 @@ def migrate_package(path: str | Path, target: str | Path) -> Path:
 
     Raises:
         CheckpointError: the package is damaged, or newer than this library.
-        StorageError: it could not be written.
+        ConfigError: package and target are one.
+        StorageError: it could not be written, or something stands there that is no package.
     """
     target = Path(target).expanduser()
+    refuse_input(target, [Path(path).expanduser()], "the target")
     with open_package(path) as contents:
         contents.check_members(names=tuple(contents.manifest.members))
         facts = contents.manifest.model_dump(exclude={"format", "version", "members", "digest"})
