@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from scirs_neural.core import terminal
@@ -32,7 +33,9 @@ def main(argv: list[str]) -> int | None:
     from scirs_neural.runs.answer_files import AnswerFile, answer_settings, expand, shown
 
     settings = {**({} if args.top_k is None else {"top_k": args.top_k}), **answer_settings(args.set)}
-    with AnswerFile(args.output) as output:  # opened before any work, put into its place when all is done
+    with AnswerFile(
+        args.output, tell=partial(print, file=sys.stderr)
+    ) as output:  # opened before any work, put into its place when all is done
         from scirs_neural.api import load_predictor
 
         use = load_predictor(args.run, settings, allow=args.allow)

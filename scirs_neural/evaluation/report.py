@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError
+from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.evaluation.columns import Texts, take
 from scirs_neural.evaluation.intervals import (
@@ -86,6 +86,7 @@ class Evaluation:
         details: what the kind tells beside metrics, such as confusion, classes and worst errors.
         tables: what the terminal shows below the metrics.
         notes: what must be known to read the metrics rightly.
+        failed: of each further metric that failed, why.
         settings: how the intervals were made.
         slices: of each column that was asked for, in the order of its values.
     """
@@ -99,6 +100,7 @@ class Evaluation:
     details: dict[str, Any] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    failed: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
 
@@ -159,10 +161,15 @@ def evaluate(
     for name in [*(name for name in traits if name in values), *(values.keys() - traits.keys())]:
         traits.setdefault(name, MetricTraits("max"))
         metrics[name] = _score(values[name], traits[name], shares.get(name), drawn.get(name), reasons.get(name, ""))
+    failed: dict[str, str] = {}
     for name, metric in (further or {}).items():
         traits[name] = MetricTraits(metric.better)
-        metrics[name] = _further(name, metric, pred, codes, groups, seed, num_resamples)
-    notes = [*pred.notes()]
+        try:
+            metrics[name] = _further(name, metric, pred, codes, groups, seed, num_resamples)
+        except ConfigError as error:  # one of a user's: the other figures stand
+            failed[name] = error.what
+            metrics[name] = Score(math.nan, note="it failed")
+    notes = [*pred.notes(), *failed.values()]
     if pred.weight is not None:
         uncounted = [name for name, metric in (further or {}).items() if metric.scorer(pred) is None]
         notes += [f"{name} does not count the samples' weights" for name in uncounted]
@@ -178,6 +185,7 @@ def evaluate(
         details=details,
         tables=pred.tables(details),
         notes=notes,
+        failed=failed,
         settings={"level": LEVEL, "num_resamples": num_resamples, "seed": seed, "drawn": groups},
         slices=found,
     )
@@ -293,7 +301,10 @@ def _further(
     drawn_values = []
     for _ in range(min(MIN_RESAMPLES, num_resamples)):
         index = np.concatenate([members[g] for g in random.integers(0, groups, groups).tolist()])
-        drawn_values.append(metric(_again(pred, index)))
+        try:
+            drawn_values.append(metric(_again(pred, index)))
+        except ConfigError:  # not defined for every resample
+            drawn_values.append(math.nan)
     return _score(value, MetricTraits(metric.better), None, np.array(drawn_values), "")
 
 

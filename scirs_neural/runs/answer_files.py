@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,20 @@ class AnswerFile:
 
     Args:
         path: ``….csv`` (one row a sample, nested answers flattened), ``….json`` (a list) or ``….jsonl`` (a line each).
+        tell: is told where the answers are, if the work is broken off.
 
     Raises:
         ConfigError: another suffix.
         StorageError: it cannot be written.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, tell: Callable[[str], object]) -> None:
         if path is not None and path.suffix not in SUFFIXES:
             raise ConfigError(
                 f"cannot write '{path}'", where="command line, --output",
                 suggestions=did_you_mean(path.suffix, SUFFIXES), fix=f"name a file ending with {', '.join(SUFFIXES)}",
             )  # fmt: skip
-        self.path, self.count = path, 0
+        self.path, self.tell, self.count = path, tell, 0
         self.heads: list[str] = []
         self.waiting: list[Prediction] = []
 
@@ -67,7 +67,7 @@ class AnswerFile:
                 elif self.count:
                     kept = self.path.with_suffix(f".partial{self.path.suffix}")
                     os.replace(self.temporary, kept)
-                    print(f"broken off: the {self.count:,} answers until then are in {kept}", file=sys.stderr)
+                    self.tell(f"broken off: the {self.count:,} answers until then are in {kept}")
         finally:
             self.file.close()
             self.temporary.unlink(missing_ok=True)

@@ -133,12 +133,11 @@ def test_older_answers_stay_until_the_new_ones_are_whole(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
-def test_answers_until_a_break_are_kept_beside(
-    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_answers_until_a_break_are_kept_beside(suffix: str, tmp_path: Path) -> None:
     output = tmp_path / f"answers{suffix}"
     output.write_text(OLD)
-    with pytest.raises(KeyboardInterrupt), AnswerFile(output) as file:  # noqa: PT012 - what is tested
+    heard: list[str] = []
+    with pytest.raises(KeyboardInterrupt), AnswerFile(output, heard.append) as file:  # noqa: PT012 - what is tested
         file.write(Prediction("one", {"class": "a"}))
         raise KeyboardInterrupt
     kept = tmp_path / f"answers.partial{suffix}"
@@ -146,7 +145,7 @@ def test_answers_until_a_break_are_kept_beside(
     assert "one" in kept.read_text()
     if suffix == ".json":
         assert json.loads(kept.read_text())[0]["source"] == "one"
-    assert f"the 1 answers until then are in {kept}" in capsys.readouterr().err
+    assert heard == [f"broken off: the 1 answers until then are in {kept}"]
     assert {path.name for path in tmp_path.iterdir()} == {output.name, kept.name}
 
 
