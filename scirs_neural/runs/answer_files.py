@@ -24,12 +24,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class AnswerFile:
     """A file of answers, written row by row beside its place and put there when all is done; without a path, nothing.
 
-    What stood there stays until then. If the work is broken off, the answers so far are kept as ``….partial.csv``, and
-    that is said.
+    What stood there stays until then, and where nothing could be answered. If the work is broken off, the answers so
+    far are kept as ``….partial.csv``, and that is said.
 
     Args:
         path: ``….csv`` (one row a sample, nested answers flattened), ``….json`` (a list) or ``….jsonl`` (a line each).
-        tell: is told where the answers are, if the work is broken off.
+        tell: is told what became of them, if they are not there.
 
     Raises:
         ConfigError: another suffix.
@@ -42,7 +42,8 @@ class AnswerFile:
                 f"cannot write '{path}'", where="command line, --output",
                 suggestions=did_you_mean(path.suffix, SUFFIXES), fix=f"name a file ending with {', '.join(SUFFIXES)}",
             )  # fmt: skip
-        self.path, self.tell, self.count = path, tell, 0
+        self.path, self.tell, self.count, self.answered = path, tell, 0, 0
+        self.is_written = False
         self.heads: list[str] = []
         self.waiting: list[Prediction] = []
 
@@ -62,8 +63,11 @@ class AnswerFile:
             self._put("\n]\n" if self.path.suffix == ".json" else "")
             self.file.close()
             with storage_errors(self.path, "write the answers"):
-                if kind is None:
+                if kind is None and not self.answered and self.path.exists():
+                    self.tell(f"nothing could be answered: {self.path} is left as it was")
+                elif kind is None:
                     put_in_place(self.temporary, self.path)
+                    self.is_written = True
                 elif self.count:
                     kept = self.path.with_suffix(f".partial{self.path.suffix}")
                     os.replace(self.temporary, kept)
@@ -86,6 +90,7 @@ class AnswerFile:
             else:
                 self._put(f",\n{text}" if self.count else f"\n{text}")
         self.count += 1
+        self.answered += found.error is None
 
     def _row(self, found: Prediction) -> None:
         if not self.heads:

@@ -18,7 +18,7 @@ from rich.console import Console
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
-from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
+from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError, expect
 from scirs_neural.data.batching import share_batches
 from scirs_neural.data.loader import is_worker_death, worker_error
 from scirs_neural.data.pipeline import ID
@@ -131,6 +131,7 @@ class Trainer:
             KeyboardInterrupt: after Ctrl-C. A checkpoint of the step that was running is kept, if there is a folder.
             PreemptedError: after SIGTERM or SIGUSR1, with a checkpoint likewise.
         """
+        _check_arguments("fit", module, data)
         checkpoint = self.resumed(resume or self.settings.resume)
         self.lightning = self._lightning(module)
         feed = self._feed(module, data)
@@ -163,10 +164,12 @@ class Trainer:
 
     def validate(self, module: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the validation set."""
+        _check_arguments("validate", module, data)
         return self._scores(self._runner(module).validate, module, data)
 
     def test(self, module: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the test set."""
+        _check_arguments("test", module, data)
         return self._scores(self._runner(module).test, module, data)
 
     def _feed(self, module: L.LightningModule, data: Any) -> L.LightningDataModule:
@@ -373,6 +376,13 @@ class Trainer:
             return [*kept, OnlyCheckpoint(folder / "last.ckpt", best)]
         stopping = Stopping(self.console)
         return [*kept, stopping, LastCheckpoint(folder / "last.ckpt", chosen.every_n_steps, stopping)]
+
+
+def _check_arguments(method: str, module: object, data: object) -> None:
+    usage = f"trainer.{method}(module, data): an sn.Module or a LightningModule, then its data"
+    expect(module, L.LightningModule, "the module, which comes first,", usage)
+    if not callable(getattr(data, "train_dataloader", None)) or isinstance(data, L.LightningModule):
+        raise ConfigError(f"the data, which comes second, is a {type(data).__name__} without loaders", fix=usage)
 
 
 def convert_inputs(convert: Callable[[Any], Any], names: Sequence[str], batch: Any) -> Any:
