@@ -23,6 +23,7 @@ def main(argv: list[str]) -> int | None:
     parser.add_allow()
     args = parser.parse_args(argv)
     from scirs_neural.api import load_run
+    from scirs_neural.runs.record import RunRecord
     from scirs_neural.runs.show import show_evaluation
 
     run = load_run(args.run, allow=args.allow)
@@ -36,7 +37,8 @@ def main(argv: list[str]) -> int | None:
         print(evaluation.to_json())
         return status
     console = terminal.console()
-    show_evaluation(evaluation, console, title=f"{run.folder.path}, {args.split} split")
+    weighted = f", weighted by {RunRecord(run.folder.path).weighted_by}" if evaluation.weighted else ""
+    show_evaluation(evaluation, console, title=f"{run.folder.path}, {args.split} split{weighted}")
     terminal.summary(
         console, {"written": {path.name: "every figure, with the confusion matrix"}, "folder": str(run.folder.path)}
     )

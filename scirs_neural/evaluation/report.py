@@ -26,6 +26,7 @@ from scirs_neural.evaluation.intervals import (
 from scirs_neural.evaluation.predictions import MetricTraits, Predictions, Table, codes_of
 from scirs_neural.evaluation.scorers import Additive, Ranked, Scorer, leaves
 
+WEIGHTED = "scores are weighted by the samples' weights; the confusion and the numbers of samples are counts"
 _MAX_INTERVALS = 50  # values of a column up to which each has a bootstrap of its own
 _AFFORDABLE_SEC = 0.01  # of one call of a user's metric, up to which it is called again on resamples
 _AFFORDABLE_SLICES = 2_000_000_000  # samples times slices that a scorer of anything is asked for
@@ -87,6 +88,7 @@ class Evaluation:
         tables: what the terminal shows below the metrics.
         notes: what must be known to read the metrics rightly.
         failed: of each further metric that failed, why.
+        weighted: samples have weights of their own, which differ.
         settings: how the intervals were made.
         slices: of each column that was asked for, in the order of its values.
     """
@@ -101,6 +103,7 @@ class Evaluation:
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     failed: dict[str, str] = field(default_factory=dict)
+    weighted: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
 
@@ -169,7 +172,8 @@ def evaluate(
         except ConfigError as error:  # one of a user's: the other figures stand
             failed[name] = error.what
             metrics[name] = Score(math.nan, note="it failed")
-    notes = [*pred.notes(), *failed.values()]
+    weighted = pred.weight is not None and bool((pred.weight != pred.weight[0]).any())
+    notes = [*([WEIGHTED] if weighted else []), *pred.notes(), *failed.values()]
     if pred.weight is not None:
         uncounted = [name for name, metric in (further or {}).items() if metric.scorer(pred) is None]
         notes += [f"{name} does not count the samples' weights" for name in uncounted]
@@ -186,6 +190,7 @@ def evaluate(
         tables=pred.tables(details),
         notes=notes,
         failed=failed,
+        weighted=weighted,
         settings={"level": LEVEL, "num_resamples": num_resamples, "seed": seed, "drawn": groups},
         slices=found,
     )
