@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scirs_neural.config.imports import TRAINING_ONLY
 from scirs_neural.core import terminal
 from scirs_neural.core.errors import ConfigError, expect
 from scirs_neural.runs.folder import RunFolder
@@ -217,7 +218,7 @@ class Run:
             )
         own = {*self.summary.get("own", []), *(["model"] if self._model is not None else [])}
         groups = {group: names for group, names in config_groups().items() if group not in own}
-        made = () if self._model is None else ("model",)
+        made = (*TRAINING_ONLY, *(() if self._model is None else ("model",)))
         return self.folder.read_config(groups, allow=self._allow, made=made)
 
     @cached_property

@@ -234,13 +234,15 @@ def _curves(run: RunRecord, easel: Easel) -> page.Section:
     parts = [easel.draw("curves", figure, f"Losses and metrics over {epochs} epochs. {_last_values(run.history)}")]
     if any(name.startswith("lr") for name in run.history):
         parts.append(easel.draw("learning_rate", learning_rate(history), "The learning rate over the epochs."))
-    from_1 = {
-        name: [v if v is None else v + 1 for v in held] if name == "epoch" else held
+    shown = {
+        name: [
+            str(int(v) + (name == "epoch")) if name in ("epoch", "step") and v is not None else cell(v) for v in held
+        ]
         for name, held in run.history.items()
     }
-    rows = [[cell(value) for value in row] for row in zip(*from_1.values(), strict=True)]
+    rows = list(zip(*shown.values(), strict=True))
     caption = "Epochs from 1; metrics.csv counts them from 0"
-    table = page.table(list(from_1), rows, numeric=range(1, len(from_1)), caption=caption)
+    table = page.table(list(shown), rows, numeric=range(1, len(shown)), caption=caption)
     return page.Section("curves", "Training", [*parts, page.folded("The numbers", table)])
 
 
