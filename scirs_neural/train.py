@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int | None:
         found = cross_validate(config, console, after_run=finish)
         write_report(found.folder.path, judged=Judged(OUT_OF_FOLD, found.pooled, found.out_of_fold))
         show_cross_validation(found, console)
-        return None
+        return 1 if found.out_of_fold.failed else None
     done = train_run(config, console=console)
     finish(done, console)
     return 1 if done.summary["failed_metrics"] else None

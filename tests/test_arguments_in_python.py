@@ -73,7 +73,7 @@ def test_a_predictor_is_used_as_a_run_is(it: Any, tmp_path: Path) -> None:
 
 KINDS: dict[str, dict[str, bytes]] = {  # a kind of input to a file that is none of it, and one that is
     "image": {"bad.png": b"no picture", "good.png": b""},
-    "text": {"bad.txt": "caf\u00e9".encode("latin-1"), "good.txt": b"a fine day"},
+    "text": {"bad.txt": "\u00fcber".encode("latin-1"), "good.txt": b"a fine day"},
     "table": {"bad.csv": b"x,y\n1,2\n", "good.csv": b"a,b\n1,2\n3,4\n"},
 }
 

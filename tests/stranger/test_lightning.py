@@ -161,6 +161,9 @@ def test_a_monitor_that_is_not_logged_names_what_is(
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "error: nothing called 'val/loss' is logged"
     assert said[2].split() == ["maybe", "val_loss"]
+    assert run_command(train.main, [*argv, "trainer.resume=nowhere", "--check"]) == 2
+    assert run_command(train.main, [*argv, "trainer.resume=nowhere"]) == 2
+    assert len(list(Path("runs").glob("*/*"))) == 1  # of the first one
 
 
 def test_values_of_steps_have_their_column_in_short_epochs_too(tmp_path: Path) -> None:
