@@ -1,6 +1,7 @@
 """scirs_neural: name a model, a dataset and the end product; get a trained, checked, deployable PyTorch model.
 
-The public names are imported when they are first used, so that this import, help and error messages stay fast.
+The public names, subpackages too, are imported when they are first used, so that this import, help and error messages
+stay fast.
 
 Example:
     >>> import scirs_neural as sn
@@ -17,6 +18,20 @@ from scirs_neural.core.lazy import lazy
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from scirs_neural import builder as builder
+    from scirs_neural import data as data
+    from scirs_neural import evaluation as evaluation
+    from scirs_neural import layers as layers
+    from scirs_neural import losses as losses
+    from scirs_neural import metrics as metrics
+    from scirs_neural import models as models
+    from scirs_neural import optim as optim
+    from scirs_neural import plots as plots
+    from scirs_neural import plugins as plugins
+    from scirs_neural import serialization as serialization
+    from scirs_neural import tasks as tasks
+    from scirs_neural import training as training
+    from scirs_neural import tuning as tuning
     from scirs_neural.api import Run as Run
     from scirs_neural.api import fit as fit
     from scirs_neural.api import load_predictor as load_predictor

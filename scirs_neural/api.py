@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scirs_neural.config.imports import TRAINING_ONLY
 from scirs_neural.core import terminal
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, expect
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
 
@@ -148,26 +149,30 @@ class Run:
         slices = {name: [values[place[sample]] for sample in pred.ids] for name, values in columns.items()}
         return judge(self.task, pred, slices=slices)
 
-    def predict(self, inputs: Any, *, batch_size: int = 64, num_workers: int = 0, **settings: Any) -> list[Prediction]:
+    def predict(
+        self, inputs: Any, *, batch_size: int = 64, num_workers: int = 0, skip_bad: bool = False, **settings: Any
+    ) -> list[Prediction]:
         """What the network answers to raw inputs.
 
         Args:
             inputs: of images, a path, a PIL image, an array (H, W) or (H, W, C) of uint8, or any iterable of those; of
-                a table, a file, a frame, arrays or dicts; see `Pipeline.read`.
+                a table, a file, a frame, arrays or dicts; a list of `Path` is of files of any kind; see
+                `Pipeline.read`.
             batch_size: samples at a time.
             num_workers: threads that read samples while the network looks at earlier ones.
+            skip_bad: give what cannot be used as a `Prediction` with an ``error``, and go on.
             **settings: of answering, such as ``top_k`` or ``threshold``.
 
         Returns:
             One `Prediction` a sample.
 
         Raises:
-            DataError: a sample cannot be used.
+            DataError: a sample cannot be used, and ``skip_bad`` is not set.
         """
         from scirs_neural.runs.predictor import Predictor
 
         use = Predictor(self.task, self.model, settings) if settings else self.predictor
-        return list(use(inputs, batch_size=batch_size, num_workers=num_workers))
+        return use.predict(inputs, batch_size=batch_size, num_workers=num_workers, skip_bad=skip_bad)
 
     def package(self, path: str | Path | None = None) -> Path:
         """Write the network with its best weights, and what is needed to use it, as one package (docs/format.md).
@@ -213,7 +218,7 @@ class Run:
             )
         own = {*self.summary.get("own", []), *(["model"] if self._model is not None else [])}
         groups = {group: names for group, names in config_groups().items() if group not in own}
-        made = () if self._model is None else ("model",)
+        made = (*TRAINING_ONLY, *(() if self._model is None else ("model",)))
         return self.folder.read_config(groups, allow=self._allow, made=made)
 
     @cached_property
@@ -293,13 +298,14 @@ def load_run(
     Raises:
         ConfigError: there is no run there.
     """
+    expect(path, (str, Path), "the folder of a run", "sn.load_run('runs/digits-resnet18/1')")
     return Run(RunFolder.find(path), model=model, data=data, allow=allow)
 
 
 def load_predictor(
     source: str | Path | Package, settings: Mapping[str, Any] | None = None, *, allow: Collection[str] = ()
 ) -> Predictor:
-    """The network of a run or of a package, ready to answer raw inputs.
+    """The network of a run or of a package, ready to answer raw inputs: ``sn.load_predictor(it).predict(inputs)``.
 
     Args:
         source: a run folder, a package, or a loaded one.
@@ -310,9 +316,11 @@ def load_predictor(
         CheckpointError: the package is damaged, of a network of one's own, or does not say what it takes and answers.
     """
     from scirs_neural.runs.predictor import Predictor, package_predictor
-    from scirs_neural.serialization import load_package
+    from scirs_neural.serialization import Package, load_package
     from scirs_neural.serialization.contents import is_package
 
+    usage = "sn.load_predictor(folder or package).predict(inputs)"
+    expect(source, (str, Path, Package), "what a predictor is loaded from", usage)
     if isinstance(source, str | Path):
         if not is_package(source):
             run = load_run(source, allow=allow)

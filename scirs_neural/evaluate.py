@@ -11,7 +11,7 @@ from scirs_neural.core.paths import atomic_write
 
 
 def main(argv: list[str]) -> int | None:
-    """Run the network over a split anew, print its metrics with intervals, and keep them as JSON."""
+    """Run the network over a split anew, print its metrics with intervals, keep them as JSON; 1 if one failed."""
     parser = Arguments("python -m scirs_neural.evaluate", description=__doc__)
     parser.add_argument("run", help="a run folder")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
@@ -23,6 +23,7 @@ def main(argv: list[str]) -> int | None:
     parser.add_allow()
     args = parser.parse_args(argv)
     from scirs_neural.api import load_run
+    from scirs_neural.runs.record import RunRecord
     from scirs_neural.runs.show import show_evaluation
 
     run = load_run(args.run, allow=args.allow)
@@ -31,15 +32,17 @@ def main(argv: list[str]) -> int | None:
     evaluation = run.evaluate(args.split, by=args.by)
     path = run.folder.path / f"evaluation-{args.split}.json"
     atomic_write(path, evaluation.to_json() + "\n")
+    status = 1 if evaluation.failed else None
     if args.json:
         print(evaluation.to_json())
-        return None
+        return status
     console = terminal.console()
-    show_evaluation(evaluation, console, title=f"{run.folder.path}, {args.split} split")
+    weighted = f", weighted by {RunRecord(run.folder.path).weighted_by}" if evaluation.weighted else ""
+    show_evaluation(evaluation, console, title=f"{run.folder.path}, {args.split} split{weighted}")
     terminal.summary(
         console, {"written": {path.name: "every figure, with the confusion matrix"}, "folder": str(run.folder.path)}
     )
-    return None
+    return status
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from scirs_neural.core import terminal
 from scirs_neural.core.arguments import Arguments
 from scirs_neural.core.command import run_command
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, DataError
+from scirs_neural.core.paths import refuse_input
 
 MAX_SHOWN = 1000  # rows on the terminal; a file takes all
 
@@ -31,19 +33,26 @@ def main(argv: list[str]) -> int | None:
     from scirs_neural.runs.answer_files import AnswerFile, answer_settings, expand, shown
 
     settings = {**({} if args.top_k is None else {"top_k": args.top_k}), **answer_settings(args.set)}
-    with AnswerFile(args.output) as output:  # opened before any work
+    with AnswerFile(
+        args.output, tell=partial(print, file=sys.stderr)
+    ) as output:  # opened before any work, put into its place when all is done
         from scirs_neural.api import load_predictor
 
         use = load_predictor(args.run, settings, allow=args.allow)
-        samples = (raw for file in expand(args.inputs, use.pipeline) for raw in use.pipeline.read(file))
+        files = expand(args.inputs, use.pipeline)
+        if args.output is not None:
+            own = (Path(args.run, name) for name in ("summary.json", "metrics.csv"))
+            refuse_input(args.output, [args.run, *own, *files], "command line, --output")
         if args.threads:
             import torch
 
             torch.set_num_threads(args.threads)
         rows: list[list[str]] = []
         count = bad = 0
-        for found in use.answered(samples, batch_size=args.batch_size, num_workers=args.workers, skip_bad=True):
+        first: DataError | None = None
+        for found in use.stream(files, batch_size=args.batch_size, num_workers=args.workers, skip_bad=True):
             output.write(found)
+            first = first or found.error
             count, bad = count + 1, bad + (found.error is not None)
             if found.error is not None or len(rows) < MAX_SHOWN:
                 rows.append(shown(found, args.top_k or 3))
@@ -52,10 +61,11 @@ def main(argv: list[str]) -> int | None:
     terminal.table(terminal.wide_console(), heads, [[*row, *[None] * (width - len(row))] for row in rows])
     if count > len(rows):
         print(f"and {count - len(rows):,} more")
-    if args.output is not None:
+    if output.is_written:
         print(f"written {args.output}")
-    if bad:
-        print(f"{bad} of {count} samples could not be used")
+    if first is not None:
+        print(f"{bad} of {count} samples could not be used; the first:")
+        print(first.render(), file=sys.stderr)
     return 1 if bad else None
 
 

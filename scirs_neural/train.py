@@ -11,7 +11,7 @@ from scirs_neural.core.errors import ConfigError
 
 
 def main(argv: list[str]) -> int | None:
-    """Train, evaluate and report one run, or each run of a sweep."""
+    """Train, evaluate and report one run, or each run of a sweep; 1 if a metric failed at its end."""
     args = _parser().parse_args(argv)
     if args.show and "=" in args.show:  # a setting, not the group that --show may name
         args.overrides, args.show = [args.show, *args.overrides], ""
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int | None:
     if args.multirun:
         from scirs_neural.runs.sweep import run_sweep
 
-        return run_sweep(request, terminal.console())
+        return run_sweep(request, terminal.console(), check=args.check)
     if ":" in config.task.name:
         from scirs_neural.runs.lightning_module import is_lightning, train_lightning
 
@@ -48,10 +48,6 @@ def main(argv: list[str]) -> int | None:
     if args.check:
         from scirs_neural.runs.check import check_run
 
-        if config.cv.folds:
-            from scirs_neural.runs.cross_validation import check_cross_validation
-
-            config = check_cross_validation(config)
         check_run(config, terminal.console())
         return None
     console = terminal.console()
@@ -71,9 +67,10 @@ def main(argv: list[str]) -> int | None:
         found = cross_validate(config, console, after_run=finish)
         write_report(found.folder.path, judged=Judged(OUT_OF_FOLD, found.pooled, found.out_of_fold))
         show_cross_validation(found, console)
-        return None
-    finish(train_run(config, console=console), console)
-    return None
+        return 1 if found.out_of_fold.failed else None
+    done = train_run(config, console=console)
+    finish(done, console)
+    return 1 if done.summary["failed_metrics"] else None
 
 
 def _saved_config(run: str | None) -> Path | None:

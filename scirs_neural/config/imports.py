@@ -12,7 +12,9 @@ from scirs_neural.core.errors import ConfigError
 
 Found = list[tuple[str, str]]  # setting and text
 _PLAIN_KEY = re.compile(r"[\w.-]+")
-_MAX_SHOWN = 3
+_MAX_SHOWN, _MAX_WORDS = 3, 30
+TRAINING_ONLY = ("optimizer", "scheduler", "callbacks", "logger", "cv")
+"""Sections that a run is not judged or used with: nothing that they name is imported for it."""
 
 
 def import_strings(settings: Mapping[str, Any]) -> Found:
@@ -74,7 +76,7 @@ def refuse_untyped(found: Found, typed: Collection[str], where: str) -> None:
     if left:
         shown = ", ".join(f"{text[:80]!r} ({key[:80]})" for text, key in list(left.items())[:_MAX_SHOWN])
         more = f" and {len(left) - _MAX_SHOWN} others" if len(left) > _MAX_SHOWN else ""
-        words = allow_words(list(left)[:_MAX_SHOWN])
+        words = allow_words(list(left)[:_MAX_WORDS])
         raise ConfigError(
             f"a saved file names code, and what a file says is not imported: {shown}{more}",
             where=where,

@@ -5,7 +5,7 @@ The file is data: it is read as plain YAML, without Hydra, and what would be loo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,16 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
     return settings, origin
 
 
-def words_for(path: Path) -> str:
-    """What a command on a run of this very user needs besides, so that its own code is imported; mostly nothing."""
+def words_for(path: Path, without: Collection[str] = ()) -> str:
+    """What a command on a run of this very user needs besides, so that its own code is imported; mostly nothing.
+
+    Args:
+        path: of its configuration.
+        without: sections of which the command imports nothing.
+    """
     try:
-        return allow_words([text for _, text in import_strings(read_saved(path))])
+        saved = {section: held for section, held in read_saved(path).items() if section not in without}
+        return allow_words([text for _, text in import_strings(saved)])
     except ConfigError:
         return ""  # there is none, or no command can use it
 

@@ -12,11 +12,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0.0)]
-Limit = Annotated[int | float, Field(ge=0)]
+from scirs_neural.config.quantities import (
+    Devices,
+    Fraction,
+    Limit,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    SomeBatches,
+    Steps,
+    Threads,
+    TimeSpan,
+)
 
 
 class Section(BaseModel):
@@ -194,9 +201,9 @@ class TrainerConfig(Section):
 
     max_epochs: PositiveInt = 10
     min_epochs: PositiveInt | None = Field(default=None, description="no callback stops training before")
-    max_steps: Annotated[int, Field(ge=-1)] = Field(default=-1, description="-1: no limit")
+    max_steps: Steps = Field(default=-1, description="-1: no limit")
     min_steps: PositiveInt | None = Field(default=None, description="no callback stops training before")
-    max_time: str | dict[str, int] | None = Field(
+    max_time: TimeSpan | None = Field(
         default=None, description="stop after DD:HH:MM:SS, or {hours:1,minutes:30}; validation and test still run"
     )
     fast_dev_run: bool | PositiveInt = Field(
@@ -209,7 +216,7 @@ class TrainerConfig(Section):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu", "xla_cpu"] = Field(
         default="auto", description="xla_cpu runs what a TPU would, on the CPU"
     )
-    devices: int | str | list[int] = "auto"
+    devices: Devices = "auto"
     num_nodes: PositiveInt = 1
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true", "fsdp2", "spmd", "spmd_sharded"] = Field(
         default="auto", description="over several devices; spmd and spmd_sharded are those of TPUs"
@@ -254,11 +261,11 @@ class TrainerConfig(Section):
         default=True,
         description="keep images as NHWC in memory; faster for convolutions on most hardware; L-BFGS goes without",
     )
-    limit_train_batches: Limit | None = None
+    limit_train_batches: SomeBatches | None = None
     limit_val_batches: Limit | None = None
     limit_test_batches: Limit | None = None
     limit_predict_batches: Limit | None = Field(default=None, description="of the predictions that a run keeps")
-    val_check_interval: Limit | None = Field(
+    val_check_interval: SomeBatches | None = Field(
         default=None, description="validate within epochs: every so many batches, or a fraction of an epoch below 1"
     )
     check_val_every_n_epoch: PositiveInt = 1
@@ -276,8 +283,8 @@ class TrainerConfig(Section):
     on_out_of_memory: Literal["split", "raise"] = Field(
         default="split", description="split: compute batches that do not fit in parts, with the same gradient, and warn"
     )
-    num_threads: PositiveInt | None = Field(default=None, description="CPU threads of torch; null: torch's own choice")
-    num_interop_threads: PositiveInt | None = Field(
+    num_threads: Threads | None = Field(default=None, description="CPU threads of torch; null: torch's own choice")
+    num_interop_threads: Threads | None = Field(
         default=None, description="CPU threads for operations beside each other; null: torch's own choice"
     )
     stop_on_nonfinite: bool = Field(
@@ -289,16 +296,6 @@ class TrainerConfig(Section):
         description="a run folder or .ckpt to go on from; auto: the newest unfinished run of this configuration",
     )
     checkpoint: CheckpointConfig = CheckpointConfig()
-
-    @field_validator("max_time")
-    @classmethod
-    def _is_a_time(cls, value: str | dict[str, int] | None) -> str | dict[str, int] | None:
-        known = ("weeks", "days", "hours", "minutes", "seconds")
-        if isinstance(value, str) and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", value):
-            raise ValueError("write DD:HH:MM:SS, as 00:01:30:00, or {hours:1,minutes:30}")
-        if isinstance(value, dict) and not set(value) <= set(known):
-            raise ValueError(f"its keys are {', '.join(known)}")
-        return value
 
     @model_validator(mode="before")
     @classmethod

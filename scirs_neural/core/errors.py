@@ -168,6 +168,29 @@ def raise_all(faults: Iterable[ScirsError]) -> None:
         raise next(iter(once.values())) if len(once) == 1 else ManyErrors(once.values())
 
 
+def expect(value: object, kinds: type | tuple[type, ...], what: str, fix: str) -> None:
+    """Make sure that an argument is of its type; two that were swapped are seen so.
+
+    Args:
+        value: the argument.
+        kinds: what it may be.
+        what: it is, in words.
+        fix: how the call is written.
+
+    Raises:
+        ConfigError: it is something else.
+
+    Example:
+        >>> expect({}, str, "the name", "create_model(name, …)")
+        Traceback (most recent call last):
+            ...
+        scirs_neural.core.errors.ConfigError: the name is a dict
+          fix    create_model(name, …)
+    """
+    if not isinstance(value, kinds):
+        raise ConfigError(f"{what} is a {type(value).__name__}", fix=fix)
+
+
 @contextlib.contextmanager
 def refusals(part: str, where: str | None = None) -> Iterator[None]:
     """What a part of other people's says of the options that it is made with, as an error of the user's.

@@ -13,8 +13,9 @@ _PUBLIC = re.compile(r"^    from (\S+) import (\w+) as \2$", re.MULTILINE)
 def lazy(namespace: dict[str, Any]) -> None:
     """Give a package its public names without importing the modules that define them.
 
-    The names are those that the package imports under ``TYPE_CHECKING``, a line each: type checkers, editors and Python
-    read one list. Sets ``__all__``, ``__getattr__`` and ``__dir__``.
+    The names are those that the package imports under ``TYPE_CHECKING``, a line each (``from package
+    import part as part`` is a subpackage): type checkers, editors and Python read one list. Sets ``__all__``,
+    ``__getattr__`` and ``__dir__``.
 
     Args:
         namespace: ``globals()`` of the package's ``__init__``.
@@ -31,6 +32,8 @@ def lazy(namespace: dict[str, Any]) -> None:
     def __getattr__(name: str) -> Any:  # noqa: N807 - PEP 562
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if module_of[name] == package:  # a subpackage
+            return import_module(f"{package}.{name}")
         return getattr(import_module(module_of[name]), name)
 
     def __dir__() -> list[str]:  # noqa: N807

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from scirs_neural.core.errors import ConfigError, StorageError
@@ -77,6 +77,24 @@ def refuse_links(folder: Path) -> None:
                 raise ConfigError(f"a run is not gone on with through a link: {link}", where=str(folder), fix=fix)
 
 
+def refuse_input(target: Path, inputs: Iterable[str | Path], where: str) -> None:
+    """Make sure that what is written takes the place of nothing that is read for it.
+
+    Args:
+        target: what will be written.
+        inputs: what will be read.
+        where: who named the target, for the error.
+
+    Raises:
+        ConfigError: it is one of the inputs, by whatever name.
+    """
+    if not target.exists():
+        return
+    for path in map(Path, inputs):
+        if path.exists() and path.samefile(target):
+            raise ConfigError(f"'{target}' is read and would be overwritten", where=where, fix="name another file")
+
+
 def atomic_write(path: str | Path, content: str | bytes) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part.
 
@@ -98,33 +116,53 @@ def replacing(path: Path) -> Iterator[Path]:
         StorageError: it could not be written. The old file is untouched, the temporary one is gone.
     """
     with storage_errors(path, "write"):
-        temporary = _temporary(path)
+        temporary = place_beside(path)
         try:
             temporary.touch(exist_ok=False)
             mode = temporary.stat().st_mode  # as the umask has it; some writers make files that only their owner reads
             yield temporary
             temporary.chmod(mode)
-            sync_file(temporary)
-            os.replace(temporary, path)
-            sync_dir(path.parent)
+            put_in_place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sweep(path)
+
+
+def place_beside(path: Path) -> Path:
+    """The path of a temporary file or folder in the folder of another, for what is to take that one's place."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Flush a written file to the disk and give it the name of another, whose old content is gone then."""
+    sync_file(temporary)
+    os.replace(temporary, path)
+    sync_dir(path.parent)
+    _sweep(path)
 
 
 @contextlib.contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def replacing_folder(path: Path, mark: str) -> Iterator[Path]:
     """Give a temporary folder to fill; put it in the place of ``path``, which may exist, when the block ends well.
+
+    A file, or a folder of something else, is not replaced: all in it would be gone.
 
     Everything in it is flushed to the disk before it gets its name, so who finds the folder finds all of it. On Linux
     the old and the new folder change places in one step; elsewhere the old one is moved aside first, and a kill
     between the two steps leaves both under names of their own.
 
+    Args:
+        path: the folder.
+        mark: a file that folders of this kind have.
+
     Raises:
-        StorageError: it could not be written. The old folder is untouched, the temporary one is gone.
+        StorageError: it could not be written, or something else stands there. What stood there is untouched, the
+            temporary folder is gone.
     """
     with storage_errors(path, "write"):
-        temporary = _temporary(path)
+        if path.exists() and not (path / mark).is_file() and not (path.is_dir() and not any(path.iterdir())):
+            what = "is a file" if not path.is_dir() else f"holds other files, and no {mark}"
+            raise StorageError(f"will not overwrite {path}: it {what}", fix="choose another name")
+        temporary = place_beside(path)
         try:
             temporary.mkdir()
             yield temporary
@@ -132,7 +170,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             if not os.path.lexists(path):
                 os.rename(temporary, path)
             elif not _exchange(temporary, path):
-                aside = _temporary(path)
+                aside = place_beside(path)
                 os.rename(path, aside)
                 os.rename(temporary, path)
                 temporary = aside
@@ -148,10 +186,6 @@ def sync_tree(folder: Path) -> None:
         for name in names:
             sync_file(Path(place, name))
         sync_dir(Path(place))
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
 
 
 def _remove(path: Path) -> None:

@@ -114,7 +114,10 @@ class Field:
         return torch.from_numpy(np.asarray(values))
 
     def example(self, n: int) -> Any:
-        """A batch of ``n`` made-up values of this field, as `collate` gives it, from the description alone."""
+        """A batch of ``n`` made-up values of this field, as `collate` gives it, from the description alone.
+
+        Those of a target differ, and cover its classes where ``n`` is large enough: metrics are tried with them.
+        """
         raise NotImplementedError
 
     def shape(self) -> tuple[int | None, ...]:

@@ -79,10 +79,10 @@ class ClassField(_Classes):
         return IGNORED if not isinstance(value, str) and value == IGNORED else self._number(value, where)
 
     def example(self, n: int) -> Any:
-        """The first class."""
+        """One class after the other."""
         import torch
 
-        return torch.zeros(n, dtype=torch.int64)
+        return torch.arange(n) % max(1, len(self.classes))
 
     def describe(self) -> str:
         """How many classes."""
@@ -119,10 +119,10 @@ class LabelsField(_Classes):
         return row
 
     def example(self, n: int) -> Any:
-        """No class applies."""
+        """Every second class applies, by turns."""
         import torch
 
-        return torch.zeros(n, len(self.classes))
+        return (torch.arange(n)[:, None] + torch.arange(len(self.classes))).remainder(2).float()
 
     def describe(self) -> str:
         """How many labels."""
@@ -187,10 +187,11 @@ class NumbersField(Field):
         return rows.reshape(len(rows), -1)
 
     def example(self, n: int) -> Any:
-        """The means."""
+        """From one deviation below the means to one above."""
         import torch
 
-        return torch.tensor([list(self.spec["mean"])] * n, dtype=torch.float64).reshape(n, -1)
+        mean, std = (torch.tensor(list(self.spec[key]), dtype=torch.float64) for key in ("mean", "std"))
+        return mean + std * torch.linspace(-1, 1, n, dtype=torch.float64)[:, None]
 
     def model_arguments(self) -> dict[str, Any]:
         """``num_classes``: how many numbers the network gives."""

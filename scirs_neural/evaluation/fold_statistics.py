@@ -61,11 +61,12 @@ class FoldStatistics:
 def over_folds(
     folds: Sequence[Mapping[str, float]], parts: int, traits: Mapping[str, MetricTraits]
 ) -> dict[str, FoldStatistics]:
-    """Every metric over the folds, by name.
+    """Every metric that all folds have, over the folds, by name.
 
     Args:
         folds: the metrics of each fold, of all repeats.
         parts: folds of one repeat.
         traits: of the metrics.
     """
-    return {name: FoldStatistics.of([fold[name] for fold in folds], parts, traits.get(name)) for name in folds[0]}
+    names = [name for name in folds[0] if all(name in fold for fold in folds)]  # one that failed in a fold has no mean
+    return {name: FoldStatistics.of([fold[name] for fold in folds], parts, traits.get(name)) for name in names}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from scirs_neural.core.errors import DataError
+from scirs_neural.core.errors import ConfigError, DataError
 from scirs_neural.core.seeding import stream_seed
 from scirs_neural.evaluation.columns import Texts, take
 from scirs_neural.evaluation.intervals import (
@@ -26,6 +26,7 @@ from scirs_neural.evaluation.intervals import (
 from scirs_neural.evaluation.predictions import MetricTraits, Predictions, Table, codes_of
 from scirs_neural.evaluation.scorers import Additive, Ranked, Scorer, leaves
 
+WEIGHTED = "scores are weighted by the samples' weights; the confusion and the numbers of samples are counts"
 _MAX_INTERVALS = 50  # values of a column up to which each has a bootstrap of its own
 _AFFORDABLE_SEC = 0.01  # of one call of a user's metric, up to which it is called again on resamples
 _AFFORDABLE_SLICES = 2_000_000_000  # samples times slices that a scorer of anything is asked for
@@ -86,6 +87,8 @@ class Evaluation:
         details: what the kind tells beside metrics, such as confusion, classes and worst errors.
         tables: what the terminal shows below the metrics.
         notes: what must be known to read the metrics rightly.
+        failed: of each further metric that failed, why.
+        weighted: samples have weights of their own, which differ.
         settings: how the intervals were made.
         slices: of each column that was asked for, in the order of its values.
     """
@@ -99,6 +102,8 @@ class Evaluation:
     details: dict[str, Any] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    failed: dict[str, str] = field(default_factory=dict)
+    weighted: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
 
@@ -159,10 +164,16 @@ def evaluate(
     for name in [*(name for name in traits if name in values), *(values.keys() - traits.keys())]:
         traits.setdefault(name, MetricTraits("max"))
         metrics[name] = _score(values[name], traits[name], shares.get(name), drawn.get(name), reasons.get(name, ""))
+    failed: dict[str, str] = {}
     for name, metric in (further or {}).items():
         traits[name] = MetricTraits(metric.better)
-        metrics[name] = _further(name, metric, pred, codes, groups, seed, num_resamples)
-    notes = [*pred.notes()]
+        try:
+            metrics[name] = _further(name, metric, pred, codes, groups, seed, num_resamples)
+        except ConfigError as error:  # one of a user's: the other figures stand
+            failed[name] = error.what
+            metrics[name] = Score(math.nan, note="it failed")
+    weighted = pred.weight is not None and bool((pred.weight != pred.weight[0]).any())
+    notes = [*([WEIGHTED] if weighted else []), *pred.notes(), *failed.values()]
     if pred.weight is not None:
         uncounted = [name for name, metric in (further or {}).items() if metric.scorer(pred) is None]
         notes += [f"{name} does not count the samples' weights" for name in uncounted]
@@ -178,6 +189,8 @@ def evaluate(
         details=details,
         tables=pred.tables(details),
         notes=notes,
+        failed=failed,
+        weighted=weighted,
         settings={"level": LEVEL, "num_resamples": num_resamples, "seed": seed, "drawn": groups},
         slices=found,
     )
@@ -293,7 +306,10 @@ def _further(
     drawn_values = []
     for _ in range(min(MIN_RESAMPLES, num_resamples)):
         index = np.concatenate([members[g] for g in random.integers(0, groups, groups).tolist()])
-        drawn_values.append(metric(_again(pred, index)))
+        try:
+            drawn_values.append(metric(_again(pred, index)))
+        except ConfigError:  # not defined for every resample
+            drawn_values.append(math.nan)
     return _score(value, MetricTraits(metric.better), None, np.array(drawn_values), "")
 
 

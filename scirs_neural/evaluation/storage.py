@@ -166,7 +166,7 @@ def write_predictions(pred: Predictions, folder: Path) -> None:
     """
     with storage_errors(folder.parent, "make the folder"):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    with replacing_folder(folder) as temporary, PredictionsWriter(temporary) as writer:
+    with replacing_folder(folder, HEADER) as temporary, PredictionsWriter(temporary) as writer:
         writer.append(pred.ids, pred.columns, pred.units)
         writer.finish(type(pred), pred.header)
 

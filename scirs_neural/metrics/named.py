@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.importing import resolve
 from scirs_neural.metrics.registry import METRICS, NOT_SCALAR
 
@@ -127,7 +127,7 @@ def named_metric(
 
     Raises:
         UnknownNameError: nobody registered the name.
-        ConfigError: the metric is not defined here, or the function gave no number.
+        ConfigError: the metric is not defined here, or the function failed or gave no number.
 
     Example:
         >>> import numpy as np
@@ -144,7 +144,14 @@ def named_metric(
             raise ConfigError(error.what, where=where, fix=error.fix) from error
         metric.update(*(torch.tensor(array) for array in arrays))  # a copy: columns that are mapped cannot be written
         return float(metric.compute())
-    value = target(*arrays)
+    try:
+        value = target(*arrays)
+    except ScirsError:
+        raise
+    except Exception as error:  # a function of a user's may raise anything
+        what = f"the metric '{name}' failed: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        given = [f"{array.dtype} {array.shape}" if hasattr(array, "dtype") else str(type(array)) for array in arrays]
+        raise ConfigError(what, where=where, fix=f"it is called with (answers, truth): {', '.join(given)}") from error
     try:
         return float(value)
     except (TypeError, ValueError) as error:

@@ -68,7 +68,8 @@ def input_grid(
         images: (N, C, H, W), normalised.
         mean: per channel, on the scale 0..1.
         std: per channel, on the scale 0..1.
-        targets: class numbers (N,), or rows of label shares (N, K), of which the largest is named.
+        targets: class numbers (N,), or rows of shares (N, K) that sum to 1, of which the largest is named;
+            anything else, such as masks, numbers or several labels, is not named.
         classes: names.
         limit: how many to show.
 
@@ -79,7 +80,11 @@ def input_grid(
         raise ShapeError(f"the batch is {images.shape}, expected (N, {len(mean)}, H, W)")
     batch = np.asarray(images[:limit], dtype=np.float32)
     m, s = (np.asarray(part, dtype=np.float32)[:, None, None] for part in (mean, std))
-    names = [] if targets is None else [_class_name(target, classes) for target in targets[:limit]]
+    names = (
+        [_class_name(target, classes) for target in (() if targets is None else targets[:limit])]
+        if _are_single(targets)
+        else []
+    )
     with styled():
         figure = new_figure(9.2, 5.2, constrained=False)
         left, right = figure.add_axes((0.01, 0.11, 0.475, 0.83)), figure.add_axes((0.515, 0.11, 0.475, 0.83))
@@ -165,9 +170,19 @@ def _net_view(image: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.concatenate([scaled, missing]), 0, -1)
 
 
+def _are_single(targets: Sequence[int] | np.ndarray | None) -> bool:
+    """Whether each target is one class: a number, or shares of all classes."""
+    array = np.asarray(() if targets is None else targets)
+    if array.ndim == 1:
+        return array.dtype.kind in "iu" and len(array) > 0
+    return array.ndim == 2 and array.shape[1] > 1 and bool(np.allclose(array.sum(axis=1), 1, atol=1e-4))
+
+
 def _class_name(target: object, classes: Sequence[str]) -> str:
     row = np.asarray(target)
     number = int(row.argmax()) if row.ndim else int(row)
+    if number < 0:
+        return "unknown"
     return shorten(classes[number], 14) if number < len(classes) else str(number)
 
 

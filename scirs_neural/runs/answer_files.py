@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 
 from scirs_neural.core.clean import clean
 from scirs_neural.core.errors import ConfigError
-from scirs_neural.core.paths import storage_errors
+from scirs_neural.core.paths import place_beside, put_in_place, storage_errors
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.runs.predictor import Prediction, flat
@@ -22,38 +23,59 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AnswerFile:
-    """A file of answers, opened before the work and written row by row; without a path, nothing.
+    """A file of answers, written row by row beside its place and put there when all is done; without a path, nothing.
+
+    What stood there stays until then, and where nothing could be answered. If the work is broken off, the answers so
+    far are kept as ``….partial.csv``, and that is said.
 
     Args:
         path: ``….csv`` (one row a sample, nested answers flattened), ``….json`` (a list) or ``….jsonl`` (a line each).
+        tell: is told what became of them, if they are not there.
 
     Raises:
         ConfigError: another suffix.
         StorageError: it cannot be written.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, tell: Callable[[str], object]) -> None:
         if path is not None and path.suffix not in SUFFIXES:
             raise ConfigError(
                 f"cannot write '{path}'", where="command line, --output",
                 suggestions=did_you_mean(path.suffix, SUFFIXES), fix=f"name a file ending with {', '.join(SUFFIXES)}",
             )  # fmt: skip
-        self.path, self.count = path, 0
+        self.path, self.tell, self.count, self.answered = path, tell, 0, 0
+        self.is_written = False
         self.heads: list[str] = []
         self.waiting: list[Prediction] = []
 
     def __enter__(self) -> AnswerFile:
         if self.path is not None:
             with storage_errors(self.path, "write the answers"):
-                self.file = open(self.path, "w", newline="", encoding="utf-8")
+                self.temporary = place_beside(self.path)
+                self.file = open(self.temporary, "x", newline="", encoding="utf-8")
             self._put("[" if self.path.suffix == ".json" else "")
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        if self.path is not None:
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        if self.path is None:
+            return
+        try:
             self._flush_waiting()
             self._put("\n]\n" if self.path.suffix == ".json" else "")
             self.file.close()
+            with storage_errors(self.path, "write the answers"):
+                if kind is None and not self.answered and self.path.exists():
+                    self.tell(f"nothing could be answered: {self.path} is left as it was")
+                elif kind is None:
+                    put_in_place(self.temporary, self.path)
+                    self.is_written = True
+                elif self.count:
+                    kept = self.path.with_suffix(f".partial{self.path.suffix}")
+                    os.replace(self.temporary, kept)
+                    self.tell(f"broken off: the {self.count:,} answers until then are in {kept}")
+        finally:
+            self.file.close()
+            self.temporary.unlink(missing_ok=True)
 
     def write(self, found: Prediction) -> None:
         """Write one answer, or why there is none."""
@@ -69,6 +91,7 @@ class AnswerFile:
             else:
                 self._put(f",\n{text}" if self.count else f"\n{text}")
         self.count += 1
+        self.answered += found.error is None
 
     def _row(self, found: Prediction) -> None:
         if not self.heads:

@@ -9,12 +9,12 @@ from scirs_neural.config.schema import RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.models.meta import on_meta
 from scirs_neural.runs.build import make_data
-from scirs_neural.runs.parts import build_parts, make_callbacks
+from scirs_neural.runs.cross_validation import check_cross_validation
+from scirs_neural.runs.parts import build_parts
+from scirs_neural.runs.preflight import check_parts
 from scirs_neural.runs.train import run_facts
-from scirs_neural.training.loggers import check_loggers
 from scirs_neural.training.machine import check_machine
 from scirs_neural.training.optimizer_rules import check_optimizer
-from scirs_neural.training.trainer import Trainer
 
 
 def check_run(config: RunConfig, console: Console) -> None:
@@ -23,6 +23,8 @@ def check_run(config: RunConfig, console: Console) -> None:
     Raises:
         ScirsError: whatever would have stopped the run.
     """
+    if config.cv.folds:
+        config = check_cross_validation(config)
     check_machine(config.trainer)
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.plugins)
     data = make_data(config)
@@ -33,8 +35,6 @@ def check_run(config: RunConfig, console: Console) -> None:
         except (RuntimeError, NotImplementedError) as error:
             if "meta" not in str(error):  # a plugin that looks at values cannot be tried without them
                 raise
-    make_callbacks(config, parts.task)
-    check_loggers(config.logger)
-    Trainer(config.trainer).monitor(parts.module)
+    check_parts(config, parts)
     terminal.header(console, run_facts(config, parts)["shown"])
     console.print(Text("ok: this configuration can be run", style="green"))

@@ -115,6 +115,8 @@ def check_cross_validation(config: RunConfig) -> RunConfig:
     """
     config = on_one_device(config)
     check_grid(config)
+    if config.trainer.resume not in (None, "auto"):
+        RunFolder.find(str(config.trainer.resume))
     return next(plan(config))[1]
 
 

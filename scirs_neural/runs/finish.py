@@ -16,6 +16,7 @@ from scirs_neural.evaluation.registry import load_predictions
 from scirs_neural.evaluation.report import Evaluation
 from scirs_neural.plots.panel import Show
 from scirs_neural.runs.next_steps import next_steps
+from scirs_neural.runs.record import RunRecord
 from scirs_neural.runs.report import Judged, write_report
 from scirs_neural.runs.train import RunResult
 from scirs_neural.tasks.judging import judge
@@ -52,8 +53,9 @@ def _summary(done: RunResult, evaluation: Evaluation | None, split: str | None) 
     shown: dict[str, Any] = {}
     if evaluation is not None:
         main = evaluation.metrics[evaluation.main]
+        by = f", weighted by {RunRecord(done.folder.path).weighted_by}," if evaluation.weighted else ""
         shown["score"] = {
-            "name": f"{split} {evaluation.main}", "value": main.value, "low": main.low, "high": main.high,
+            "name": f"{split} {evaluation.main}{by}", "value": main.value, "low": main.low, "high": main.high,
             "samples": evaluation.samples, "percent": evaluation.traits[evaluation.main].percent,
         }  # fmt: skip
     best, timing = summary["best"], summary["timing"]

@@ -25,9 +25,10 @@ from scirs_neural.models.weights import load_strictly
 from scirs_neural.runs.build import make_data, settings_of
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.parts import make_callbacks
+from scirs_neural.runs.preflight import check_resumed
 from scirs_neural.serialization.checkpoint import read_checkpoint
 from scirs_neural.tasks.registry import TASKS
-from scirs_neural.training.loggers import create_loggers
+from scirs_neural.training.loggers import check_loggers, create_loggers
 from scirs_neural.training.trainer import Trainer
 
 
@@ -65,6 +66,8 @@ def train_lightning(config: RunConfig, console: Console, *, check: bool = False)
         "seed": config.seed,
         "no effect": ["model, optimizer and scheduler: the module has its own"],
     }
+    check_loggers(config.logger)
+    check_resumed(config)
     if check:
         terminal.header(console, shown)
         console.print("ok: this configuration can be run")

@@ -104,6 +104,8 @@ def make_callbacks(config: RunConfig, task: Task | None) -> list[L.Callback]:
         if task and entry.distribution == OURS and options.get("mode", entry.options.get("mode")) == "auto":
             monitor = options.get("monitor", entry.options["monitor"])
             options["mode"] = direction(task, monitor, f"callbacks.{key}.monitor")
+        if entry.distribution == OURS and "strict" in entry.options:  # an epoch without validation breaks no run off
+            options.setdefault("strict", entry.options["strict"])
         try:
             placed.append(Ordered(key, entry.load()(**options), entry.traits))
         except (TypeError, ValueError, MisconfigurationException) as error:

@@ -8,11 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
-from scirs_neural.core.errors import CheckpointError, DataError
+from scirs_neural.core.errors import CheckpointError, DataError, StorageError
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.pipeline import ID, Pipeline
 from scirs_neural.data.registry import PIPELINES
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scirs_neural.runs.folder import RunFolder
     from scirs_neural.serialization import Package
 
+_ERROR = "#error"  # of a raw sample that could not be read
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -63,30 +65,25 @@ class Predictor:
         self.task, self.model = task, model
         self.pipeline: Pipeline = PIPELINES.get(task.spec.pipeline)(task.spec)
 
-    def __call__(self, inputs: Any, **how: Any) -> Iterator[Prediction]:
-        """Answer whatever `Pipeline.read` takes, in its order; ``how`` is that of `answered`."""
-        return self.answered(self.pipeline.read(inputs), **how)
+    def predict(self, inputs: Any, **how: Any) -> list[Prediction]:
+        """Answer raw inputs; the arguments are those of `stream`."""
+        return list(self.stream(inputs, **how))
 
-    def answered(
-        self,
-        samples: Iterable[Mapping[str, Any]],
-        *,
-        batch_size: int = 64,
-        num_workers: int = 0,
-        skip_bad: bool = False,
+    def stream(
+        self, inputs: Any, *, batch_size: int = 64, num_workers: int = 0, skip_bad: bool = False
     ) -> Iterator[Prediction]:
-        """Answer raw samples, in their order.
+        """Answer raw inputs one after the other, in their order: for more than memory holds.
 
         Args:
-            samples: each a dict of the inputs with its "id".
+            inputs: whatever `Pipeline.read` takes, or a list of `Path`, each read by itself.
             batch_size: samples at a time.
             num_workers: threads that read samples while the network looks at earlier ones. The answers are the same.
-            skip_bad: give a sample that cannot be used as a `Prediction` with an error, and go on.
+            skip_bad: give a sample or file that cannot be used as a `Prediction` with an error, and go on.
 
         Raises:
-            DataError: a sample cannot be used.
+            DataError: the inputs are none, or a sample cannot be used.
         """
-        ready = read_ahead(self._encoded, samples, num_workers, ahead=2 * batch_size)
+        ready = read_ahead(self._encoded, self._read(inputs), num_workers, ahead=2 * batch_size)
         while chunk := list(islice(ready, batch_size)):
             if not skip_bad:
                 for _, row in chunk:
@@ -94,9 +91,28 @@ class Predictor:
                         raise row
             yield from self._answered(chunk)
 
+    def _read(self, inputs: Any) -> Iterator[Mapping[str, Any]]:
+        """Raw samples; what cannot be read is one that holds its error."""
+        fields = ", ".join(f"{name} ({held.describe()})" for name, held in self.pipeline.inputs.items())
+        if inputs is None or isinstance(inputs, bool | int | float):
+            raise DataError(f"{inputs} is no input", fix=f"give {fields}")
+        are_files = (
+            isinstance(inputs, list | tuple) and len(inputs) > 0 and all(isinstance(one, Path) for one in inputs)
+        )
+        for one in inputs if are_files else [inputs]:
+            try:
+                yield from self.pipeline.read(one)
+            except (DataError, CheckpointError, StorageError) as error:
+                bad = error if isinstance(error, DataError) else DataError(error.what, where=error.where, fix=error.fix)
+                yield {ID: str(one) if isinstance(one, str | Path) else "inputs", _ERROR: bad}
+            except TypeError as error:
+                raise DataError(f"this is no input: {error}", fix=f"give {fields}") from error
+
     def _encoded(self, raw: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | DataError]:
         """The key of the batch that a sample may be in, and its fields as numbers, or why it has none."""
         try:
+            if _ERROR in raw:
+                raise raw[_ERROR]
             return self.pipeline.batch_key(raw), self.pipeline.encode(raw)
         except DataError as error:
             error.where = error.where or str(raw[ID])

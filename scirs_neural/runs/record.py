@@ -115,6 +115,12 @@ class RunRecord:
         return DataSpec.from_dict(held, str(self.path / "summary.json")) if held else None
 
     @property
+    def weighted_by(self) -> str:
+        """What weighs its samples, in words."""
+        column = self.config.get("data", {}).get("weight")
+        return f"the column '{column}'" if column else "the samples' weights"
+
+    @property
     def splits(self) -> list[str]:
         """The names of the splits that it made predictions for."""
         folder = self.path / "predictions"

@@ -67,6 +67,8 @@ def write_report(run_dir: str | Path, *, judged: Judged | None = None, show: Sho
         note = f"{split} {_spoken(evaluation.main)}, {evaluation.samples:,} samples"
         if evaluation.units != evaluation.samples:
             note += f" of {evaluation.units:,} independent units"
+        if evaluation.weighted:
+            note += f", weighted by {run.weighted_by}"
         if score.low is not None and score.high is not None:
             note += f"; 95 % interval {_range(score.low, score.high, traits)}"
         head.append(page.big_score(_shown(score.value, traits), note))
@@ -75,7 +77,7 @@ def write_report(run_dir: str | Path, *, judged: Judged | None = None, show: Sho
     sections = [
         _summary(run),
         *_folds(run, judged),
-        _scores(split, judged),
+        _scores(split, judged, run.weighted_by),
         *([_curves(run, easel)] if of_one else []),
         *panels,
         *([_inputs(run, easel)] if of_one else []),
@@ -146,7 +148,7 @@ def _fields(fields: Mapping[str, Mapping[str, Any]]) -> str:
     return "; ".join(described)
 
 
-def _scores(split: str, judged: Judged | None) -> page.Section:
+def _scores(split: str, judged: Judged | None, weighted_by: str) -> page.Section:
     if judged is None:
         note = "The run left no predictions of its test or validation set, so there are no scores with intervals here."
         return page.Section("scores", "Scores", [page.paragraph(note, muted=True)])
@@ -157,7 +159,9 @@ def _scores(split: str, judged: Judged | None) -> page.Section:
         within, end = _range(score.low, score.high, traits), "higher" if traits.better == "max" else "lower"
         rows.append((_spoken(name), _shown(score.value, traits), within or "-", end))
         if score.note:
-            without.append(f"The {_spoken(name)} has no interval: {score.note}.")
+            without.append(
+                f"The {_spoken(name)} has no {'interval' if score.value == score.value else 'value'}: {score.note}."
+            )
     drawn = evaluation.settings.get("drawn", evaluation.units)
     of = f" of {evaluation.units:,} independent units" if evaluation.units != evaluation.samples else ""
     blocks = f", drawing {drawn:,} random blocks" if drawn < evaluation.units else ""
@@ -168,7 +172,8 @@ def _scores(split: str, judged: Judged | None) -> page.Section:
     if split == "val":
         note += " The validation set chose the best epoch, so these figures flatter."
     notes = [page.paragraph(text, muted=True) for text in (note, *without, *evaluation.notes)]
-    table = page.table(("metric", "value", "95 % interval", "better"), rows, numeric=(1, 2))
+    head = "value" if not evaluation.weighted else f"value, weighted by {weighted_by}"
+    table = page.table(("metric", head, "95 % interval", "better"), rows, numeric=(1, 2))
     return page.Section("scores", "Scores", [table, *notes])
 
 
@@ -229,9 +234,15 @@ def _curves(run: RunRecord, easel: Easel) -> page.Section:
     parts = [easel.draw("curves", figure, f"Losses and metrics over {epochs} epochs. {_last_values(run.history)}")]
     if any(name.startswith("lr") for name in run.history):
         parts.append(easel.draw("learning_rate", learning_rate(history), "The learning rate over the epochs."))
-    rows = [[cell(value) for value in row] for row in zip(*run.history.values(), strict=True)]
-    caption = "metrics.csv, which counts epochs from 0"
-    table = page.table(list(run.history), rows, numeric=range(1, len(run.history)), caption=caption)
+    shown = {
+        name: [
+            str(int(v) + (name == "epoch")) if name in ("epoch", "step") and v is not None else cell(v) for v in held
+        ]
+        for name, held in run.history.items()
+    }
+    rows = list(zip(*shown.values(), strict=True))
+    caption = "Epochs from 1; metrics.csv counts them from 0"
+    table = page.table(list(shown), rows, numeric=range(1, len(shown)), caption=caption)
     return page.Section("curves", "Training", [*parts, page.folded("The numbers", table)])
 
 

@@ -69,7 +69,11 @@ def show_evaluation(evaluation: Evaluation, console: Console, *, title: str) -> 
     of = "" if evaluation.units == evaluation.samples else f" of {evaluation.units:,} independent units"
     heads = ["metric", "value", "95 % interval"]
     terminal.table(console, heads, rows, title=f"{title}: {evaluation.samples:,} samples{of}")
-    without = [f"{name} has no interval: {score.note}" for name, score in evaluation.metrics.items() if score.note]
+    without = [
+        f"{name} has no {'interval' if isfinite(score.value) else 'value'}: {score.note}"
+        for name, score in evaluation.metrics.items()
+        if score.note
+    ]
     for note in (*without, *evaluation.notes):
         console.print(note, style="dim", soft_wrap=True)
     for column in dict.fromkeys(part.column for part in evaluation.slices):

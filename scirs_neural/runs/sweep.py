@@ -15,21 +15,24 @@ from rich.console import Console
 from scirs_neural.config.compose import Request, load_config
 from scirs_neural.config.overrides import sweep_points
 from scirs_neural.config.saved import words_for
+from scirs_neural.config.schema import RunConfig
 from scirs_neural.core import terminal
 from scirs_neural.core.command import EXIT_INTERRUPTED, EXIT_PREEMPTED
 from scirs_neural.core.errors import ConfigError, PreemptedError, ScirsError, raise_all
 from scirs_neural.core.paths import RUN_DIR_ENV, new_run_dir
+from scirs_neural.runs.check import check_run
 from scirs_neural.runs.folder import RunFolder
 from scirs_neural.runs.groups import config_groups
 from scirs_neural.training.callbacks.stopping import SIGNALS
 
 
-def run_sweep(request: Request, console: Console) -> int:
+def run_sweep(request: Request, console: Console, *, check: bool = False) -> int:
     """Check every combination, then run one after the other, and print a table of how they ended.
 
     Args:
         request: as typed; overrides with several values span the grid.
         console: where to print.
+        check: build what each combination names, and run nothing.
 
     Returns:
         0, or 1 if a job failed; the others are run all the same.
@@ -43,14 +46,20 @@ def run_sweep(request: Request, console: Console) -> int:
         raise ConfigError("--from is of one run, and -m of several", where="command line", fix="leave one of them out")
     points = sweep_points(request.overrides)
     faults: list[ScirsError] = []
+    configs: list[RunConfig] = []
     for point in points:
         try:
-            config = load_config(replace(request, overrides=point), config_groups())
+            configs.append(load_config(replace(request, overrides=point), config_groups()))
         except ConfigError as error:
             faults.append(error)
     raise_all(faults)
-    if config.trainer.fast_dev_run:
+    config = configs[0]
+    if any(one.trainer.fast_dev_run for one in configs):
         raise ConfigError("fast_dev_run keeps nothing, and a sweep compares what is kept", fix="leave -m out")
+    if check:
+        for config in configs:
+            check_run(config, console)
+        return 0
     folder = new_run_dir(config.paths.runs, "sweep")
     fixed = set.intersection(*(set(point) for point in points))
     rows, failed = [], 0

@@ -34,7 +34,8 @@ from scirs_neural.models.meta import count_macs, count_parameters
 from scirs_neural.optim.groups import group_table
 from scirs_neural.runs.finalizing import finalize_run, load_checkpoint, write_artifacts
 from scirs_neural.runs.folder import RunFolder
-from scirs_neural.runs.parts import Parts, build_parts, make_callbacks, module_from_spec
+from scirs_neural.runs.parts import Parts, build_parts, module_from_spec
+from scirs_neural.runs.preflight import check_parts
 from scirs_neural.tasks.collect import collect
 from scirs_neural.tasks.judging import further_scores
 from scirs_neural.tasks.task import Task
@@ -91,13 +92,13 @@ def train_run(
     began = time.perf_counter()
     check_optimizer(config.optimizer, config.scheduler, config.trainer, config.plugins)
     parts = build_parts(config, model=model, data=data)
+    named = [*check_parts(config, parts), *callbacks]
     own = [part for part, given in (("model", model), ("data", data)) if given is not None]
     config = resolve_auto_settings(_as_given(config, model, data), parts.module, parts.data, console)
     name = f"{parts.data.spec.name}-{Path(config.model.name.partition(':')[0]).stem}"
     folder = folder or RunFolder(Path(broadcast_from_rank_zero(lambda: str(RunFolder.of(config, name).path))))
     if is_first():
         folder.begin(config)
-    named = [*make_callbacks(config, parts.task), *callbacks]
     trainer = Trainer(
         config.trainer, folder=folder.path, seed=config.seed, console=console, callbacks=named,
         loggers=_loggers(config, folder),
@@ -126,17 +127,20 @@ def train_run(
     checkpoint = finalize_run(parts, folder) or checkpoint
     artifacts = write_artifacts(parts.module.plugins, folder)
     scores: dict[str, float] = {}
+    failed: dict[str, str] = {}
     if not all(value.isfinite().all() for value in parts.model.parameters()):
         splits = ()
         trainer.warned["the weights are not finite: nothing was judged"] += 1
     for split in sorted(splits, key=SPLITS.index):  # what follows from the validation set goes into the test
-        if parts.data.spec.sizes[split]:
-            found, scores = judge(parts, split, config)
+        if parts.data.spec.sizes[split] and limit_of(split, config) != 0:
+            found, judged = judge(parts, split, config, failed)
+            scores = judged if split == "test" else {}
             if split == "val":
                 parts.task.use_settings(parts.task.fitted_settings(found))
                 found.header = {**found.header, **parts.task.header()}
             found.save(folder.predictions(split))
-    scores = scores if "test" in splits and parts.data.spec.sizes["test"] else {}
+    for what in failed.values():
+        trainer.warned[what] += 1
     monitor, best = trainer.monitor(parts.module)[0], {}
     if ranked and monitor in used:
         best = {"epoch": int(used["epoch"]) + 1, "metric": monitor, "value": used[monitor]}
@@ -157,6 +161,7 @@ def train_run(
         },
         "val": {k.removeprefix("val/"): v for k, v in used.items() if k.startswith("val/")},
         "test": scores,
+        "failed_metrics": failed,
         "epochs": len(rows),
         "timing": {"train_sec": round(trained_sec, 2), "sec_per_epoch": round(trained_sec / max(1, len(rows)), 2)},
         "peak_memory_mb": peak_memory_mb(),
@@ -171,19 +176,31 @@ def train_run(
     return RunResult(parts.data, parts.module, folder, summary)
 
 
-def judge(parts: Parts, split: str, config: RunConfig) -> tuple[Predictions, dict[str, float]]:
-    """The answers to every sample of a split, in one pass, with their loss and scores."""
+def judge(parts: Parts, split: str, config: RunConfig, failed: dict[str, str]) -> tuple[Predictions, dict[str, float]]:
+    """The answers to every sample of a split, in one pass, with their loss and scores.
+
+    Args:
+        parts: of the run.
+        split: which.
+        config: of the run.
+        failed: takes the reason of each further metric that fails.
+    """
     task, losses, ctx = parts.task, EpochScores(parts.task), Context(split, config.seed, settings=parts.task.settings)
-    limit = config.trainer.limit_test_batches if split == "test" else None
-    limit = config.trainer.limit_predict_batches if limit is None else limit
-    batches = first_batches(parts.data.eval_dataloader(split), limit)
+    batches = first_batches(parts.data.eval_dataloader(split), limit_of(split, config))
 
     def add(outputs: Any, batch: Batch) -> None:
         losses.add_losses(task.losses(outputs, batch, ctx), parts.module.count(batch))
 
     has_loss = task.has_eval_loss and type(task).answer is Task.answer
     found = collect(task, parts.model, batches, ctx=ctx, units=parts.data.units(split), each=add if has_loss else None)
-    return found, {**losses.scores(), **found.score(), **(further_scores(task, found) if split == "test" else {})}
+    further = further_scores(task, found, failed) if split == "test" else {}
+    return found, {**losses.scores(), **found.score(), **further}
+
+
+def limit_of(split: str, config: RunConfig) -> int | float | None:
+    """How many batches of a split are answered for its predictions; None: all."""
+    limit = config.trainer.limit_test_batches if split == "test" else None
+    return config.trainer.limit_predict_batches if limit is None else limit
 
 
 def _set_threads(config: RunConfig) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from scirs_neural.builder import load_model_file
 from scirs_neural.builder.model import Model
 from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError
-from scirs_neural.core.paths import atomic_write, replacing, replacing_folder
+from scirs_neural.core.paths import atomic_write, refuse_input, replacing, replacing_folder
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
@@ -27,7 +27,7 @@ from scirs_neural.models.create import RECIPE
 from scirs_neural.serialization.architecture import AnyModel, describe, fill, rebuild
 from scirs_neural.serialization.contents import Contents, open_package
 from scirs_neural.serialization.exporting import largest_difference, to_onnx, to_torch_export
-from scirs_neural.serialization.formats import TITLES, identify
+from scirs_neural.serialization.formats import TITLES, check_target, identify
 from scirs_neural.serialization.manifest import dump
 from scirs_neural.serialization.migrate import model_from_1_to_2
 from scirs_neural.serialization.package import inspect_package, load_package, save_package
@@ -99,7 +99,8 @@ def convert(
 
     Raises:
         CheckpointError: the source cannot be used, or its weights do not fit the network.
-        ConfigError: the target needs a network and none is known, or the format is unknown.
+        ConfigError: the target needs a network and none is known, the format is unknown, or source and target are one.
+        StorageError: a file of another kind stands there, which is left as it is.
         ParityError: what was written is not what was read. It is not left behind.
 
     Example:
@@ -112,6 +113,8 @@ def convert(
     """
     target = Path(target).expanduser()
     kind = _kind(target, to)
+    refuse_input(target, [Path(path).expanduser()], "the target")
+    check_target(target, kind)
     loaded = _read(path, model, dict(options or {}), input_shape)
     if loaded.model is None and kind in NEEDS_NETWORK:
         raise ConfigError(
@@ -283,9 +286,7 @@ def _to_huggingface(loaded: _Loaded, target: Path) -> tuple[str, float]:
         if len(lists) == 1:
             config["id2label"] = {str(number): name for number, name in enumerate(lists[0])}
             config["label2id"] = {name: number for number, name in enumerate(lists[0])}
-    if target.exists() and not (target / HF_CONFIG).is_file():
-        raise ConfigError(f"will not overwrite {target}: it is no folder of Hugging Face's form")
-    with replacing_folder(target) as folder:
+    with replacing_folder(target, HF_CONFIG) as folder:
         write_state_dict(folder / HF_WEIGHTS, loaded.source.state, {"format": "pt"})
         (folder / HF_CONFIG).write_bytes(dump(config))
         for name, content in loaded.source.tokenizer.items():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from scirs_neural.core.errors import CheckpointError, RefusedError
+from scirs_neural.core.errors import CheckpointError, RefusedError, StorageError
 from scirs_neural.core.paths import storage_errors
 from scirs_neural.guard.budgets import BUDGETS
 from scirs_neural.guard.zip_index import Member, read_index, read_member
@@ -79,6 +79,29 @@ def identify(path: str | Path) -> str:
         if head.startswith(b"PK"):
             return _zip(path)
         return next((kind for kind, fits in _HEADS if fits(head)), "unknown")
+
+
+def check_target(target: Path, kind: str) -> None:
+    """Make sure that a file is overwritten by one of its own kind only.
+
+    Args:
+        target: what will be written.
+        kind: of it: a key of `TITLES`.
+
+    Raises:
+        StorageError: something else stands there, or a damaged file.
+    """
+    if not target.is_file() or not target.stat().st_size:
+        return
+    try:
+        found = TITLES[identify(target)]
+        if identify(target) == kind:
+            return
+    except CheckpointError:
+        found = "a damaged file"
+    raise StorageError(
+        f"will not overwrite {target}: it is {found}, not {TITLES[kind]}", fix="choose another name, or remove it"
+    )
 
 
 def zip_members(path: Path) -> dict[str, Member]:

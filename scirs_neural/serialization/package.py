@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scirs_neural.core.errors import CheckpointError
+from scirs_neural.core.errors import CheckpointError, expect
+from scirs_neural.core.paths import refuse_input
 from scirs_neural.core.registries import registry
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.guard.archive import open_archive
@@ -169,6 +170,7 @@ def save_package(
     Raises:
         CheckpointError: the network cannot be built again from plain data, or an argument is no plain data.
         UnknownNameError: the task, a field or a plugin is not registered: nobody could load the package.
+        ConfigError: path and network are not what they should be, such as swapped.
         StorageError: it could not be written. What stood there before is untouched.
 
     Example:
@@ -178,11 +180,16 @@ def save_package(
         >>> load_package(file).answer
         {'threshold': 0.4}
     """
+    from torch import nn
+
     from scirs_neural.guard.tensor_bytes import to_bytes
     from scirs_neural.serialization.architecture import describe, unwrapped
     from scirs_neural.serialization.parts import check_parts, parts_of
     from scirs_neural.serialization.records import changes_of, records_of, without_tensors
 
+    usage = "sn.save_package(path, network, spec=…, task=…)"
+    expect(path, (str, Path), "the path, which comes first,", usage)
+    expect(model, nn.Module, "the network, which comes second,", usage)
     path, model, where = Path(path).expanduser(), unwrapped(model), str(path)
     records = records_of(plugins)
     described = describe(model, model_class, options, changes_of(records))
@@ -300,9 +307,11 @@ def migrate_package(path: str | Path, target: str | Path) -> Path:
 
     Raises:
         CheckpointError: the package is damaged, or newer than this library.
-        StorageError: it could not be written.
+        ConfigError: package and target are one.
+        StorageError: it could not be written, or something stands there that is no package.
     """
     target = Path(target).expanduser()
+    refuse_input(target, [Path(path).expanduser()], "the target")
     with open_package(path) as contents:
         contents.check_members(names=tuple(contents.manifest.members))
         facts = contents.manifest.model_dump(exclude={"format", "version", "members", "digest"})

@@ -12,6 +12,7 @@ from isal.isal_zlib import crc32
 
 from scirs_neural.core.errors import StorageError
 from scirs_neural.core.paths import replacing, replacing_folder, storage_errors, sync_file
+from scirs_neural.serialization.formats import check_target
 from scirs_neural.serialization.manifest import hash_of
 from scirs_neural.serialization.schema import MANIFEST, Member
 from scirs_neural.serialization.zip_form import Piece, frame
@@ -76,7 +77,7 @@ def is_zip_name(path: Path) -> bool:
 
 
 def _write_folder(target: Path, contents: dict[str, Content], sums: dict[str, Future[Member]], seal: Seal) -> None:
-    with replacing_folder(target) as folder:
+    with replacing_folder(target, MANIFEST) as folder:
         checksums = {}
         for name, content in contents.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -142,8 +143,7 @@ def _check_target(target: Path) -> None:
         kind = "folder" if target.is_dir() else "file"
         fix = "a package of a name with .zip is a file, of any other name a folder"
         raise StorageError(f"will not overwrite the {kind} {target}", fix=fix)
-    if target.is_dir() and not (target / MANIFEST).is_file():
-        raise StorageError(f"will not overwrite {target}: it is no package", fix="choose another name")
+    check_target(target, "package")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from scirs_neural.data.context import Batch, Context
 from scirs_neural.evaluation.columns import Column, as_column, join
 from scirs_neural.evaluation.predictions import WEIGHT, Predictions
 from scirs_neural.evaluation.registry import load_predictions
-from scirs_neural.evaluation.storage import PredictionsWriter
+from scirs_neural.evaluation.storage import HEADER, PredictionsWriter
 from scirs_neural.tasks.task import Task
 
 
@@ -56,7 +56,7 @@ def collect(
         return _in_memory(task, parts)
     with storage_errors(folder.parent, "make the folder"):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    with replacing_folder(folder) as temporary:
+    with replacing_folder(folder, HEADER) as temporary:
         count = 0
         with PredictionsWriter(temporary) as writer:
             for ids, columns, belongs in parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scirs_neural.config.migrate import TASK_NAMES
-from scirs_neural.core.errors import ConfigError
+from scirs_neural.core.errors import ConfigError, expect
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.tasks.registry import TASKS
 from scirs_neural.tasks.task import Task
@@ -32,6 +32,7 @@ def create_task(spec: DataSpec, name: str | None = None, **options: Any) -> Task
         >>> task.name, task.reason
         ('classification', "the target 'label' is of the kind class")
     """
+    expect(spec, DataSpec, "the description of data, which comes first,", "sn.create_task(data.spec, name)")
     if name in (None, AUTO, *TASK_NAMES):
         chosen, reason = task_of(spec)
     else:

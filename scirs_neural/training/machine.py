@@ -44,6 +44,9 @@ def check_machine(settings: TrainerConfig) -> None:
         _check_sharded(settings)
     check_tensor_parallel(settings, _num_devices(settings) * settings.num_nodes)
     on_cpu = wanted == "cpu" or (wanted == "auto" and not (has_cuda or has_mps))
+    if on_cpu and (isinstance(settings.devices, list) or settings.devices in (-1, "-1")):
+        what = f"trainer.devices={settings.devices} chooses among devices, and the CPU is one"
+        raise ConfigError(what, fix="trainer.devices=auto, or a number of processes")
     if on_cpu and settings.precision.startswith("16"):
         fix = "use trainer.precision=bf16-mixed or 32-true"
         raise ConfigError(f"trainer.precision={settings.precision}: half precision needs a GPU", fix=fix)

@@ -61,6 +61,11 @@ class MetricsFile(Logger):
         if any(name.startswith("train/") for name in values):
             self.complete()
 
+    def fill(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Values of the last step of an epoch, for those that no logging step was due for."""
+        if self.rows and self.rows[-1]["epoch"] == epoch:
+            self.rows[-1] |= {name: value for name, value in epoch_values(values).items() if name not in self.rows[-1]}
+
     def complete(self) -> None:
         """Write and show the last row, unless that was done; one of a module that logs no training values ends here."""
         if not self.is_complete:

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from scirs_neural.config.schema import FinetuneConfig, OptimizerConfig, SchedulerConfig
 from scirs_neural.config.validate import check_section
-from scirs_neural.core.errors import CheckpointError
+from scirs_neural.core.errors import CheckpointError, expect
 from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.pipeline import Pipeline
@@ -74,6 +74,9 @@ class Module(L.LightningModule):
         plugins: Sequence[Plugin] = (),
     ) -> None:
         super().__init__()
+        usage = "sn.Module(task, network): a task of sn.create_task, then an nn.Module"
+        expect(task, Task, "the task, which comes first,", usage)
+        expect(model, nn.Module, "the network, which comes second,", usage)
         self.task, self.model, self.plugins = task, model, sorted(plugins, key=lambda plugin: plugin.stage)
         self.optimizer_settings = check_section(OptimizerConfig, _named(optimizer), "optimizer")
         self.scheduler_settings = check_section(SchedulerConfig, _named(scheduler), "scheduler")

@@ -14,7 +14,7 @@ _CALLBACKS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "EarlyStopping",
         "stop when a metric no longer improves",
         {"monitor": "val/loss", "mode": "auto", "patience": 3, "min_delta": 0.0, "stopping_threshold": None}
-        | {"divergence_threshold": None, "check_finite": True, "strict": True},
+        | {"divergence_threshold": None, "check_finite": True, "strict": False},
     ),
     "timer": ("Timer", "stop after a time span, DD:HH:MM:SS", {"duration": None, "interval": "step"}),
     "device_stats": ("DeviceStatsMonitor", "log memory and utilisation of the device", {"cpu_stats": None}),

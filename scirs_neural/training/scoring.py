@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from scirs_neural.core.errors import UnknownNameError
+from scirs_neural.core.errors import ConfigError, UnknownNameError
 from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.context import Batch
 from scirs_neural.data.pipeline import WEIGHT
@@ -99,7 +100,11 @@ def _further(predictions: Predictions, name: str) -> float:
     if scorer is not None:
         return float(scorer(np.ones((1, len(predictions))))[name][0])
     arrays, facts = predictions.arguments(name)
-    return named_metric(name, arrays, **facts)
+    try:
+        return named_metric(name, arrays, **facts)
+    except ConfigError as error:  # the run goes on without its value
+        warnings.warn(error.what, stacklevel=2)
+        return float("nan")
 
 
 def joined(parts: Sequence[Any]) -> Any:

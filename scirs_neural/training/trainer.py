@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,7 +19,8 @@ from rich.console import Console
 from scirs_neural.config.schema import TrainerConfig
 from scirs_neural.config.validate import check_section
 from scirs_neural.core import terminal
-from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError
+from scirs_neural.core.errors import CheckpointError, ConfigError, NonFiniteError, UnknownNameError, expect
+from scirs_neural.core.suggestions import did_you_mean
 from scirs_neural.data.batching import share_batches
 from scirs_neural.data.loader import is_worker_death, worker_error
 from scirs_neural.data.pipeline import ID
@@ -131,6 +133,7 @@ class Trainer:
             KeyboardInterrupt: after Ctrl-C. A checkpoint of the step that was running is kept, if there is a folder.
             PreemptedError: after SIGTERM or SIGUSR1, with a checkpoint likewise.
         """
+        _check_arguments("fit", module, data)
         checkpoint = self.resumed(resume or self.settings.resume)
         self.lightning = self._lightning(module)
         feed = self._feed(module, data)
@@ -163,10 +166,12 @@ class Trainer:
 
     def validate(self, module: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the validation set."""
+        _check_arguments("validate", module, data)
         return self._scores(self._runner(module).validate, module, data)
 
     def test(self, module: L.LightningModule, data: Any) -> dict[str, float]:
         """Metrics on the test set."""
+        _check_arguments("test", module, data)
         return self._scores(self._runner(module).test, module, data)
 
     def _feed(self, module: L.LightningModule, data: Any) -> L.LightningDataModule:
@@ -215,7 +220,7 @@ class Trainer:
             try:
                 yield
             except MisconfigurationException as error:
-                raise ConfigError(str(error).splitlines()[0], where="Trainer") from error
+                raise _unlogged(error) or ConfigError(str(error).splitlines()[0], where="Trainer") from error
             except ValueError as error:
                 if "`val_check_interval`" not in str(error):
                     raise
@@ -373,6 +378,30 @@ class Trainer:
             return [*kept, OnlyCheckpoint(folder / "last.ckpt", best)]
         stopping = Stopping(self.console)
         return [*kept, stopping, LastCheckpoint(folder / "last.ckpt", chosen.every_n_steps, stopping)]
+
+
+def _unlogged(error: MisconfigurationException) -> UnknownNameError | None:
+    """The error for a monitor that a module of the user's never logs, with what it does log."""
+    found = re.search(
+        r"monitor='([^']+)'\)` could not find the monitored key in the returned metrics: \[(.*?)\]", str(error)
+    )
+    if found is None:
+        return None
+    logged = [name for name in re.findall(r"'([^']+)'", found[2]) if name not in ("epoch", "step", "lr")]
+    near = did_you_mean(found[1].replace("/", "_"), [name.replace("/", "_") for name in logged])
+    return UnknownNameError(
+        f"nothing called '{found[1]}' is logged",
+        where="trainer.checkpoint.monitor",
+        suggestions=[name for name in logged if name.replace("/", "_") in near],
+        fix=f"one of {', '.join(logged)}",
+    )
+
+
+def _check_arguments(method: str, module: object, data: object) -> None:
+    usage = f"trainer.{method}(module, data): an sn.Module or a LightningModule, then its data"
+    expect(module, L.LightningModule, "the module, which comes first,", usage)
+    if not callable(getattr(data, "train_dataloader", None)) or isinstance(data, L.LightningModule):
+        raise ConfigError(f"the data, which comes second, is a {type(data).__name__} without loaders", fix=usage)
 
 
 def convert_inputs(convert: Callable[[Any], Any], names: Sequence[str], batch: Any) -> Any:

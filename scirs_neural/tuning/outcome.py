@@ -77,7 +77,7 @@ def show(study: Study, summary: dict[str, Any], console: Console) -> None:
     title = f"the Pareto front: {len(shown)} trials that no other beats" if several else f"the best {len(shown)} trials"
     console.print()
     cells = [
-        [row["number"] + 1, *(row["values"][name] for name in names), *(row["settings"][key] for key in keys)]
+        [row["folder"], *(row["values"][name] for name in names), *(row["settings"][key] for key in keys)]
         for row in shown
     ]
     terminal.table(console, ["trial", *names, *keys], cells, title=title)
@@ -93,7 +93,7 @@ def show(study: Study, summary: dict[str, Any], console: Console) -> None:
     terminal.summary(
         console,
         {
-            "facts": {"best": f"trial {best['number'] + 1}: {figures}", "trials": counts},
+            "facts": {"best": f"{best['folder']}: {figures}", "trials": counts},
             "folder": str(folder),
             "written": {
                 "trials.csv": "every trial",

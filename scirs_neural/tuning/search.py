@@ -256,4 +256,6 @@ def _report(
     shown = "  ".join(f"{terminal.number(value, fixed=True):>9}" for value in values or ())
     settings = "  ".join(f"{key}={value}" for key, value in chosen.items())
     word = {"COMPLETE": "", "PRUNED": "pruned  ", "FAIL": "failed  "}[state]
-    console.print(f"trial {number + 1:>3}/{study.plan.num_trials}  {shown}  {word}{settings}", soft_wrap=True)
+    console.print(
+        f"trial-{number:<3} {number + 1:>3}/{study.plan.num_trials}  {shown}  {word}{settings}", soft_wrap=True
+    )

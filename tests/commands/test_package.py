@@ -39,7 +39,7 @@ def test_a_package_says_what_its_run_was(tiny_run: Path, packed: Path) -> None:
     assert package.manifest.licences == {"model": "Apache-2.0", "data": "CC-BY-4.0"}
     assert package.manifest.name == "digits-cnn"
     samples = sorted((tiny_run / "samples").glob("*.png"))
-    assert all(len(found.answer["top"]) == 2 for found in sn.load_predictor(package, {"top_k": 2})(samples))
+    assert all(len(found.answer["top"]) == 2 for found in sn.load_predictor(package, {"top_k": 2}).predict(samples))
 
 
 def test_it_goes_into_the_run_folder_unless_told(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ LIMITS = {
     "from scirs_neural.runs.groups import config_groups; config_groups()": 180,
     "from scirs_neural.train import main; main(['--help'])": 509,
     "from scirs_neural.train import main; main(['model=resnet51'])": 552,
-    "from scirs_neural.config.compose import *; from scirs_neural.runs.groups import *; load_config(Request(), config_groups())": 457,
+    "from scirs_neural.config.compose import *; from scirs_neural.runs.groups import *; load_config(Request(), config_groups())": 460,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -43,3 +44,28 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="module 'scirs_neural' has no attribute 'create_modle'"):
         scirs_neural.create_modle  # noqa: B018
+
+
+TOP = [name for name in import_module("scirs_neural").__all__ if (PACKAGE / name / "__init__.py").is_file()]
+
+
+@pytest.mark.parametrize("name", TOP)
+def test_a_subpackage_is_reached_in_a_fresh_interpreter(python, name):
+    ended = python("-c", f"import scirs_neural as sn; print(sn.{name}.__name__, *sn.{name}.__all__)")
+    assert ended.stdout.split() == [f"scirs_neural.{name}", *import_module(f"scirs_neural.{name}").__all__], (
+        ended.stderr
+    )
+
+
+def test_every_subpackage_with_public_names_is_one():
+    with_names = {path.parent.name for path in PACKAGES if path.parent.parent == PACKAGE}
+    assert with_names - {"guard"} == set(TOP)  # the guard is not for users
+
+
+def test_every_name_that_a_page_uses_is_there_in_a_fresh_interpreter(python):
+    pages = [PACKAGE.parent / "README.md", *(PACKAGE.parent / "docs").glob("*.md")]
+    used = sorted({name for page in pages for name in re.findall(r"\bsn(?:\.\w+)+", page.read_text())})
+    assert len(used) > 15
+    code = f"import scirs_neural as sn\nfor name in {used}:\n    eval(name)\n"
+    ended = python("-c", code)
+    assert ended.returncode == 0, ended.stderr

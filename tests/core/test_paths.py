@@ -122,7 +122,7 @@ def test_the_cache_and_the_network_are_chosen_by_the_environment(tmp_path, monke
 
 def test_a_folder_takes_the_place_of_another_whole(tmp_path):
     for content in ("old", "new"):
-        with replacing_folder(tmp_path / "a") as temporary:
+        with replacing_folder(tmp_path / "a", "deep/old") as temporary:
             (temporary / "deep").mkdir()
             (temporary / "deep" / content).write_text(content)
             assert not (tmp_path / "a" / "deep" / content).exists()
@@ -130,16 +130,26 @@ def test_a_folder_takes_the_place_of_another_whole(tmp_path):
         assert os.listdir(tmp_path) == ["a"]
 
 
+@pytest.mark.parametrize("foreign", ["file", "folder"])
+def test_a_folder_of_something_else_stays(tmp_path, foreign):
+    theirs = tmp_path / "a" if foreign == "file" else tmp_path / "a" / "theirs"
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("precious")
+    with pytest.raises(StorageError, match="will not overwrite"), replacing_folder(tmp_path / "a", "header.json"):
+        pass
+    assert theirs.read_text() == "precious"
+
+
 @pytest.mark.parametrize("failing", ["fsync", "rename", "writer"])
 def test_a_folder_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch, failing):
-    with replacing_folder(tmp_path / "a") as temporary:
+    with replacing_folder(tmp_path / "a", "file") as temporary:
         (temporary / "file").write_text("old")
 
     def broken(*args):
         raise OSError(errno.EIO, "broken")
 
     monkeypatch.setattr(paths, "sync_dir" if failing == "fsync" else "_exchange", broken)
-    with pytest.raises(StorageError, match="input/output error"), replacing_folder(tmp_path / "a") as temporary:  # noqa: PT012 - what is tested
+    with pytest.raises(StorageError, match="input/output error"), replacing_folder(tmp_path / "a", "file") as temporary:  # noqa: PT012 - what is tested
         (temporary / "file").write_text("new")
         if failing == "writer":
             broken()
@@ -150,7 +160,7 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
 def test_where_folders_cannot_change_places_they_are_renamed(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "_exchange", lambda one, other: False)
     for content in ("old", "new"):
-        with replacing_folder(tmp_path / "a") as temporary:
+        with replacing_folder(tmp_path / "a", "file") as temporary:
             (temporary / "file").write_text(content)
     assert (tmp_path / "a" / "file").read_text() == "new"
     assert os.listdir(tmp_path) == ["a"]
@@ -159,7 +169,7 @@ def test_where_folders_cannot_change_places_they_are_renamed(tmp_path, monkeypat
 def test_every_file_and_folder_is_flushed_before_the_name_is_given(tmp_path, monkeypatch):
     flushed = []
     monkeypatch.setattr(paths.os, "fsync", lambda handle: flushed.append(os.readlink(f"/proc/self/fd/{handle}")))
-    with replacing_folder(tmp_path / "a") as temporary:
+    with replacing_folder(tmp_path / "a", "file") as temporary:
         (temporary / "deep").mkdir()
         (temporary / "deep" / "file").write_text("x")
         (temporary / "file").write_text("x")
@@ -180,6 +190,6 @@ def test_what_killed_writers_left_is_swept_away_later(tmp_path, write):
     else:
         (tmp_path / ".a.00000000.tmp").mkdir()
         os.utime(tmp_path / ".a.00000000.tmp", (0, 0))
-        with replacing_folder(tmp_path / "a"):
+        with replacing_folder(tmp_path / "a", "file"):
             pass
     assert sorted(os.listdir(tmp_path)) == sorted(["a", *kept])

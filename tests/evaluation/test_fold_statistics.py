@@ -114,3 +114,9 @@ def test_very_many_slices_take_one_pass(pred):
     assert parts[0].metrics["accuracy"].value == found["accuracy"][0]
     with pytest.raises(DataError, match="3 values for"):
         evaluate(pred, slices={"level": ["a", "b", "c"]})
+
+
+def test_a_metric_that_a_fold_lacks_has_no_mean():
+    found = over_folds([{"a": 0.5, "b": 1.0}, {"a": 0.7}], 2, {})
+    assert list(found) == ["a"]
+    assert found["a"].mean == pytest.approx(0.6)

@@ -147,8 +147,14 @@ def test_wrong_names_are_said_before_anything_runs(names, error, message, user_f
 
 
 def test_what_a_function_gives_must_be_a_number(classes, user_file):
+    further = named_metrics([f"{user_file}:no_number"])
     with pytest.raises(ConfigError, match="gave str, not a number"):
-        evaluate(classes, further=named_metrics([f"{user_file}:no_number"]))
+        further["no_number"](classes)
+    found = evaluate(classes, further=further)  # the others stand
+    assert "gave str, not a number" in found.failed["no_number"]
+    assert found.failed["no_number"] in found.notes
+    assert np.isnan(found.metrics["no_number"].value)
+    assert found.metrics["accuracy"].value > 0
     with pytest.raises(ConfigError, match="not defined for several labels"):
         named_metric("cohen_kappa", [], num_classes=3, multi_label=True)
 

@@ -164,6 +164,26 @@ def test_mixed_targets_name_the_largest_share():
 
 
 @pytest.mark.parametrize(
+    "targets",
+    [
+        np.zeros((2, 4, 4), dtype=np.uint8),  # masks
+        np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]),  # several labels
+        np.array([[1.0], [3.5]]),  # numbers
+        np.array([0.5, 1.5]),
+        None,
+    ],
+)
+def test_what_is_not_one_class_a_picture_has_no_caption(targets):
+    figure = plots.input_grid(np.zeros((2, 1, 4, 4)), mean=[0.5], std=[1.0], targets=targets, classes="abc")
+    assert texts(figure.axes[0]) == []
+
+
+def test_a_class_that_is_not_known_is_called_so():
+    figure = plots.input_grid(np.zeros((2, 1, 4, 4)), mean=[0.5], std=[1.0], targets=np.array([-1, 1]), classes="abc")
+    assert texts(figure.axes[0]) == ["unknown", "b"]
+
+
+@pytest.mark.parametrize(
     ("shape", "shown"), [((8, 6), (8, 6)), ((1, 8, 6), (8, 6)), ((3, 8, 6), (8, 6, 3)), ((8, 6, 4), (8, 6, 3))]
 )
 def test_pictures_of_every_layout(shape, shown):

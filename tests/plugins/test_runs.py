@@ -108,7 +108,7 @@ loaded = sn.load_run(run)
 score = loaded.evaluate("test").metrics["accuracy"].value
 samples = [digits.dataset("test").samples.raw(i)["image"] for i in range(12)]
 ours = [p.answer["top"] for p in loaded.predict(samples)]
-theirs = [p.answer["top"] for p in sn.load_predictor(package)(samples)]
+theirs = [p.answer["top"] for p in sn.load_predictor(package).predict(samples)]
 print(json.dumps([score, ours, theirs]))
 """
 

@@ -35,8 +35,8 @@ def task() -> Any:
 @pytest.mark.feature(98)
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_reading_threads_change_no_answer(task: Any, scans: list[Path], num_workers: int) -> None:
-    alone = list(task(scans, batch_size=16))
-    assert list(task(scans, batch_size=16, num_workers=num_workers)) == alone
+    alone = list(task.stream(scans, batch_size=16))
+    assert list(task.stream(scans, batch_size=16, num_workers=num_workers)) == alone
     assert [Path(found.source) for found in alone] == scans
     assert all(len(found.answer["top"]) == 5 for found in alone)
 
@@ -61,11 +61,11 @@ def test_the_first_damaged_file_is_the_error_whoever_reads_it(task: Any, scans: 
         path.write_bytes(b"no picture")
     mixed = [*scans[:20], damaged[0], *scans[20:], damaged[1]]
     for num_workers in (0, 2):
-        found = task(mixed, batch_size=4, num_workers=num_workers)
+        found = task.stream(mixed, batch_size=4, num_workers=num_workers)
         with pytest.raises(DataError) as caught:
             list(found)
         assert "a.png" in str(caught.value)
-        rows = list(task(mixed, batch_size=4, num_workers=num_workers, skip_bad=True))
+        rows = list(task.stream(mixed, batch_size=4, num_workers=num_workers, skip_bad=True))
         assert [Path(row.source).name for row in rows if row.error is not None] == ["a.png", "b.png"]
         assert [row.answer is None for row in rows] == [row.error is not None for row in rows]
 

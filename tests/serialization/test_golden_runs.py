@@ -79,7 +79,7 @@ def test_its_package_answers_as_on_its_day(here: Path, run: str) -> None:
 def answers(source: Path, run: str) -> list[dict[str, float]]:
     """By picture: class to probability."""
     asked = sorted(str(path) for path in Path(PICTURES[run]).glob("*.png"))
-    found = sn.load_predictor(source, {"top_k": 10} if run == "images" else None)(asked)
+    found = sn.load_predictor(source, {"top_k": 10} if run == "images" else None).predict(asked)
     return [one.answer.get("probabilities") or dict(one.answer["top"]) for one in found]
 
 

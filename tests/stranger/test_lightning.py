@@ -149,3 +149,29 @@ def test_in_python(file: Path, tmp_path: Path) -> None:
     assert list(differences(*left)) == []
     with pytest.raises(ConfigError, match="goes with a LightningModule"):
         sn.fit("mlp", mine.MyData(), console=Console(quiet=True))
+
+
+def test_a_monitor_that_is_not_logged_names_what_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.py").write_text(FILE.replace('"val/loss"', '"val_loss"'))
+    argv = ["task=./my.py:MyModule", "data=./my.py:MyData", "trainer.max_epochs=1", "logger=none"]
+    assert run_command(train.main, [*argv, "trainer.checkpoint.monitor=val/loss"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "error: nothing called 'val/loss' is logged"
+    assert said[2].split() == ["maybe", "val_loss"]
+    assert run_command(train.main, [*argv, "trainer.resume=nowhere", "--check"]) == 2
+    assert run_command(train.main, [*argv, "trainer.resume=nowhere"]) == 2
+    assert len(list(Path("runs").glob("*/*"))) == 1  # of the first one
+
+
+def test_values_of_steps_have_their_column_in_short_epochs_too(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(FILE)
+    own = load_file(str(tmp_path / "my.py"))
+    trainer = sn.Trainer(max_epochs=2, folder=tmp_path / "run", console=Console(quiet=True))
+    rows = trainer.fit(own.MyModule(), own.MyData())
+    assert all(row["train/loss"] > 0 for row in rows)
+    head, *lines = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    place = head.split(",").index("train/loss")
+    assert [float(line.split(",")[place]) for line in lines] == [row["train/loss"] for row in rows]

@@ -86,8 +86,12 @@ def test_a_study_is_searched_on(study, capsys, tmp_path):
     shutil.copytree(study, copy)
     assert run_command(tune.main, ["--resume", str(copy), "tune.trials=5"]) == 0
     shown = capsys.readouterr().out
-    assert "trial   5/5" in shown
-    assert "trial   4/5" not in shown
+    assert "trial-4     5/5" in shown
+    assert "trial-3 " not in shown.partition("the best")[0]
+    best = json.loads((copy / "summary.json").read_text())["best"][0]
+    assert f"best    {best['folder']}: val/accuracy" in shown
+    assert best["folder"] == f"trial-{best['number']}"
+    assert "trial 5" not in shown
     assert len(json.loads((copy / "summary.json").read_text())["trials"]) == 5
     assert run_command(tune.main, ["--resume", str(copy), "tune.sampler=random"]) == 2
     assert "tune.sampler is part of the study" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -126,10 +127,15 @@ class MaskField(Field):
         return values if isinstance(values, torch.Tensor) else torch.stack([torch.as_tensor(v) for v in values])
 
     def example(self, n: int) -> Tensor:
-        """The first class everywhere."""
+        """One class after the other, along the pixels."""
+        return self.example_of(n, 32, 32)
+
+    def example_of(self, *shape: int) -> Tensor:
+        """Made-up masks of a shape (N, H, W)."""
         import torch
 
-        return torch.zeros(n, 32, 32, dtype=torch.uint8)
+        pixels = torch.arange(math.prod(shape)) % max(1, len(self.spec["classes"]))
+        return pixels.reshape(shape).to(torch.uint8)
 
     def shape(self) -> tuple[int | None, ...]:
         """(height, width): its picture's."""

@@ -10,6 +10,7 @@ import numpy as np
 from scirs_neural.core.errors import DataError
 from scirs_neural.data.context import Batch, Context
 from scirs_neural.data.image.spec import UNKNOWN_PIXEL
+from scirs_neural.data.mask.field import MaskField
 from scirs_neural.data.pipeline import Pipeline
 from scirs_neural.data.spec import DataSpec
 
@@ -60,7 +61,6 @@ class ImageMaskPipeline(Pipeline):
 
     def example(self, n: int = 2) -> Batch:
         """See `Pipeline.example`; the mask has its picture's size."""
-        import torch
-
-        batch = super().example(n)
-        return {**batch, self._mask: torch.zeros(n, *batch[self._image].shape[-2:], dtype=torch.uint8)}
+        batch, masks = super().example(n), self.targets[self._mask]
+        assert isinstance(masks, MaskField)
+        return {**batch, self._mask: masks.example_of(n, *batch[self._image].shape[-2:])}

@@ -35,9 +35,14 @@ def of_classes(
     what = "Fraction that is there against probability" if multi_label else "Accuracy against confidence"
     gap = f"{what} in {len(details['reliability'])} bins; the mean gap is {percent(error)}."
     reliability = reliability_diagram(details["reliability"], error=error, multi_label=multi_label)
+    classes = class_tables(details["per_class"])
+    if evaluation.weighted:
+        count = page.paragraph("Counts of samples, whatever they weigh.")
+        confusion = page.Section(confusion.anchor, confusion.title, [*confusion.parts, count])
+        classes.append(page.paragraph("Precision, recall and F1 are weighted by the samples' weights, counts are not."))
     return (
         confusion,
-        page.Section("classes", "Labels" if multi_label else "Classes", class_tables(details["per_class"])),
+        page.Section("classes", "Labels" if multi_label else "Classes", classes),
         page.Section("reliability", "Reliability", [easel.draw("reliability", reliability, gap)]),
         page.Section("errors", "Worst errors", mistakes(details["worst"], evaluation.samples, easel)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scirs_neural.core import terminal
+from scirs_neural.core.paths import from_here
 from scirs_neural.training.metrics_file import Row
 
 
@@ -31,6 +33,14 @@ class EpochLines(L.Callback):
         self.best: float | None = None
         self.started = 0.0
         self.has_head = False
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Say where a run goes on, and start the clock: an epoch that goes on has no other start."""
+        self.started = time.perf_counter()
+        if trainer.ckpt_path is not None:
+            place = from_here(Path(trainer.ckpt_path).absolute())
+            said = f"goes on from {place}, epoch {trainer.current_epoch + 1}, step {trainer.global_step}"
+            self.console.print(said, soft_wrap=True, highlight=False, markup=False)
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clock and the bar."""

@@ -14,6 +14,7 @@ from torchmetrics import Metric
 
 from scirs_neural.data.batching import rank_and_world_size
 from scirs_neural.training.metrics_file import MetricsFile
+from scirs_neural.training.module import Module
 
 _KEY = "epoch_state"
 _META = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph", "add_dataloader_idx")
@@ -90,6 +91,9 @@ class EpochState(L.Callback):
         for key, held in self.pending.items():
             results[key] = _restored(held).to(module.device)
         self.pending = {}
+        if not isinstance(module, Module):  # it may log its steps alone, and an epoch have fewer than are logged
+            shown = {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
+            self.metrics.fill(trainer.current_epoch, {k: v for k, v in shown.items() if f"{k}_epoch" not in shown})
         if trainer.world_size > 1:
             _sum_over_ranks(trainer, module)
 
