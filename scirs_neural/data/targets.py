@@ -190,8 +190,8 @@ class NumbersField(Field):
         """From one deviation below the means to one above."""
         import torch
 
-        mean, std = (torch.tensor(list(self.spec[key]), dtype=torch.float64) for key in ("mean", "std"))
-        return mean + std * torch.linspace(-1, 1, n, dtype=torch.float64)[:, None]
+        mean, std = (np.asarray(self.spec[key], dtype=np.float64) for key in ("mean", "std"))
+        return torch.from_numpy(mean + std * np.linspace(-1, 1, n)[:, None])
 
     def model_arguments(self) -> dict[str, Any]:
         """``num_classes``: how many numbers the network gives."""

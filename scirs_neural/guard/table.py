@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -128,10 +129,19 @@ def _parquet(path: Path) -> RawTable:
     return RawTable(dict(zip(unique_names(table.column_names, notes), table.columns, strict=True)), "", notes=notes)
 
 
+_NOT_AN_OBJECT = re.compile(rb"^(?:\xef\xbb\xbf)?[ \t\r]*[^{\s]", re.MULTILINE)
+
+
 def _json_lines(path: Path) -> RawTable:
     import pyarrow as pa
     import pyarrow.json
 
+    if not path.stat().st_size:
+        raise DataError("an empty file", where=str(path))
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if found := _NOT_AN_OBJECT.search(content):  # pyarrow's reader crashes on the line "null"
+            line = content[: found.start()].count(b"\n") + 1
+            raise DataError("each line of a JSON Lines file is an object {…}", where=f"{path}, line {line}")
     with pa.OSFile(str(path)) as file:
         table = pyarrow.json.read_json(file)
     columns = dict(zip(table.column_names, table.columns, strict=True))
