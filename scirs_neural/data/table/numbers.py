@@ -159,10 +159,13 @@ def _evidence(values: pa.ChunkedArray) -> _Evidence | None:
     if _judged([text for text in values.slice(0, _HEAD).to_pylist() if not is_missing(text)]).marks == "":
         return None
     if cast_to_floats(values) is not None:  # plain numbers, with a decimal point if with any
-        if not pc.any(pc.match_substring(values, ".")).as_py():
+        has_dot = pc.match_substring(values, ".")
+        if not pc.any(has_dot).as_py():
             return _Evidence(".,")
         if not pc.all(pc.match_substring_regex(values, _EITHER_WAY)).as_py():
             return _Evidence(".", dotted=".")
+        text = values[pc.index(has_dot, True).as_py()].as_py()
+        return _Evidence(".,", dotted=text, twofold=text)
     texts = [text for text in distinct(values)[0] if not is_missing(text)]
     found = _judged(texts)
     return found if texts and found.marks else None

@@ -63,6 +63,18 @@ def test_one_column_tells_how_the_numbers_of_all_are_written(tmp_path, delimiter
             assert any("x: 1" in note for note in numbers_of(table).notes)
 
 
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_a_whole_file_is_read_as_pandas_reads_it_when_it_is_told_the_marks(tmp_path, decimal):
+    thousands, rng = ".,".replace(decimal, ""), np.random.default_rng(0)
+    swap = str.maketrans(",.", f"{thousands}{decimal}")
+    made = {name: [f"{v:{form}}".translate(swap) for v in rng.lognormal(6, 3, 60)]
+            for name, form in (("a", ",.0f"), ("b", ",.3f"), ("c", ".3f"), ("d", ",.1f"), ("e", ".0f"))}  # fmt: skip
+    table = table_of(tmp_path, **made)
+    judge = pd.read_csv(tmp_path / "t.csv", sep=";", decimal=decimal, thousands=thousands)
+    for name in made:
+        np.testing.assert_array_equal(values_of(table, name), judge[name])
+
+
 @pytest.mark.parametrize(("form", "expected"), [(",", THOUSANDS), (".", FRACTIONS)])
 def test_what_is_declared_of_one_column_holds_for_all(tmp_path, form, expected):
     declared = {"x": f"number:{form}"}
