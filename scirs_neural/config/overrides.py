@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
@@ -38,7 +37,7 @@ NAMES = frozenset(
 )  # fmt: skip
 """Settings whose values, or whose keys and values, are names."""
 NAMED = frozenset({"task.class_weights"})
-"""Settings whose keys are names, and whose values are what YAML makes of them."""
+"""Settings whose keys are names, and whose values are what Hydra makes of them."""
 _OR_NOTHING = frozenset({"data.weight", "data.unit", "data.id", "data.group_by", "data.classes"})  # "null" unsets them
 
 _FUNCTION = re.compile(r"(choice|range|glob|interval|sort|shuffle|tag|int|float|str|bool|json_str|extend_list)\s*\(")
@@ -86,11 +85,11 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
     for text in texts:
         where = f"command line, {text}"
         key, _, typed = text.lstrip("+").partition("=")
-        if (names := read_names(key, typed)) is not None:
-            parsed.named[key] = names
-            parsed.typed[key] = text
-            continue
         try:
+            if (names := read_names(key, typed)) is not None:
+                parsed.named[key] = names
+                parsed.typed[key] = text
+                continue
             override = read_override(text)
         except ConfigError as error:
             parsed.faults.append(error)
@@ -287,8 +286,8 @@ def read_names(key: str, text: str) -> Any:
         return None
     if text[:1] == "{" and text[-1:] == "}":
         pairs = _all(_PAIR, text[1:-1])
-        value = yaml.safe_load if key in NAMED else _bare
-        return None if pairs is None else {_bare(name): value(held) for name, held in pairs}
+        values = [read_override(f"{key}={held}").value() if key in NAMED else _bare(held) for _, held in pairs or ()]
+        return None if pairs is None else {_bare(name): value for (name, _), value in zip(pairs, values, strict=True)}
     if key in NAMED:
         return None
     if text[:1] == "[" and text[-1:] == "]":

@@ -111,7 +111,8 @@ def test_a_name_in_yaml_that_is_no_text_is_refused_and_says_how_it_is_quoted(hom
         create_data(data, **settings | {option: given})
 
 
-@pytest.mark.parametrize("value", ["[a,[b]]", "[a,,b]", "{a:}", "[a"])
-def test_what_is_no_list_of_names_is_an_error_of_ours(compose, value):
+@pytest.mark.parametrize("key", ["data.leave_out", "data.columns", "task.class_weights"])
+@pytest.mark.parametrize("value", ["[a,,b]", "{a:}", "[a", "{a:[}", "{,}", "'a"])
+def test_what_is_no_list_of_names_is_an_error_of_ours(compose, key, value):
     with pytest.raises(ScirsError):
-        compose(*BASE["table"], "data.target=y", f"data.leave_out={value}", "+zebra=1")
+        compose(*BASE["table"], "data.target=y", f"{key}={value}")
