@@ -89,11 +89,14 @@ def numbers_of(table: RawTable, declared: Mapping[str, str] | None = None) -> Wr
     seen = {
         name: found
         for name, values in table.columns.items()
-        if is_text(values.type) and name not in given
+        if is_text(values.type)
         if (found := _evidence(values)) is not None
     }
-    proof = {mark: [*(n for n, e in seen.items() if e.marks == mark), *_keys(given, mark)] for mark in ",."}
-    twofold = {name: e for name, e in seen.items() if e.twofold}
+    proof = {
+        mark: [*(n for n, e in seen.items() if e.marks == mark and n not in given), *_keys(given, mark)]
+        for mark in ",."
+    }
+    twofold = {name: e for name, e in seen.items() if e.twofold and name not in given}
     mark = _decide(proof, twofold, table.delimiter, written)
     marks = {**{name: e.marks if len(e.marks) == 1 else mark for name, e in seen.items()}, **given}
     grouped = {m: [n for n, e in seen.items() if marks[n] == m and (e.with_comma if m == "." else e.dotted)]

@@ -78,6 +78,9 @@ def test_a_whole_file_is_read_as_pandas_reads_it_when_it_is_told_the_marks(tmp_p
 @pytest.mark.parametrize(("form", "expected"), [(",", THOUSANDS), (".", FRACTIONS)])
 def test_what_is_declared_of_one_column_holds_for_all(tmp_path, form, expected):
     declared = {"x": f"number:{form}"}
+    alone = table_of(tmp_path, x=DOTS, z=NEUTRAL)
+    numbers_of(alone, declared)
+    assert read_column(alone, "x", declared["x"]).values.tolist() == expected
     table = table_of(tmp_path, x=DOTS, z=DOTS)
     numbers_of(table, declared)
     assert values_of(table, "z") == expected
