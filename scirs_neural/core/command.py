@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 
 from scirs_neural.core.clean import CleanStream
@@ -39,8 +40,18 @@ def run_command(main: Callable[[list[str]], int | None], argv: list[str] | None 
     Returns:
         0 when all went well, 2 for an error of the user's, 130 after Ctrl-C, 75 after SIGTERM with a checkpoint kept.
     """
-    with contextlib.redirect_stdout(CleanStream(sys.stdout)), contextlib.redirect_stderr(CleanStream(sys.stderr)):
-        return _run(main, sys.argv[1:] if argv is None else argv)
+    whole = warnings.formatwarning
+    if not _is_debugged():
+        warnings.formatwarning = lambda message, *args, **kwargs: f"warning: {message}\n"
+    try:
+        with contextlib.redirect_stdout(CleanStream(sys.stdout)), contextlib.redirect_stderr(CleanStream(sys.stderr)):
+            return _run(main, sys.argv[1:] if argv is None else argv)
+    finally:
+        warnings.formatwarning = whole
+
+
+def _is_debugged() -> bool:
+    return os.environ.get("SCIRS_DEBUG", "") not in ("", "0")
 
 
 def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
@@ -49,7 +60,7 @@ def _run(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
         sys.stdout.flush()  # a reader that went away is noticed here, and not while the interpreter ends
         return status
     except ScirsError as error:
-        if os.environ.get("SCIRS_DEBUG", "") not in ("", "0"):
+        if _is_debugged():
             traceback.print_exc()
         sys.stdout.flush()
         print(error.render(), file=sys.stderr)

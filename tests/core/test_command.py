@@ -91,3 +91,19 @@ def test_what_a_terminal_would_obey_is_not_printed(capsys):
     assert printed.out.count("\x1b") == 2, "the two of our own colour"
     assert "\x1b" not in printed.err
     assert printed.out.count("a?[31m?2J") == printed.out.count("b?gnp.c") >= 12, "no cell is cut"
+
+
+@pytest.mark.parametrize(
+    ("debugged", "said"), [("", "warning: a column is passed over\n"), ("1", "UserWarning: a column")]
+)
+def test_a_warning_is_said_without_a_place_in_our_code(debugged, said):
+    code = """
+import warnings
+from scirs_neural.core.command import run_command
+
+run_command(lambda argv: warnings.warn("a column is passed over"), [])
+"""
+    env = {**os.environ, "SCIRS_DEBUG": debugged}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert said in ended.stderr
+    assert ("<string>" in ended.stderr) is bool(debugged)
