@@ -7,15 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import HydraException
+from typing import TYPE_CHECKING, Any
 
 from scirs_neural.config.tree import FILE_CHOICE, SIDE_BY_SIDE, Tree
 from scirs_neural.core.errors import ConfigError, ScirsError
 from scirs_neural.core.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 _FILE_ENDINGS = (".py", ".yaml", ".yml", ".json")
 _WITH_A_MEANING = frozenset("[]{}()'\",$")
@@ -29,7 +28,7 @@ _INSTEAD = {  # of what Hydra's own launcher would do
     "sweeper": "-m runs a grid; python -m scirs_neural.tune searches",
     "launcher": "-m runs one job after the other; python -m scirs_neural.tune tune.workers=2 several beside each other",
 }
-_LISTED = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP)
+_LISTED = ("CHOICE_SWEEP", "SIMPLE_CHOICE_SWEEP", "RANGE_SWEEP")  # Hydra's kinds of values
 
 NAMES = frozenset(
     {"data.target", "data.leave_out", "data.columns", "data.weight", "data.unit", "data.id", "data.group_by",
@@ -104,7 +103,7 @@ def parse_overrides(texts: Sequence[str], tree: Tree, *, is_whole: bool = False)
         elif override.is_sweep_override():
             fix = (
                 "add -m to run each of them"
-                if override.value_type in _LISTED
+                if override.value_type is not None and override.value_type.name in _LISTED
                 else f"write them out: {key}=a,b,c, and add -m"
             )
             parsed.faults.append(ConfigError(f"'{key}' has several values", where=where, fix=fix))
@@ -139,6 +138,9 @@ def read_override(text: str) -> Override:
         >>> read_override("data.root=Käfer & Spinnen/größe=1").value()
         'Käfer & Spinnen/größe=1'
     """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
     parser = OverridesParser.create()
     try:
         return parser.parse_override(text)
@@ -173,7 +175,7 @@ def alternatives(text: str) -> list[str]:
         override = read_override(text)
     except ConfigError:
         return [text]  # the check of the job names the fault, as it does for sweeps over no list of values
-    if override.value_type not in _LISTED:
+    if override.value_type is None or override.value_type.name not in _LISTED:
         return [text]
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
 

@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from scirs_neural.config.imports import allow_words, import_strings
 from scirs_neural.config.origin import Origin, line_of
 from scirs_neural.config.overrides import Parsed, set_names
@@ -46,6 +44,8 @@ def change(tree: dict[str, Any], parsed: Parsed, path: Path) -> tuple[dict[str, 
     origin = Origin(parsed.typed, {}, lambda: [(path, ())])
     if not (parsed.values or parsed.settings or parsed.named):
         return tree, origin
+    from omegaconf import OmegaConf
+
     config = OmegaConf.create(tree)
     for group, name in parsed.values.items():
         if isinstance(name, list):  # of a group whose parts stand side by side

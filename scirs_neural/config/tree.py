@@ -7,14 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from inspect import Parameter
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.object_type import ObjectType
-from hydra.plugins.config_source import ConfigResult, ConfigSource
-from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf
 
 from scirs_neural.core.registry import Registry
 
@@ -87,67 +82,6 @@ class Tree:
                 yield from (str(key).split()[-1].partition("@")[0].strip("/") for key in entry)
             elif entry != "_self_":
                 yield from self._chosen_in(str(entry).split()[-1].strip("/"))
-
-
-class Folders(SearchPathPlugin):
-    """Where Hydra looks, after the first folder: in the others, then among the registered names.
-
-    It adds nothing unless this package composes: a program that uses Hydra itself is left alone.
-    """
-
-    added: ClassVar[Sequence[str]] = ()  # Hydra makes the instances
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add them."""
-        for path in self.added:
-            search_path.append("scirs_neural", path)
-
-
-class RegisteredNames(ConfigSource):
-    """Every registered name as a value of its group, made when Hydra asks for it.
-
-    Hydra's ConfigStore would hold all of them, and is copied whole for each composition.
-    """
-
-    registries: ClassVar[Mapping[str, Registry]] = {}  # Hydra makes the instances
-
-    @staticmethod
-    def scheme() -> str:
-        """What the search path calls this source."""
-        return "registry"
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """The part's name and the options that its entry declares, but for those that have no default."""
-        group, name = self._split(config_path)
-        options = default_options(self.registries[group], name)
-        beside = group in SIDE_BY_SIDE
-        config = OmegaConf.create(options if beside else {"name": name, **options})
-        return ConfigResult(self.provider, self.full_path(), config, {"package": f"{group}.{name}" if beside else None})
-
-    def available(self) -> bool:
-        """There is nothing that could be missing."""
-        return True
-
-    def is_group(self, config_path: str) -> bool:
-        """Whether a path means a group."""
-        return config_path.strip("/") in self.registries
-
-    def is_config(self, config_path: str) -> bool:
-        """Whether a path means a value of a group."""
-        group, name = self._split(config_path)
-        return group in self.registries and bool(name)  # `validate` judges names: modules of the user's may add some
-
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """What a path holds."""
-        group = config_path.strip("/")
-        if not group:
-            return sorted(self.registries) if results_filter is not ObjectType.CONFIG else []
-        return self.registries[group].names() if results_filter is not ObjectType.GROUP else []
-
-    @staticmethod
-    def _split(config_path: str) -> tuple[str, str]:
-        group, _, name = config_path.removesuffix(".yaml").strip("/").partition("/")
-        return group, name
 
 
 def default_options(registry: Registry, name: object) -> dict[str, object]:

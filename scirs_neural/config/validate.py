@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
-from omegaconf import MISSING
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -20,6 +19,7 @@ from scirs_neural.core.signatures import as_text
 from scirs_neural.core.suggestions import MAX_NEAR, did_you_mean
 
 MAX_FAULTS = 20  # shown at once
+_MISSING = "???"  # OmegaConf's word for a value that somebody must give
 _EXPECTED = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "list": "a list",
     "dict": "a group of settings", "model": "a group of settings",
@@ -116,7 +116,7 @@ def _part_faults(
         where = origin.of((*key, "name")) or origin.of_choice(group)
         return [registry.unknown(name, where=where, suggestions=did_you_mean(name, tree.values(group)))]
     entry = registry.entry(name)
-    options = {option: value for option, value in part.items() if option not in declared and value != MISSING}
+    options = {option: value for option, value in part.items() if option not in declared and value != _MISSING}
     if group == "model":  # the data may supply what a network needs
         options = {option: REQUIRED for option, default in entry.options.items() if default is REQUIRED} | options
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scirs_neural.config.composition import RegisteredNames
 from scirs_neural.config.schema import RunConfig, TrainerConfig
-from scirs_neural.config.tree import SIDE_BY_SIDE, RegisteredNames, Tree
+from scirs_neural.config.tree import SIDE_BY_SIDE, Tree
 from scirs_neural.runs.groups import config_groups
 
 TREE = Tree(config_groups())

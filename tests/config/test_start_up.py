@@ -23,7 +23,7 @@ LIMITS = {
     "import scirs_neural": 79,
     "import scirs_neural.core.terminal": 163,
     "from scirs_neural.runs.groups import config_groups; config_groups()": 180,
-    "from scirs_neural.train import main; main(['--help'])": 510,
+    "from scirs_neural.train import main; main(['--help'])": 511,
     "from scirs_neural.train import main; main(['model=resnet51'])": 552,
     "from scirs_neural.config.compose import *; from scirs_neural.runs.groups import *; load_config(Request(), config_groups())": 460,
 }
