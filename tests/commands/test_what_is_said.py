@@ -76,7 +76,7 @@ def test_weighted_figures_say_by_what_and_counts_say_that_they_are(
     assert "Counts of samples, whatever they weigh." in page
     assert "Precision, recall and F1 are weighted by the samples" in page
     assert run_command(evaluate.main, [str(weighted_run)]) == 0
-    said = capsys.readouterr().out.replace(" \n", " ")
+    said = " ".join(capsys.readouterr().out.split())
     assert "test split, weighted by the column 'heavy': 16 samples" in said
     assert "scores are weighted by the samples' weights; the confusion and the numbers of samples are counts" in said
     found = load_predictions(weighted_run / "predictions" / "test")

@@ -241,6 +241,7 @@ def test_what_cannot_be_converted_is_said(written, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot take weights from nothing that is known"):
         convert(tmp_path / "notes.txt", tmp_path / "net.pt")
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(ConfigError, match="will not overwrite"):
         convert(paths["package"], tmp_path / "mine")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "notes.txt"]

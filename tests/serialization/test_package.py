@@ -263,7 +263,7 @@ def test_a_package_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "net.zip"]
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "thesis.txt").write_text("mine")
-    with pytest.raises(StorageError, match="it is no package"):
+    with pytest.raises(StorageError, match=r"it holds other files, and no manifest\.json"):
         sn.save_package(tmp_path / "notes", sn.create_model("mlp"))
     (tmp_path / "file").write_text("mine")
     with pytest.raises(StorageError, match="will not overwrite the file"):

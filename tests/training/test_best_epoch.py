@@ -144,8 +144,8 @@ def test_the_checkpoint_that_the_summary_names_is_found_or_none(tmp_path: Path) 
         ({"best": {}, "weights": {"checkpoint": "last.ckpt"}}, "last.ckpt"),
         ({"best": {"epoch": 3}, "weights": {"checkpoint": "../other.ckpt"}}, "best.ckpt"),
     ):
-        run.write_summary(summary)
+        run.write_summary({"data": {}, **summary})
         assert run.checkpoint().name == name
-    run.write_summary({"best": {"epoch": 2}, "weights": {"checkpoint": "best-001.ckpt"}})
+    run.write_summary({"data": {}, "best": {"epoch": 2}, "weights": {"checkpoint": "best-001.ckpt"}})
     with pytest.raises(CheckpointError, match="no checkpoint"):
         run.checkpoint()
