@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import scirs_neural as sn
-from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError, RefusedError
+from scirs_neural.core.errors import CheckpointError, ConfigError, ParityError, RefusedError, StorageError
 from scirs_neural.data.image.spec import Preprocess
 from scirs_neural.data.spec import DataSpec
 from scirs_neural.serialization.convert import convert
@@ -242,7 +242,7 @@ def test_what_cannot_be_converted_is_said(written, tmp_path: Path) -> None:
         convert(tmp_path / "notes.txt", tmp_path / "net.pt")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="will not overwrite"):
+    with pytest.raises(StorageError, match="will not overwrite"):
         convert(paths["package"], tmp_path / "mine")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "notes.txt"]
 
