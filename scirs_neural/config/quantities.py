@@ -31,7 +31,7 @@ def _trains_something(value: int) -> int:
 def _are_devices(value: int | str | list[int]) -> int | str | list[int]:
     is_number = isinstance(value, int) and (value > 0 or value == -1)
     is_list = isinstance(value, list) and len(value) == len(set(value)) > 0 and min(value) >= 0
-    if not (is_number or is_list or (isinstance(value, str) and re.fullmatch(r"auto|-1|[1-9]\d*", value))):
+    if not (is_number or is_list or (isinstance(value, str) and re.fullmatch(r"auto|-1|[1-9]\d*|\d+(,\d+)+", value))):
         raise ValueError(f"{value} is no number of devices: auto, 1 or more, -1 for all, or a list such as [0,1]")
     return value
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,14 +56,20 @@ def checkpoint_activations(network: nn.Module, patterns: Sequence[str]) -> list[
 
 def peak_memory_mb() -> dict[str, float]:
     """The most memory that this process held so far, in MiB: of the host, and of the GPU if there is one."""
-    found: dict[str, float] = {}
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        pass
-    else:
-        unit = 2**20 if sys.platform == "darwin" else 2**10
-        found["host"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+    found = {} if (host := _peak_of_host()) is None else {"host": round(host, 1)}
     if torch.cuda.is_available():
         found["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
     return found
+
+
+def _peak_of_host() -> float | None:
+    """In MiB. What Linux gives as ``ru_maxrss`` begins with the memory of the process that started this one."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
