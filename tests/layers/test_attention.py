@@ -174,7 +174,9 @@ print(peak_memory_mb()["host"] - before)
 @pytest.mark.parametrize(
     ("kind", "maps", "limit_mb"),
     [
-        ("causal", "no", 200),  # with padding: the backward pass keeps the blocks' masks, half a map in float32
+        pytest.param(
+            "causal", "no", 128, marks=pytest.mark.xfail(strict=True, reason="with padding it takes 170 to 190")
+        ),
         pytest.param("plain", "no", 64, marks=pytest.mark.slow),
         pytest.param("plain", "maps", None, marks=pytest.mark.slow),
     ],
