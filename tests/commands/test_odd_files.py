@@ -114,6 +114,12 @@ def fault(call: Call, capsys: pytest.CaptureFixture[str]) -> str | None:
     return None
 
 
+def copied(runs: list[Path], into: Path) -> Iterator[tuple[Path, Path]]:
+    """Each run with a copy of it that may be spoilt."""
+    for whole in runs:
+        yield whole, Path(shutil.copytree(whole, into / whole.parent.name))
+
+
 def faults(calls: Iterator[tuple[str, Call]], every: int, capsys: pytest.CaptureFixture[str]) -> list[str]:
     found = []
     for number, (what, call) in enumerate(calls):
@@ -139,9 +145,7 @@ def test_odd_files_in_run_folders(
     every: int, runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def calls() -> Iterator[tuple[str, Call]]:
-        for whole in runs:
-            place = tmp_path / whole.parent.name
-            shutil.copytree(whole, place)
+        for whole, place in copied(runs, tmp_path):
             files = [file for file in sorted(whole.rglob("*")) if file.is_file() and file.suffix != ".html"]
             for file in files:
                 for name, content in CONTENTS.items():
@@ -159,9 +163,7 @@ def test_odd_values_in_a_summary(
     """It is JSON as it should be, and one value of it is of another kind."""
 
     def calls() -> Iterator[tuple[str, Call]]:
-        for whole in runs:
-            place = tmp_path / whole.parent.name
-            shutil.copytree(whole, place)
+        for whole, place in copied(runs, tmp_path):
             summary = json.loads((whole / "summary.json").read_text())
             paths = [(key,) for key in summary]
             paths += [(key, inner) for key, held in summary.items() if isinstance(held, dict) for inner in held]
